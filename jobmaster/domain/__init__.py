@@ -1,0 +1,1 @@
+"""Values, state tables and verdicts: pure, standard library only."""

@@ -1,0 +1,109 @@
+"""Sharing slots between priorities 2:3:4:5:6, so that the higher goes first and none starves."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from typing import Generic, TypeVar
+
+from .status import Priority
+
+__all__ = ["WEIGHTS", "WeightedQueue", "shares"]
+
+WEIGHTS: Mapping[int, int] = {
+    Priority.VERY_LOW: 2,
+    Priority.LOW: 3,
+    Priority.MEDIUM: 4,
+    Priority.HIGH: 5,
+    Priority.CRITICAL: 6,
+}
+"""Run slots of each priority, times the parallelism factor."""
+
+T = TypeVar("T")
+
+
+def shares(room: int, competing: Collection[int]) -> dict[int, int]:
+    """How many jobs of each priority to ask for when ``room`` more fit in the buffer.
+
+    The priorities in ``competing`` (those that had work lately; empty means all) share the room by weight,
+    the remainder going to the higher; every other priority is asked for one job, so that new work
+    there is found at once. The sum exceeds ``room`` by at most the number of those.
+    """
+    if room <= 0:
+        return {}
+    active = sorted(competing or WEIGHTS, reverse=True)
+    total = sum(WEIGHTS[priority] for priority in active)
+    limits = {priority: room * WEIGHTS[priority] // total for priority in active}
+    spare = room - sum(limits.values())
+    for priority in active:
+        if not spare:
+            break
+        limits[priority] += 1
+        spare -= 1
+    for priority in WEIGHTS:
+        if priority not in limits:
+            limits[priority] = 1
+    return {priority: limit for priority, limit in sorted(limits.items(), reverse=True) if limit}
+
+
+class WeightedQueue(Generic[T]):
+    """A queue per priority; :meth:`pop` serves them in proportion to their weights.
+
+    Stride scheduling (Waldspurger and Weihl, 1995): each priority carries a pass value that grows by
+    1 / weight with every item served; the lowest pass with items waiting is next, the higher priority
+    winning ties. A priority that was empty starts again at the present pass, so it saves up no claim.
+    """
+
+    __slots__ = ("_pass", "_queues", "_size", "_virtual")
+
+    def __init__(self) -> None:
+        self._queues: dict[int, deque[T]] = {p: deque() for p in sorted(WEIGHTS, reverse=True)}
+        self._pass = dict.fromkeys(self._queues, 0.0)
+        self._virtual = 0.0
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[T]:
+        for queue in self._queues.values():
+            yield from queue
+
+    def waiting(self, priority: int) -> int:
+        """How many items of this priority wait."""
+        return len(self._queues[priority])
+
+    def push(self, priority: int, item: T) -> None:
+        """Append an item behind those of its priority."""
+        queue = self._queues[priority]
+        if not queue and self._pass[priority] < self._virtual:
+            self._pass[priority] = self._virtual
+        queue.append(item)
+        self._size += 1
+
+    def push_front(self, priority: int, item: T) -> None:
+        """Put an item back before those of its priority."""
+        self._queues[priority].appendleft(item)
+        self._size += 1
+
+    def pop(self, blocked: Collection[int] = ()) -> tuple[int, T] | None:
+        """The next priority and item, passing over ``blocked`` priorities; ``None`` when nothing waits."""
+        best = 0
+        best_pass = 0.0
+        for priority, queue in self._queues.items():
+            if queue and priority not in blocked and (not best or self._pass[priority] < best_pass):
+                best, best_pass = priority, self._pass[priority]
+        if not best:
+            return None
+        self._virtual = best_pass
+        self._pass[best] = best_pass + 1.0 / WEIGHTS[best]
+        self._size -= 1
+        return best, self._queues[best].popleft()
+
+    def clear(self) -> list[T]:
+        """Take everything out."""
+        items = list(self)
+        for queue in self._queues.values():
+            queue.clear()
+        self._size = 0
+        return items

@@ -1,0 +1,172 @@
+"""The agent: a store of ready jobs and of jobs in flight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+from uuid import UUID
+
+from ..domain.job import ClaimedJob, Job, NewJob, Progress
+from ..domain.status import BucketStatus, WorkerMode
+
+__all__ = [
+    "AgentTransport",
+    "BucketInfo",
+    "ClaimRequest",
+    "Listener",
+    "Marked",
+    "Renewal",
+    "RunningMark",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class BucketInfo:
+    """One bucket: where a worker holds the jobs of one priority that it claimed."""
+
+    id: UUID
+    worker_id: UUID
+    worker_name: str
+    lane: str
+    priority: int
+    status: BucketStatus
+    lease_until: datetime
+    agent_connection: str
+    jobs: int = 0
+    """How many claims it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """What a worker wants to claim in one go: up to ``limits[p]`` jobs of priority ``p`` into ``buckets[p]``.
+
+    ``after`` is the claim cursor per priority: only jobs whose ``(run_at, id)`` is greater are looked at;
+    a priority without one starts from the beginning of the ready index.
+    """
+
+    lane: str
+    buckets: Mapping[int, UUID]
+    limits: Mapping[int, int]
+    after: Mapping[int, tuple[datetime, UUID]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Answer to a renewal. ``valid`` is false when a bucket is gone, lost or past its lease."""
+
+    valid: bool
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunningMark:
+    """A claimed job that runs at present, for display, exact loss accounting and its progress."""
+
+    job_id: UUID
+    bucket_id: UUID
+    claim_no: int
+    started_at: datetime
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """Answer to marks: the jobs not owned any more, and those whose cancellation was requested."""
+
+    lost: frozenset[UUID]
+    cancel: frozenset[UUID]
+
+
+class Listener(Protocol):
+    """A running subscription to wake-ups."""
+
+    def close(self) -> None:
+        """Stop; returns when no further call-back can come."""
+        ...
+
+
+class AgentTransport(Protocol):
+    """A store of live jobs. Due-ness and leases go by the clock of the store itself.
+
+    A row is *waiting* (unclaimed) or *claimed* by ``(bucket_id, claim_no)``. Every write after a claim
+    carries that fence and leaves rows alone that it no longer owns.
+    """
+
+    @property
+    def name(self) -> str:
+        """The permanent name of this agent connection."""
+        ...
+
+    def open(self) -> None:
+        """Connect and check the identity stamp. Raises ``ConfigurationError`` for a store of another name
+        or cluster. Idempotent."""
+        ...
+
+    def close(self) -> None:
+        """Release every connection and thread. Idempotent; the store can be opened again."""
+        ...
+
+    def now(self) -> datetime:
+        """The store's present instant."""
+        ...
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> datetime:
+        """Insert jobs without unique keys: all or none, durable on return; wakes idle workers.
+
+        Returns the store's present instant: a job without ``run_at`` is due ``delay`` after it, and it is
+        every job's ``enqueued_at``. A job whose id is stored already is left alone. A
+        :class:`TransientStoreError` with ``ambiguous`` set means that the jobs may be stored.
+        """
+        ...
+
+    def open_buckets(
+        self, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta
+    ) -> None:
+        """Create active buckets with a lease from now. ``lease_until`` of the given infos is ignored."""
+        ...
+
+    def renew(self, worker_id: UUID, buckets: Collection[UUID], lease: timedelta) -> Renewal:
+        """Extend the lease of a worker's buckets, all or none: only while all are there, active or
+        completing, and not past their lease."""
+        ...
+
+    def mark(self, marks: Sequence[RunningMark]) -> Marked:
+        """Write start marks (kept when present) and progress of running jobs, fenced, and read requests to
+        cancel them."""
+        ...
+
+    def complete_buckets(self, worker_id: UUID) -> None:
+        """A worker begins its clean stop: its buckets accept no claim any more."""
+        ...
+
+    def close_buckets(self, buckets: Collection[UUID]) -> int:
+        """The end of a clean stop: whatever these buckets still hold becomes waiting again, uncharged,
+        and the buckets are deleted. Returns how many jobs were given back."""
+        ...
+
+    def claimed_in(self, buckets: Collection[UUID]) -> list[ClaimedJob]:
+        """Every claim that these buckets hold, read from the store: what a worker compares with its memory
+        after an ambiguous answer."""
+        ...
+
+    def next_due(self, lane: str) -> tuple[datetime, datetime] | None:
+        """The store's present instant and the earliest ``run_at`` of a waiting job of this lane, or
+        ``None`` when none waits. Cheap: at most one index probe per priority, takes no lock."""
+        ...
+
+    def find_live(self, job_id: UUID) -> Job | None:
+        """The live job of this id, as users see it."""
+        ...
+
+    def buckets(self) -> list[BucketInfo]:
+        """All buckets of this store."""
+        ...
+
+    def listen(self, on_wake: Callable[[str | None], None]) -> Listener:
+        """Call ``on_wake(lane)`` soon after jobs of a lane became claimable, and ``on_wake(None)`` when
+        something may have been missed (after a reconnect). From any thread; hints only, polling is truth.
+
+        A ``cancel`` request wakes listeners too."""
+        ...
