@@ -1,0 +1,76 @@
+"""Fixtures for every test: servers, fresh databases, and the check that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio.runners
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.leftovers import Leftovers, cancel_all_tasks_and_tell, open_files, until_empty
+from tests.servers import ExternalPostgres, PostgresServer, ServerAbsent, absent, provide_postgres
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail the test whose threads, child processes or asyncio tasks outlive it."""
+    leftovers = Leftovers()
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            asyncio.runners,
+            "_cancel_all_tasks",
+            cancel_all_tasks_and_tell(asyncio.runners._cancel_all_tasks, leftovers.note_task),
+        )
+        yield
+    if found := leftovers.found():
+        pytest.fail("the test left behind:\n" + "\n".join(found), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Coroutine tests run on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer | ExternalPostgres]:
+    """The server of this session. Tests that stop or kill one start a `PostgresServer` of their own."""
+    try:
+        with provide_postgres() as server:
+            yield server
+    except ServerAbsent as reason:
+        absent("postgres", reason)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer | ExternalPostgres) -> Iterator[str]:
+    """URL of a fresh PostgreSQL database; dropped afterwards, and no connection to it may be left open."""
+    url = postgres_server.create_database()
+    yield url
+    sessions = until_empty(lambda: postgres_server.sessions(url))
+    postgres_server.drop_database(url)
+    if sessions:
+        pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> Iterator[str]:
+    """URL of an SQLite file that does not exist yet; it may not be open any more after the test."""
+    folder = tmp_path / "sqlite"
+    folder.mkdir()
+    yield f"sqlite:///{folder / 'jobmaster.db'}"
+    if files := until_empty(lambda: open_files(folder)):
+        pytest.fail("the test left connections open:\n" + "\n".join(files), pytrace=False)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.sqlite),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+    ]
+)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """URL of a fresh database: the test runs once for each engine."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

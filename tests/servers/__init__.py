@@ -1,0 +1,15 @@
+"""Real servers for tests, benchmarks and demonstrations.
+
+One module per kind of server. Each kind is found in this order: a URL in the environment, a private
+throw-away instance from binaries on this machine, else `ServerAbsent` with one sentence on how to get it.
+
+`python -m tests.servers postgres` starts one, prints its URL and runs until Ctrl-C.
+"""
+
+from tests.servers.absence import ServerAbsent, absent
+from tests.servers.postgres import ExternalPostgres, PostgresServer, provide_postgres
+
+PROVIDERS = {"postgres": provide_postgres}
+"""Kind of server → context manager function that yields a running one, or raises `ServerAbsent`."""
+
+__all__ = ["PROVIDERS", "ExternalPostgres", "PostgresServer", "ServerAbsent", "absent", "provide_postgres"]
