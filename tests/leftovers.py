@@ -33,9 +33,9 @@ class Leftovers:
         """Remember a task that was still pending when its event loop was closed."""
         self._tasks.append(f"asyncio task {task.get_name()}: {task.get_coro()!r}")
 
-    def found(self) -> list[str]:
-        """One line for each thing left behind; empty after a clean test. Waits `PATIENCE` seconds at most."""
-        return [*self._tasks, *until_empty(self._threads_and_children)]
+    def found(self, patience: float = PATIENCE) -> list[str]:
+        """One line for each thing left behind; empty after a clean test. Waits `patience` seconds at most."""
+        return [*self._tasks, *until_empty(self._threads_and_children, patience)]
 
     def _threads_and_children(self) -> list[str]:
         threads = [thread for thread in threading.enumerate() if thread not in self._threads]
@@ -67,9 +67,7 @@ def open_files(below: Path) -> list[str]:
     return found
 
 
-def cancel_all_tasks_and_tell(
-    cancel_all_tasks: Sweep, tell: Callable[[asyncio.Task[object]], None]
-) -> Sweep:
+def cancel_all_tasks_and_tell(cancel_all_tasks: Sweep, tell: Callable[[asyncio.Task[object]], None]) -> Sweep:
     """Wrap what `asyncio.run` does with the tasks left at its end: tell of them before they are cancelled.
 
     Tasks that are about to end get a second to do so.

@@ -33,7 +33,7 @@ def private() -> Iterator[PostgresServer]:
 
 def value(url: str, query: str) -> object:
     with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute(query).fetchone()  # type: ignore[arg-type]
+        row = connection.execute(query).fetchone()
         return row[0] if row and row[0] is not None else None
 
 
