@@ -98,8 +98,11 @@ class MasterStore(Protocol):
         """Add a worker to the registry, seen now."""
         ...
 
-    def see_worker(self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta) -> None:
-        """Note that a worker lives; it counts as alive for ``alive_for`` from the store's now."""
+    def see_worker(
+        self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta
+    ) -> bool:
+        """Note that a worker lives; it counts as alive for ``alive_for`` from the store's now. ``False``
+        when the registry does not know it."""
         ...
 
     def forget_worker(self, worker_id: UUID) -> None:

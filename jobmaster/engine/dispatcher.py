@@ -1,0 +1,313 @@
+"""Run slots: takes claimed jobs from the local queue, runs their handlers, puts verdicts into the outbox."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from ..domain.job import ClaimedJob, JobError
+from ..domain.priorities import WeightedQueue
+from ..domain.retry import RetryPolicy
+from ..domain.status import JobStatus
+from ..domain.verdict import (
+    Outcome,
+    OutcomeKind,
+    RetryRules,
+    StateChange,
+    classify,
+    defer_unknown,
+    hand_back,
+)
+from ..errors import MessageTooLarge
+from ..handlers import BoundHandler, Run, WorkerSite
+from ..ports import Clock
+from .judge import judge
+from .options import ClusterLimits, WorkerOptions
+from .outbox import Outbox
+
+__all__ = ["Active", "Dispatcher"]
+
+_STILL_RUNNING = timedelta(seconds=5)
+"""How long a job waits whose former run has not ended in this process."""
+
+
+class Active:
+    """One running job: the run that its handler sees, and what the engine keeps beside it."""
+
+    __slots__ = ("began_at", "deadline_at", "nudged_at", "rules", "run", "task")
+
+    def __init__(self, run: Run, rules: RetryRules, began_at: float, deadline_at: float) -> None:
+        self.run = run
+        self.rules = rules
+        self.began_at = began_at
+        """Monotonic instant of its start."""
+        self.deadline_at = deadline_at
+        """Monotonic instant at which it times out."""
+        self.nudged_at = float("inf")
+        """When it was last asked to stop."""
+        self.task: asyncio.Task[None] | None = None
+
+
+class Dispatcher:
+    """The local queue and the run slots of one worker; everything happens in its event loop.
+
+    A job that lost its worker before (``losses >= 1``) may have killed it. It is started only after its
+    start mark is stored, and alone among the jobs of its priority, so that the next death is charged to
+    the one that caused it (PROTOCOL, losses).
+    """
+
+    def __init__(
+        self,
+        site: WorkerSite,
+        options: WorkerOptions,
+        limits: ClusterLimits,
+        find: Callable[[str], BoundHandler | None],
+        outbox: Outbox,
+        clock: Clock,
+        ring: Callable[[], None],
+        look: Callable[[], None],
+        expect: Callable[[float], None],
+        logger: logging.Logger,
+    ) -> None:
+        self._site = site
+        self._options = options
+        self._limits = limits
+        self._find = find
+        self._outbox = outbox
+        self._clock = clock
+        self._ring = ring
+        self._look = look
+        self._expect = expect
+        self._logger = logger
+        self._queue: WeightedQueue[ClaimedJob] = WeightedQueue()
+        self._free = options.slots
+        self.running: dict[UUID, Active] = {}
+        self._per_priority: dict[int, int] = {}
+        self._alone: set[int] = set()
+        """Priorities in which a suspect runs, or waits to run, alone."""
+        self.unknown: dict[str, float] = {}
+        """Definition ids met here that no handler serves, with the monotonic instant last seen."""
+        self.held = False
+        """While true nothing new is started: the worker is stopping."""
+
+    # -- room and contents -----------------------------------------------------------------------------
+
+    @property
+    def room(self) -> int:
+        """How many more claimed jobs fit."""
+        return self._options.buffer - len(self._queue) - len(self.running)
+
+    @property
+    def starved(self) -> bool:
+        """Whether a slot is free and nothing waits for it."""
+        return self._free > 0 and not len(self._queue)
+
+    @property
+    def queued(self) -> int:
+        """How many claimed jobs wait for a slot."""
+        return len(self._queue)
+
+    @property
+    def blocked(self) -> frozenset[int]:
+        """Priorities that cannot start anything at present."""
+        return frozenset(self._alone)
+
+    def claims(self) -> dict[UUID, int]:
+        """Job id → claim number of everything queued or running."""
+        held = {job.id: job.claim_no for job in self._queue}
+        held.update((job_id, active.run.job.claim_no) for job_id, active in self.running.items())
+        return held
+
+    def vital_deadline(self) -> float:
+        """The latest deadline of the running jobs, as a monotonic instant; safe from any thread."""
+        return max((active.deadline_at for active in list(self.running.values())), default=0.0)
+
+    # -- taking in -------------------------------------------------------------------------------------
+
+    def offer(self, jobs: Iterable[ClaimedJob]) -> None:
+        """Take in claimed jobs and start what fits."""
+        for job in jobs:
+            if job.cancel_requested:
+                self._verdict(self._cancelled_unstarted(job))
+            else:
+                self._queue.push(job.priority, job)
+        self.fill()
+
+    def fill(self) -> None:
+        """Start queued jobs while slots are free."""
+        while self._free > 0 and not self.held:
+            popped = self._queue.pop(self._alone)
+            if popped is None:
+                return
+            priority, job = popped
+            if job.id in self.running:
+                # claimed anew while the run that lost its lease has not ended here: wait for it
+                self._verdict(replace(hand_back(job), delay=_STILL_RUNNING))
+                continue
+            if job.losses and self._per_priority.get(priority):
+                # the suspect waits until the others of its priority have ended; none starts before it
+                self._queue.push_front(priority, job)
+                self._alone.add(priority)
+                continue
+            bound = self._find(job.definition_id)
+            if bound is None:
+                self._defer(job)
+                continue
+            self._start(job, bound)
+
+    def _start(self, job: ClaimedJob, bound: BoundHandler) -> None:
+        options = bound.options
+        if job.timeout_ms is not None:
+            timeout = timedelta(milliseconds=job.timeout_ms)
+        else:
+            timeout = options.timeout or self._limits.default_timeout
+        rules = self._rules(job, bound)
+        began_at = self._clock.monotonic()
+        seconds = timeout.total_seconds()
+        started_at = self._clock.now()
+        run = Run(job, self._site, bound, started_at, started_at + timeout, seconds, rules.max_retries)
+        active = Active(run, rules, began_at, began_at + seconds)
+        self.running[job.id] = active
+        self._free -= 1
+        self._per_priority[job.priority] = self._per_priority.get(job.priority, 0) + 1
+        if job.losses:
+            self._alone.add(job.priority)
+            self._look()
+        else:
+            self.launch(active)
+
+    def launch(self, active: Active) -> None:
+        """Start the handler; for a suspect, once its start mark is stored."""
+        active.task = asyncio.get_running_loop().create_task(self._execute(active))
+        self._expect(active.deadline_at)
+
+    def _rules(self, job: ClaimedJob, bound: BoundHandler) -> RetryRules:
+        options = bound.options
+        most = job.max_retries
+        if most is None:
+            most = options.max_retries if options.max_retries is not None else self._limits.default_max_retries
+        if job.retry is not None:
+            policy = RetryPolicy.from_spec(job.retry)
+        else:
+            policy = options.retry or self._limits.default_retry
+        return RetryRules(most, policy)
+
+    # -- running ---------------------------------------------------------------------------------------
+
+    async def _execute(self, active: Active) -> None:
+        run = active.run
+        raised: BaseException | None = None
+        text: str | None = None
+        try:
+            text = await run.bound.invoke(run)
+            self._check_size(text)
+        except BaseException as error:
+            # whatever user code raises is a verdict on its job, never the end of the worker
+            raised = error
+        if run.cancel_reason == "lost":
+            self._leave(active)
+            return
+        now = self._clock.now()
+        if raised is None and run.cancel_reason is None:
+            outcome = Outcome(OutcomeKind.SUCCEEDED, run.started_at, now, text, log=run.log_text())
+        else:
+            outcome = judge(run, raised, text, now)
+        try:
+            change = classify(run.job, outcome, active.rules, self._options.id)
+        finally:
+            self._leave(active)
+        self._verdict(change)
+
+    def _check_size(self, text: str | None) -> None:
+        most = self._limits.max_message_bytes
+        if text is not None and most is not None and len(text) * 4 > most:
+            size = len(text.encode())
+            if size > most:
+                raise MessageTooLarge(f"the result has {size} bytes; max_message_bytes is {most}")
+
+    def _leave(self, active: Active) -> None:
+        """Free what the run held, then start the next."""
+        job = active.run.job
+        del self.running[job.id]
+        self._free += 1
+        left = self._per_priority[job.priority] - 1
+        self._per_priority[job.priority] = left
+        if not left:
+            self._alone.discard(job.priority)
+        self.fill()
+
+    def _verdict(self, change: StateChange) -> None:
+        self._outbox.put(change, self._clock.monotonic())
+        self._ring()
+
+    def _cancelled_unstarted(self, job: ClaimedJob) -> StateChange:
+        return StateChange(
+            job,
+            JobStatus.CANCELLED,
+            job.attempt,
+            job.failures,
+            job.losses,
+            finished_at=self._clock.now(),
+            error=JobError("cancelled", "cancelled before it started"),
+            worker_id=self._options.id,
+        )
+
+    def _defer(self, job: ClaimedJob) -> None:
+        now = self._clock.now()
+        waited = (now - (job.unknown_since or now)).total_seconds()
+        if job.definition_id not in self.unknown:
+            self._logger.warning(
+                "no handler here for definition id %r: its jobs wait for a worker that has one",
+                job.definition_id,
+            )
+        self.unknown[job.definition_id] = self._clock.monotonic()
+        delay = timedelta(seconds=min(60.0, max(2.0, waited / 4)))
+        self._verdict(defer_unknown(job, now, self._limits.unknown_limit, delay, self._options.id))
+
+    # -- stopping --------------------------------------------------------------------------------------
+
+    def stop_run(self, active: Active, reason: str) -> None:
+        """Ask one running job to stop: ``cancelled``, ``timeout``, ``interrupted`` or ``lost``.
+
+        A coroutine is cancelled, a child process is told and killed, a thread is only asked.
+        """
+        active.run.request_cancel(reason)
+        if active.task is None:
+            # a suspect whose start mark is still being written: it never began
+            if reason != "lost":
+                self._verdict(hand_back(active.run.job))
+            self._leave(active)
+        else:
+            self.nudge(active)
+
+    def nudge(self, active: Active) -> None:
+        """Cancel, or cancel again, what was asked to stop; a thread can only be asked."""
+        active.nudged_at = self._clock.monotonic()
+        if active.task is not None and active.run.bound.kind != "thread":
+            active.task.cancel()
+
+    def hand_back_queued(self) -> int:
+        """Give every unstarted job back at once; how many."""
+        jobs = self._queue.clear()
+        for job in jobs:
+            self._verdict(hand_back(job))
+        return len(jobs)
+
+    def abandon(self, job_ids: Iterable[UUID] | None = None) -> list[Active]:
+        """These claims (or all) are no longer owned: forget what is queued, stop what runs."""
+        if job_ids is None:
+            self._queue.clear()
+            lost = list(self.running.values())
+        else:
+            gone = set(job_ids)
+            for job in self._queue.clear():
+                if job.id not in gone:
+                    self._queue.push(job.priority, job)
+            lost = [self.running[job_id] for job_id in gone if job_id in self.running]
+        for active in lost:
+            self.stop_run(active, "lost")
+        return lost

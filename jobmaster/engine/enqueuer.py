@@ -1,0 +1,166 @@
+"""Group commit: calls that arrive while an insert is in flight share the next one.
+
+An idle producer pays no delay, a busy one no fsync per job (the group commit of DeWitt et al., *Implementation
+techniques for main memory database systems*, 1984).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ..domain.job import NewJob
+from ..errors import TransientStoreError, TransportUnavailable
+from ..ports import AgentTransport, Clock
+from .backoff import Backoff
+
+__all__ = ["Enqueuer"]
+
+_MOST = 500
+"""Jobs that one shared insert takes."""
+
+
+@dataclass(slots=True)
+class _Call:
+    jobs: Sequence[NewJob]
+    deadline: float
+    future: Future[datetime] = field(default_factory=Future)
+
+
+class Enqueuer:
+    """Inserts jobs into one agent. Safe from any thread and from event loops, and after a fork.
+
+    The future of :meth:`submit` gives the store's instant at which the jobs were stored. After an ambiguous
+    answer the *same* store is tried again with the same ids, marked ``recheck``, until the operation timeout;
+    then :class:`TransportUnavailable` names the jobs.
+    """
+
+    def __init__(
+        self, transport: AgentTransport, operation_timeout: float, clock: Clock, logger: logging.Logger
+    ) -> None:
+        self._transport = transport
+        self._timeout = operation_timeout
+        self._clock = clock
+        self._logger = logger
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._wanted = threading.Condition()
+        self._calls: deque[_Call] = deque()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, jobs: Sequence[NewJob]) -> Future[datetime]:
+        """Queue jobs without unique keys; all of one call are stored together or not at all."""
+        if self._pid != os.getpid():
+            self._reset()
+        call = _Call(jobs, self._clock.monotonic() + self._timeout)
+        with self._wanted:
+            if self._closed:
+                raise TransportUnavailable(f"agent {self._transport.name!r}: the scheduler is closed")
+            self._calls.append(call)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="jobmaster-enqueuer", daemon=True)
+                self._thread.start()
+            else:
+                self._wanted.notify()
+        return call.future
+
+    def close(self) -> None:
+        """Store what is queued, then end the thread. Idempotent; a later submit is refused."""
+        if self._pid != os.getpid():
+            self._reset()
+        with self._wanted:
+            self._closed = True
+            self._wanted.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join(timeout=self._timeout + 5)
+
+    def reopen(self) -> None:
+        """Accept jobs again after a close."""
+        with self._wanted:
+            if self._closed:
+                self._closed = False
+                self._thread = None
+
+    def _run(self) -> None:
+        while True:
+            with self._wanted:
+                while not self._calls:
+                    if self._closed:
+                        return
+                    self._wanted.wait()
+                batch = self._next_batch()
+            self._store(batch)
+
+    def _next_batch(self) -> list[_Call]:
+        batch = [self._calls.popleft()]
+        size = len(batch[0].jobs)
+        while self._calls and size + len(self._calls[0].jobs) <= _MOST:
+            call = self._calls.popleft()
+            size += len(call.jobs)
+            batch.append(call)
+        return batch
+
+    def _store(self, batch: list[_Call]) -> None:
+        try:
+            now = self._insert([job for call in batch for job in call.jobs], batch[0].deadline)
+        except TransportUnavailable as fault:
+            self._give_up(batch, fault)
+        except BaseException as fault:
+            if len(batch) == 1:
+                batch[0].future.set_exception(fault)
+                return
+            # one bad row must not fail its neighbours: each call gets its own answer
+            for call in batch:
+                self._store([call])
+        else:
+            for call in batch:
+                call.future.set_result(now)
+
+    def _give_up(self, batch: list[_Call], fault: TransportUnavailable) -> None:
+        """The oldest call ran out of time; the others may have some left and go on as one batch."""
+        now = self._clock.monotonic()
+        rest: list[_Call] = []
+        for call in batch:
+            if call is batch[0] or call.deadline <= now:
+                own = TransportUnavailable(str(fault), [job.id for job in call.jobs])
+                own.__cause__ = fault.__cause__
+                call.future.set_exception(own)
+            else:
+                # nobody knows whether an earlier, ambiguous try stored them
+                rest.append(_Call(_marked(call.jobs), call.deadline, call.future))
+        if rest:
+            self._store(rest)
+
+    def _insert(self, jobs: Sequence[NewJob], deadline: float) -> datetime:
+        backoff = Backoff(0.05, 1.0)
+        pause = threading.Event()
+        while True:
+            try:
+                return self._transport.enqueue(jobs)
+            except TransientStoreError as fault:
+                left = deadline - self._clock.monotonic()
+                if left <= 0:
+                    perhaps = "perhaps" if fault.ambiguous or jobs[0].recheck else "not"
+                    raise TransportUnavailable(
+                        f"agent {self._transport.name!r} has {perhaps} stored it in time: {fault}",
+                        [job.id for job in jobs],
+                    ) from fault
+                if fault.ambiguous:
+                    self._logger.warning("enqueue: answer lost, trying the same store again: %s", fault)
+                    jobs = _marked(jobs)
+                pause.wait(min(left, backoff.next()))
+
+
+def _marked(jobs: Sequence[NewJob]) -> list[NewJob]:
+    """The same jobs, marked as perhaps stored already."""
+    return [job if job.recheck else replace(job, recheck=True) for job in jobs]

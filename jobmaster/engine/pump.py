@@ -1,0 +1,277 @@
+"""The main loop of a worker: settle what is done, claim what fits, both in one transaction.
+
+While a transaction is under way, handlers run and the outbox fills, so that batches grow by themselves with
+the load. What the store answers ambiguously is read back before anything else is done.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ..domain.events import LeaseLost
+from ..domain.status import ClusterMode, WorkerMode
+from ..domain.verdict import StateChange
+from ..errors import StoreError, TransientStoreError
+from ..ports import AgentTransport, ClaimRequest, Clock, Settled, Settlement
+from .announcer import Announcer
+from .backoff import Backoff
+from .dispatcher import Dispatcher
+from .options import ClusterLimits, WorkerOptions
+from .outbox import Outbox
+from .signals import Alarm
+from .storethreads import StoreCalls
+from .tenure import Tenure
+
+__all__ = ["Pump"]
+
+_SOON = 0.02
+"""Seconds after the last work at which the worker looks when the next job is due."""
+_LONGEST_POLL = 1.0
+"""Seconds between polls of an idle worker; wake-ups are only hints."""
+_LINGER = 0.005
+"""Seconds for which verdicts wait for company while the worker is busy."""
+
+
+class Pump:
+    """Turns until cancelled. Holds the present tenure; begins another when one is lost."""
+
+    def __init__(
+        self,
+        options: WorkerOptions,
+        limits: ClusterLimits,
+        transport: AgentTransport,
+        settlement: Settlement,
+        calls: StoreCalls,
+        clock: Clock,
+        outbox: Outbox,
+        alarm: Alarm,
+        announcer: Announcer,
+        new_tenure: Callable[[], Tenure],
+        logger: logging.Logger,
+    ) -> None:
+        self._options = options
+        self._limits = limits
+        self._transport = transport
+        self._settlement = settlement
+        self._calls = calls
+        self._clock = clock
+        self._outbox = outbox
+        self._alarm = alarm
+        self._announcer = announcer
+        self._new_tenure = new_tenure
+        self._logger = logger
+        self.dispatcher: Dispatcher
+        self.tenure: Tenure | None = None
+        self.stopping = False
+        self.woken = True
+        """Whether a wake-up came since the last claim."""
+        self._poll_at = 0.0
+        self._poll_every = _SOON
+        self._in_flight = False
+        self._backoff = Backoff(0.05, 1.0)
+        self._readback: list[StateChange] | None = None
+        """After an ambiguous answer: the verdicts of that settle, until the store has been read."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits to be stored."""
+        return not self._outbox and not self._in_flight and self._readback is None
+
+    def unsettled(self) -> list[StateChange]:
+        """Take out what could not be stored."""
+        left = list(self._readback or ())
+        self._readback = None
+        while self._outbox:
+            left += self._outbox.take()
+        return left
+
+    async def run(self) -> None:
+        """Turn until cancelled."""
+        while True:
+            tenure = self.tenure
+            if tenure is None:
+                await self._begin_tenure()
+            elif not tenure.trust.holds():
+                await self._lose(tenure)
+            elif self._readback is not None:
+                await self._read_back(tenure)
+            else:
+                await self._turn(tenure)
+
+    # -- one turn --------------------------------------------------------------------------------------
+
+    async def _turn(self, tenure: Tenure) -> None:
+        now = self._clock.monotonic()
+        claim = self._wants_claim(tenure, now)
+        flush = self._flush_due(now)
+        if claim and not flush and not self.woken and not tenure.plan.hungry:
+            await self._peek()
+            return
+        request = tenure.plan.request(self.dispatcher.room, self.dispatcher.blocked) if claim else None
+        if request is None and not flush:
+            await self._alarm.sleep(self._idle_for(now))
+            return
+        if request is not None:
+            self.woken = False
+        await self._settle(tenure, self._outbox.take(), request)
+
+    def _wants_claim(self, tenure: Tenure, now: float) -> bool:
+        if self.stopping or self._limits.mode is not ClusterMode.ACTIVE:
+            return False
+        if self._options.mode in (WorkerMode.COORDINATOR, WorkerMode.DRAIN):
+            return False
+        room = self.dispatcher.room
+        if room <= 0:
+            return False
+        if self.dispatcher.starved:
+            return self.woken or tenure.plan.hungry or now >= self._poll_at
+        # the slots are busy: refill in big bites, when half of the buffer is free
+        return (self.woken or tenure.plan.hungry) and room * 2 >= self._options.buffer
+
+    def _flush_due(self, now: float) -> bool:
+        waiting = len(self._outbox)
+        if not waiting:
+            return False
+        if self.dispatcher.starved or waiting * 4 >= self._options.batch_size:
+            return True
+        return now - self._outbox.oldest_at >= _LINGER
+
+    def _idle_for(self, now: float) -> float:
+        until = now + _LONGEST_POLL
+        if self.dispatcher.starved and self._poll_at > now:
+            until = min(until, self._poll_at)
+        if self._outbox:
+            until = min(until, self._outbox.oldest_at + _LINGER)
+        return max(0.001, until - now)
+
+    async def _settle(
+        self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None
+    ) -> None:
+        self._in_flight = True
+        try:
+            settled = await self._calls.run(self._guarded_settle, tenure, changes, request)
+        except TransientStoreError as fault:
+            if fault.ambiguous:
+                self._logger.warning("settle: answer lost, reading the store: %s", fault)
+                self._readback = changes
+            else:
+                self._outbox.put_back(changes, self._clock.monotonic())
+            self.woken = True
+            await self._wait_out(fault)
+        except StoreError as fault:
+            self._logger.error("settle refused: %s", fault)
+            self._outbox.put_back(changes, self._clock.monotonic())
+            self.woken = True
+            await self._wait_out(fault)
+        else:
+            self._backoff.reset()
+            self._learn(tenure, changes, request, settled)
+        finally:
+            self._in_flight = False
+
+    def _guarded_settle(
+        self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None
+    ) -> Settled:
+        # on the store's thread, as late as can be: a worker that was frozen on its way here settles nothing
+        if not tenure.trust.holds():
+            raise TransientStoreError("the lease is no longer trusted")
+        return self._settlement.settle(changes, request)
+
+    def _learn(
+        self,
+        tenure: Tenure,
+        changes: list[StateChange],
+        request: ClaimRequest | None,
+        settled: Settled,
+    ) -> None:
+        now = self._clock.monotonic()
+        if settled.refused:
+            self._logger.warning("%d outcomes refused: their claims were lost", len(settled.refused))
+        self._announcer.settled(changes, settled.refused)
+        if request is None:
+            return
+        tenure.plan.learn(request, settled.claimed)
+        if settled.claimed:
+            self._poll_every = _SOON
+            if tenure is self.tenure:
+                self.dispatcher.offer(settled.claimed)
+        self._poll_at = now + self._poll_every
+
+    async def _wait_out(self, fault: StoreError) -> None:
+        delay = self._backoff.next()
+        self._logger.debug("next try in %.2f s: %s", delay, fault)
+        await self._clock.sleep(delay)
+
+    async def _peek(self) -> None:
+        """Nothing is known to be ready: find out, cheaply, when to look again."""
+        try:
+            answer = await self._calls.run(self._transport.next_due, self._options.lane)
+        except StoreError as fault:
+            await self._wait_out(fault)
+            return
+        self._backoff.reset()
+        self._poll_every = min(_LONGEST_POLL, self._poll_every * 2)
+        wait = self._poll_every
+        if answer is not None:
+            store_now, due = answer
+            until_due = (due - store_now).total_seconds()
+            if until_due <= 0 and not self.dispatcher.blocked:
+                self.woken = True
+            wait = min(wait, max(0.001, until_due))
+        self._poll_at = self._clock.monotonic() + wait
+
+    # -- ambiguity and loss ----------------------------------------------------------------------------
+
+    async def _read_back(self, tenure: Tenure) -> None:
+        """After an ambiguous answer, compare what the buckets hold with what this worker remembers.
+
+        A verdict whose claim is still there is settled again. One whose claim is gone was settled, or taken
+        away; either way nothing is left to write. A claim that is not remembered is run.
+        """
+        pending = self._readback
+        assert pending is not None
+        try:
+            stored = await self._calls.run(self._transport.claimed_in, tenure.buckets)
+        except StoreError as fault:
+            await self._wait_out(fault)
+            return
+        self._readback = None
+        held = {job.id: job.claim_no for job in stored}
+        again = [change for change in pending if held.get(change.job.id) == change.job.claim_no]
+        self._outbox.put_back(again, self._clock.monotonic())
+        done = [change for change in pending if held.get(change.job.id) != change.job.claim_no]
+        self._announcer.settled(done, frozenset())
+        known = self.dispatcher.claims()
+        gone = [job_id for job_id, claim_no in known.items() if held.get(job_id) != claim_no]
+        if gone:
+            self._logger.warning("%d claims vanished from the store: their handlers are stopped", len(gone))
+            self.dispatcher.abandon(gone)
+        waiting = self._outbox.ids()
+        self.dispatcher.offer([job for job in stored if job.id not in known and job.id not in waiting])
+
+    async def _lose(self, tenure: Tenure) -> None:
+        """The buckets are no longer ours: stop handlers, settle nothing, begin anew with others."""
+        self.tenure = None
+        self._readback = None
+        stopped = self.dispatcher.abandon()
+        dropped = self._outbox.drop()
+        self._logger.error(
+            "lease lost: %d running handlers stopped, %d outcomes dropped; their jobs are rescued",
+            len(stopped),
+            len(dropped),
+        )
+        self._announcer.emit(LeaseLost(self._options.id, len(stopped), len(dropped)))
+        await self._calls.run(tenure.forsake)
+
+    async def _begin_tenure(self) -> None:
+        if self.stopping:
+            await self._alarm.sleep(_LONGEST_POLL)
+            return
+        try:
+            self.tenure = await self._calls.run(self._new_tenure)
+        except StoreError as fault:
+            await self._wait_out(fault)
+        else:
+            self.woken = True
+            self._logger.info("new buckets opened after the lease was lost")

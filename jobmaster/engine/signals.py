@@ -1,0 +1,42 @@
+"""An alarm that one service sleeps on and anybody rings."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..ports import Clock
+
+__all__ = ["Alarm"]
+
+
+class Alarm:
+    """Wakes one sleeper, at once or after a time. A ring while nobody sleeps is kept for the next sleep."""
+
+    __slots__ = ("_clock", "_rung", "_waiter")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._rung = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def ring(self) -> None:
+        """Wake the sleeper; from the event loop's own thread only."""
+        self._rung = True
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def sleep(self, seconds: float) -> bool:
+        """Sleep until rung or until ``seconds`` have passed; whether it was rung."""
+        if not self._rung and seconds > 0:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiter = waiter
+            timer = asyncio.ensure_future(self._clock.sleep(seconds))
+            timer.add_done_callback(lambda _: waiter.done() or waiter.set_result(None))
+            try:
+                await waiter
+            finally:
+                self._waiter = None
+                timer.cancel()
+        rung, self._rung = self._rung, False
+        return rung

@@ -1,0 +1,111 @@
+"""Threads for calls to stores: apart from those of handlers, so that neither can starve the other."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+__all__ = ["InlineStoreThreads", "StoreCalls", "StoreThreads"]
+
+T = TypeVar("T")
+
+
+class StoreCalls(Protocol):
+    """Runs blocking store calls for the event loop."""
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call ``function(*args)`` where blocking is allowed and return what it returns."""
+        ...
+
+    def close(self) -> None:
+        """End the threads once their present calls are through."""
+        ...
+
+
+class StoreThreads:
+    """A few daemon threads with one queue; one hop per call.
+
+    A caller that is cancelled stops waiting; the call itself runs to its end, since a transaction must not
+    be abandoned half-way, and its outcome then goes nowhere.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        self._size = size
+        self._name = name
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
+        self._lock = threading.Lock()
+        self._closed = False
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(f"{self._name}: closed")
+            if self._idle == 0 and len(self._threads) < self._size:
+                thread = threading.Thread(
+                    target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True
+                )
+                self._threads.append(thread)
+                thread.start()
+            else:
+                self._idle -= 1
+        self._queue.put((loop, future, function, args))
+        return await future
+
+    def _work(self) -> None:
+        while True:
+            task = self._queue.get()
+            if task is None:
+                return
+            loop, future, function, args = task
+            try:
+                result, error = function(*args), None
+            except BaseException as raised:
+                result, error = None, raised
+            with self._lock:
+                self._idle += 1
+            try:
+                loop.call_soon_threadsafe(_answer, future, result, error)
+            except RuntimeError:
+                # the loop was closed while the call ran: nobody is left to tell
+                continue
+            finally:
+                del task, loop, future, function, args, result, error
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            threads = list(self._threads)
+        for _ in threads:
+            self._queue.put(None)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=10)
+
+
+def _answer(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+class InlineStoreThreads:
+    """Runs store calls at once in the event loop: for memory stores and simulations."""
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        await asyncio.sleep(0)
+        return function(*args)
+
+    def close(self) -> None:
+        """Nothing to end: there are no threads."""
