@@ -49,7 +49,7 @@ class RetryPolicy:
             except OverflowError:
                 seconds = self.maximum
         if self.jitter:
-            seconds = seconds / 2 + random.random() * seconds / 2  # noqa: S311 - spread, not secrecy
+            seconds = seconds / 2 + random.random() * seconds / 2
         return timedelta(seconds=seconds)
 
     def spec(self) -> str:

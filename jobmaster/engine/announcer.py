@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence, Set
 from uuid import UUID
 
-from ..domain.events import Event, JobFinished, JobWaitsAgain, Observer
+from ..domain.events import Event, JobFinished, JobRetrying, JobSnoozed, Observer
+from ..domain.job import AttemptOutcome
 from ..domain.verdict import StateChange
 from .completions import Completions
 
@@ -24,6 +25,11 @@ class Announcer:
         self._completions = completions
         self._logger = logger
 
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._observers)
+
     def emit(self, event: Event) -> None:
         """Tell every observer. From any thread."""
         for observer in self._observers:
@@ -36,32 +42,35 @@ class Announcer:
         """These verdicts are stored, but for the refused."""
         if self._observers:
             for change in changes:
-                if change.job.id not in refused:
-                    self.emit(_event_of(change))
+                event = _event_of(change) if change.job.id not in refused else None
+                if event is not None:
+                    self.emit(event)
         self._completions.ended(
             change.job.id for change in changes if change.status.is_final and change.job.id not in refused
         )
 
 
-def _event_of(change: StateChange) -> Event:
-    job = change.job
+def _event_of(change: StateChange) -> Event | None:
+    """The event that a stored verdict is, if it is one: handing a job back is none."""
+    job, record = change.job, change.record
     if change.status.is_final:
+        started, finished = change.started_at, change.finished_at
+        duration = finished - started if started is not None and finished is not None else None
         return JobFinished(
-            job_id=job.id,
-            definition_id=job.definition_id,
-            lane=job.lane,
-            status=change.status,
-            attempt=change.attempt,
-            started_at=change.started_at,
-            finished_at=change.finished_at,
-            error=change.error,
+            job.id, job.definition_id, change.status, change.attempt, duration, change.error, change.worker_id
         )
-    return JobWaitsAgain(
-        job_id=job.id,
-        definition_id=job.definition_id,
-        lane=job.lane,
-        status=change.status,
-        attempt=change.attempt,
-        delay=change.delay,
-        error=change.error,
+    if record is None or change.delay is None:
+        return None
+    if record.outcome is AttemptOutcome.SNOOZED:
+        return JobSnoozed(job.id, job.definition_id, change.attempt, change.delay)
+    if record.outcome is AttemptOutcome.INTERRUPTED:
+        return None
+    return JobRetrying(
+        job.id,
+        job.definition_id,
+        record.outcome,
+        change.attempt,
+        change.failures,
+        change.delay,
+        change.error,
     )

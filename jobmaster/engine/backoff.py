@@ -21,7 +21,7 @@ class Backoff:
         """The delay before the next try."""
         delay = self._next
         self._next = min(delay * 2, self._most)
-        return delay * (0.5 + random.random() / 2)  # noqa: S311 - spread, not secrecy
+        return delay * (0.5 + random.random() / 2)
 
     def reset(self) -> None:
         """It worked: begin from the first delay again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from itertools import cycle
 from uuid import UUID
 
@@ -80,4 +80,4 @@ class ClaimPlan:
                     self._lively_at[priority] = float("-inf")
 
 
-_LOWEST = (datetime.min.replace(tzinfo=timezone.utc), UUID(int=0))
+_LOWEST = (datetime.min.replace(tzinfo=UTC), UUID(int=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -33,7 +33,7 @@ class Coordinator:
     def __init__(
         self,
         master: MasterStore,
-        settlements: Sequence[Settlement],
+        settlements: Mapping[str, Settlement],
         workers: Sequence[Worker],
         limits: ClusterLimits,
         lease: timedelta,
@@ -60,12 +60,12 @@ class Coordinator:
         clock, logger = self._clock, self._logger
         services = [
             Service("settings", self.refresh_settings, _SETTINGS_EVERY, clock, logger, first_after=1.0),
-            Service("registry", self.see_workers, _REGISTRY_EVERY, clock, logger, first_after=_REGISTRY_EVERY),
+            Service("registry", self.see_workers, _REGISTRY_EVERY, clock, logger, first_after=5.0),
         ]
         if coordinates:
             # a random phase keeps fifty processes that were started together from asking together
             rescue_every = self._lease.total_seconds() / 3
-            phase = rescue_every * random.random()  # noqa: S311 - spread, not secrecy
+            phase = rescue_every * random.random()
             services += [
                 Service("reaper", self.rescue, rescue_every, clock, logger, first_after=phase),
                 Service("cleaner", self.clean, _CLEAN_EVERY, clock, logger, first_after=phase + 1.0),
@@ -89,7 +89,7 @@ class Coordinator:
 
     async def rescue(self) -> float | None:
         """Adopt what dead workers left behind."""
-        for settlement in self._settlements:
+        for name, settlement in self._settlements.items():
             rescued = await self._calls.run(settlement.rescue, self._limits.max_losses)
             if rescued.buckets or rescued.released or rescued.failed:
                 self._logger.warning(
@@ -99,7 +99,7 @@ class Coordinator:
                     rescued.failed,
                 )
                 self._announcer.emit(
-                    BucketsRescued(rescued.buckets, rescued.released, rescued.failed)
+                    BucketsRescued(name, rescued.buckets, rescued.released, rescued.failed)
                 )
                 for worker in self._workers:
                     worker.wake()
@@ -110,7 +110,7 @@ class Coordinator:
         retention = self._limits.data_retention
         if retention is None:
             return None
-        for settlement in self._settlements[:1]:
+        for settlement in self._settlements.values():
             deleted = await self._calls.run(settlement.clean, retention, _CLEAN_CHUNK)
             if deleted >= _CLEAN_CHUNK:
                 return 0.05

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
+from ..domain.events import JobStarted, UnknownDefinition
 from ..domain.job import ClaimedJob, JobError
 from ..domain.priorities import WeightedQueue
 from ..domain.retry import RetryPolicy
@@ -23,8 +24,9 @@ from ..domain.verdict import (
     hand_back,
 )
 from ..errors import MessageTooLarge
-from ..handlers import BoundHandler, Run, WorkerSite
+from ..handlers import BoundHandler, CancelReason, Run, WorkerSite
 from ..ports import Clock
+from .announcer import Announcer
 from .judge import judge
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
@@ -71,6 +73,7 @@ class Dispatcher:
         ring: Callable[[], None],
         look: Callable[[], None],
         expect: Callable[[float], None],
+        announcer: Announcer,
         logger: logging.Logger,
     ) -> None:
         self._site = site
@@ -82,6 +85,7 @@ class Dispatcher:
         self._ring = ring
         self._look = look
         self._expect = expect
+        self._announcer = announcer
         self._logger = logger
         self._queue: WeightedQueue[ClaimedJob] = WeightedQueue()
         self._free = options.slots
@@ -182,14 +186,17 @@ class Dispatcher:
 
     def launch(self, active: Active) -> None:
         """Start the handler; for a suspect, once its start mark is stored."""
+        if self._announcer.heard:
+            job = active.run.job
+            self._announcer.emit(JobStarted(job.id, job.definition_id, job.attempt + 1, self._options.id))
         active.task = asyncio.get_running_loop().create_task(self._execute(active))
         self._expect(active.deadline_at)
 
     def _rules(self, job: ClaimedJob, bound: BoundHandler) -> RetryRules:
         options = bound.options
-        most = job.max_retries
+        most = job.max_retries if job.max_retries is not None else options.max_retries
         if most is None:
-            most = options.max_retries if options.max_retries is not None else self._limits.default_max_retries
+            most = self._limits.default_max_retries
         if job.retry is not None:
             policy = RetryPolicy.from_spec(job.retry)
         else:
@@ -208,6 +215,7 @@ class Dispatcher:
         except BaseException as error:
             # whatever user code raises is a verdict on its job, never the end of the worker
             raised = error
+        await self._outlast_thread(run)
         if run.cancel_reason == "lost":
             self._leave(active)
             return
@@ -221,6 +229,14 @@ class Dispatcher:
         finally:
             self._leave(active)
         self._verdict(change)
+
+    async def _outlast_thread(self, run: Run) -> None:
+        """A thread cannot be stopped: its job keeps slot and claim until the thread has ended."""
+        while run.busy is not None and not run.busy.done():
+            try:
+                await asyncio.wait([run.busy])
+            except asyncio.CancelledError:
+                continue
 
     def _check_size(self, text: str | None) -> None:
         most = self._limits.max_message_bytes
@@ -264,13 +280,14 @@ class Dispatcher:
                 "no handler here for definition id %r: its jobs wait for a worker that has one",
                 job.definition_id,
             )
+            self._announcer.emit(UnknownDefinition(job.definition_id, self._options.id))
         self.unknown[job.definition_id] = self._clock.monotonic()
         delay = timedelta(seconds=min(60.0, max(2.0, waited / 4)))
         self._verdict(defer_unknown(job, now, self._limits.unknown_limit, delay, self._options.id))
 
     # -- stopping --------------------------------------------------------------------------------------
 
-    def stop_run(self, active: Active, reason: str) -> None:
+    def stop_run(self, active: Active, reason: CancelReason) -> None:
         """Ask one running job to stop: ``cancelled``, ``timeout``, ``interrupted`` or ``lost``.
 
         A coroutine is cancelled, a child process is told and killed, a thread is only asked.
@@ -287,7 +304,7 @@ class Dispatcher:
     def nudge(self, active: Active) -> None:
         """Cancel, or cancel again, what was asked to stop; a thread can only be asked."""
         active.nudged_at = self._clock.monotonic()
-        if active.task is not None and active.run.bound.kind != "thread":
+        if active.task is not None and active.run.busy is None:
             active.task.cancel()
 
     def hand_back_queued(self) -> int:

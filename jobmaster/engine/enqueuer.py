@@ -1,6 +1,6 @@
 """Group commit: calls that arrive while an insert is in flight share the next one.
 
-An idle producer pays no delay, a busy one no fsync per job (the group commit of DeWitt et al., *Implementation
+An idle producer pays no delay, a busy one no fsync per job (group commit; DeWitt et al., *Implementation
 techniques for main memory database systems*, 1984).
 """
 
@@ -55,16 +55,15 @@ class Enqueuer:
         self._wanted = threading.Condition()
         self._calls: deque[_Call] = deque()
         self._thread: threading.Thread | None = None
-        self._closed = False
 
     def submit(self, jobs: Sequence[NewJob]) -> Future[datetime]:
         """Queue jobs without unique keys; all of one call are stored together or not at all."""
         if self._pid != os.getpid():
             self._reset()
         call = _Call(jobs, self._clock.monotonic() + self._timeout)
+        # a caller that is cancelled stops waiting; its jobs are stored all the same
+        call.future.set_running_or_notify_cancel()
         with self._wanted:
-            if self._closed:
-                raise TransportUnavailable(f"agent {self._transport.name!r}: the scheduler is closed")
             self._calls.append(call)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="jobmaster-enqueuer", daemon=True)
@@ -74,28 +73,20 @@ class Enqueuer:
         return call.future
 
     def close(self) -> None:
-        """Store what is queued, then end the thread. Idempotent; a later submit is refused."""
+        """Store what is queued, then end the thread. A later submit starts another."""
         if self._pid != os.getpid():
-            self._reset()
+            return
         with self._wanted:
-            self._closed = True
-            self._wanted.notify()
-            thread = self._thread
+            thread, self._thread = self._thread, None
+            self._wanted.notify_all()
         if thread is not None:
-            thread.join(timeout=self._timeout + 5)
-
-    def reopen(self) -> None:
-        """Accept jobs again after a close."""
-        with self._wanted:
-            if self._closed:
-                self._closed = False
-                self._thread = None
+            thread.join(timeout=2 * self._timeout + 5)
 
     def _run(self) -> None:
         while True:
             with self._wanted:
                 while not self._calls:
-                    if self._closed:
+                    if self._thread is not threading.current_thread():
                         return
                     self._wanted.wait()
                 batch = self._next_batch()

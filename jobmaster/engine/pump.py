@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
-from ..domain.events import LeaseLost
+from ..domain.events import ConnectionLost, ConnectionRestored, LeaseLost
 from ..domain.status import ClusterMode, WorkerMode
 from ..domain.verdict import StateChange
 from ..errors import StoreError, TransientStoreError
@@ -70,6 +71,7 @@ class Pump:
         self._poll_every = _SOON
         self._in_flight = False
         self._backoff = Backoff(0.05, 1.0)
+        self._outage_since: float | None = None
         self._readback: list[StateChange] | None = None
         """After an ambiguous answer: the verdicts of that settle, until the store has been read."""
 
@@ -165,7 +167,7 @@ class Pump:
             self.woken = True
             await self._wait_out(fault)
         else:
-            self._backoff.reset()
+            self._reached()
             self._learn(tenure, changes, request, settled)
         finally:
             self._in_flight = False
@@ -198,7 +200,19 @@ class Pump:
                 self.dispatcher.offer(settled.claimed)
         self._poll_at = now + self._poll_every
 
+    def _reached(self) -> None:
+        self._backoff.reset()
+        if self._outage_since is not None:
+            outage = timedelta(seconds=self._clock.monotonic() - self._outage_since)
+            self._outage_since = None
+            self._logger.info("agent %r answers again", self._transport.name)
+            self._announcer.emit(ConnectionRestored(self._transport.name, outage))
+
     async def _wait_out(self, fault: StoreError) -> None:
+        if self._outage_since is None:
+            self._outage_since = self._clock.monotonic()
+            self._logger.warning("agent %r does not answer: %s", self._transport.name, fault)
+            self._announcer.emit(ConnectionLost(self._transport.name, str(fault)))
         delay = self._backoff.next()
         self._logger.debug("next try in %.2f s: %s", delay, fault)
         await self._clock.sleep(delay)
@@ -210,7 +224,7 @@ class Pump:
         except StoreError as fault:
             await self._wait_out(fault)
             return
-        self._backoff.reset()
+        self._reached()
         self._poll_every = min(_LONGEST_POLL, self._poll_every * 2)
         wait = self._poll_every
         if answer is not None:

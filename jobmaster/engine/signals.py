@@ -32,7 +32,7 @@ class Alarm:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiter = waiter
             timer = asyncio.ensure_future(self._clock.sleep(seconds))
-            timer.add_done_callback(lambda _: waiter.done() or waiter.set_result(None))
+            timer.add_done_callback(lambda _: None if waiter.done() else waiter.set_result(None))
             try:
                 await waiter
             finally:

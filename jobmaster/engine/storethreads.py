@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -35,32 +36,39 @@ class StoreThreads:
     def __init__(self, size: int, name: str) -> None:
         self._size = size
         self._name = name
+        self._reset()
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._lock = threading.Lock()
-        self._closed = False
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
+        if self._pid != os.getpid():
+            # threads do not survive a fork; the child grows its own
+            self._reset()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         with self._lock:
-            if self._closed:
-                raise RuntimeError(f"{self._name}: closed")
-            if self._idle == 0 and len(self._threads) < self._size:
+            if self._idle <= 0 and len(self._threads) < self._size:
                 thread = threading.Thread(
-                    target=self._work, name=f"{self._name}-{len(self._threads)}", daemon=True
+                    target=self._work,
+                    args=(self._queue,),
+                    name=f"{self._name}-{len(self._threads)}",
+                    daemon=True,
                 )
                 self._threads.append(thread)
                 thread.start()
             else:
                 self._idle -= 1
-        self._queue.put((loop, future, function, args))
+            self._queue.put((loop, future, function, args))
         return await future
 
-    def _work(self) -> None:
+    def _work(self, work: queue.SimpleQueue[Any]) -> None:
         while True:
-            task = self._queue.get()
+            task = work.get()
             if task is None:
                 return
             loop, future, function, args = task
@@ -69,7 +77,8 @@ class StoreThreads:
             except BaseException as raised:
                 result, error = None, raised
             with self._lock:
-                self._idle += 1
+                if work is self._queue:
+                    self._idle += 1
             try:
                 loop.call_soon_threadsafe(_answer, future, result, error)
             except RuntimeError:
@@ -79,13 +88,14 @@ class StoreThreads:
                 del task, loop, future, function, args, result, error
 
     def close(self) -> None:
+        """End the threads once their present calls are through. A later call starts others."""
+        if self._pid != os.getpid():
+            return
         with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            threads = list(self._threads)
+            threads, work = self._threads, self._queue
+            self._threads, self._queue, self._idle = [], queue.SimpleQueue(), 0
         for _ in threads:
-            self._queue.put(None)
+            work.put(None)
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(timeout=10)

@@ -74,7 +74,7 @@ class Watch:
         self.dispatcher.stop_run(active, "timeout")
         if active.run.bound.kind == "thread":
             self._logger.warning(
-                "job %s (%s) timed out in a thread, which cannot be stopped: its slot stays taken until it ends",
+                "job %s (%s) timed out in a thread, which cannot be stopped: it keeps its slot until it ends",
                 active.run.job.id,
                 active.run.job.definition_id,
             )
@@ -90,7 +90,8 @@ class Watch:
             run = active.run
             if active.task is None or now - active.began_at >= _MARK_AFTER or run.progress_dirty:
                 job = run.job
-                progress = run.take_progress()
+                progress = run.progress if run.progress_dirty else None
+                run.progress_dirty = False
                 marks.append(RunningMark(job.id, job.bucket_id, job.claim_no, run.started_at, progress))
                 watched.append(active)
         if not marks:

@@ -62,6 +62,7 @@ class Worker:
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alive_at = clock.monotonic()
+        self._hurried = False
         self._watch = Watch(transport, calls, clock, lambda: self._pump.tenure, logger)
         self._pump = Pump(
             options,
@@ -86,6 +87,7 @@ class Worker:
             self._alarm.ring,
             self._watch.look,
             self._watch.expect,
+            announcer,
             logger,
         )
         self._watch.dispatcher = self._pump.dispatcher = self.dispatcher
@@ -118,7 +120,7 @@ class Worker:
         self.dispatcher.hand_back_queued()
         self._alarm.ring()
         grace = self.options.grace.total_seconds()
-        await self._until(lambda: not self.dispatcher.running, grace)
+        await self._until(lambda: not self.dispatcher.running or self._hurried, grace)
         for active in list(self.dispatcher.running.values()):
             self.dispatcher.stop_run(active, "interrupted")
         await self._until(lambda: not self.dispatcher.running, min(5.0, max(1.0, grace)))
@@ -130,11 +132,15 @@ class Worker:
         await self._leave()
         self._announcer.emit(WorkerStopped(self.options.id, self.options.name, self.options.lane))
 
+    def hurry(self) -> None:
+        """End the grace period of a stop that is under way."""
+        self._hurried = True
+
     async def _leave(self) -> None:
         tenure, self._pump.tenure = self._pump.tenure, None
         if tenure is None:
             return
-        # what could not be stored, and threads that do not end, stay claimed: rescue takes them after the lease
+        # what could not be stored, and threads that do not end, stay claimed until the lease has run out
         stuck = frozenset(active.run.job.bucket_id for active in self.dispatcher.running.values())
         stuck |= frozenset(change.job.bucket_id for change in self._pump.unsettled())
         if stuck:

@@ -1,0 +1,185 @@
+"""jobmaster: background jobs that do not get lost, on the databases you already have.
+
+Public names are imported when they are first used (PEP 562), so that ``import jobmaster`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .cluster.administration import AgentInfo, ClusterStatus
+    from .cluster.cluster import Cluster
+    from .cluster.config import ClusterConfig
+    from .cluster.requests import JobRequest
+    from .cluster.scheduler import Scheduler
+    from .cluster.schedulers import get_scheduler
+    from .domain.events import Event, Observer
+    from .domain.job import (
+        Attempt,
+        AttemptOutcome,
+        Job,
+        JobError,
+        JobExplanation,
+        Page,
+        Progress,
+        Reason,
+    )
+    from .domain.retry import Retry, RetryPolicy
+    from .domain.status import BucketStatus, ClusterMode, JobStatus, Priority, WorkerMode
+    from .errors import (
+        ClusterArchived,
+        ConfigurationError,
+        ConflictError,
+        DuplicateJob,
+        IllegalTransition,
+        InvalidJob,
+        JobMasterError,
+        JobNotFound,
+        MessageTooLarge,
+        RecurrenceSyntaxError,
+        ScheduleNotFound,
+        SerializationError,
+        StoreError,
+        TransientStoreError,
+        TransportUnavailable,
+        UnknownHandler,
+    )
+    from .handlers import (
+        CallNext,
+        CancelJob,
+        FailJob,
+        JobCancelled,
+        JobContext,
+        JobFunction,
+        JobHandler,
+        Middleware,
+        RetryLater,
+        Snooze,
+        job,
+    )
+
+_HOME = {
+    "cluster.administration": ("AgentInfo", "ClusterStatus"),
+    "cluster.cluster": ("Cluster",),
+    "cluster.config": ("ClusterConfig",),
+    "cluster.requests": ("JobRequest",),
+    "cluster.scheduler": ("Scheduler",),
+    "cluster.schedulers": ("get_scheduler",),
+    "domain.events": ("Event", "Observer"),
+    "domain.job": (
+        "Attempt",
+        "AttemptOutcome",
+        "Job",
+        "JobError",
+        "JobExplanation",
+        "Page",
+        "Progress",
+        "Reason",
+    ),
+    "domain.retry": ("Retry", "RetryPolicy"),
+    "domain.status": ("BucketStatus", "ClusterMode", "JobStatus", "Priority", "WorkerMode"),
+    "errors": (
+        "ClusterArchived",
+        "ConfigurationError",
+        "ConflictError",
+        "DuplicateJob",
+        "IllegalTransition",
+        "InvalidJob",
+        "JobMasterError",
+        "JobNotFound",
+        "MessageTooLarge",
+        "RecurrenceSyntaxError",
+        "ScheduleNotFound",
+        "SerializationError",
+        "StoreError",
+        "TransientStoreError",
+        "TransportUnavailable",
+        "UnknownHandler",
+    ),
+    "handlers": (
+        "CallNext",
+        "CancelJob",
+        "FailJob",
+        "JobCancelled",
+        "JobContext",
+        "JobFunction",
+        "JobHandler",
+        "Middleware",
+        "RetryLater",
+        "Snooze",
+        "job",
+    ),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = [
+    "AgentInfo",
+    "Attempt",
+    "AttemptOutcome",
+    "BucketStatus",
+    "CallNext",
+    "CancelJob",
+    "Cluster",
+    "ClusterArchived",
+    "ClusterConfig",
+    "ClusterMode",
+    "ClusterStatus",
+    "ConfigurationError",
+    "ConflictError",
+    "DuplicateJob",
+    "Event",
+    "FailJob",
+    "IllegalTransition",
+    "InvalidJob",
+    "Job",
+    "JobCancelled",
+    "JobContext",
+    "JobError",
+    "JobExplanation",
+    "JobFunction",
+    "JobHandler",
+    "JobMasterError",
+    "JobNotFound",
+    "JobRequest",
+    "JobStatus",
+    "MessageTooLarge",
+    "Middleware",
+    "Observer",
+    "Page",
+    "Priority",
+    "Progress",
+    "Reason",
+    "RecurrenceSyntaxError",
+    "Retry",
+    "RetryLater",
+    "RetryPolicy",
+    "ScheduleNotFound",
+    "Scheduler",
+    "SerializationError",
+    "Snooze",
+    "StoreError",
+    "TransientStoreError",
+    "TransportUnavailable",
+    "UnknownHandler",
+    "WorkerMode",
+    "__version__",
+    "get_scheduler",
+    "job",
+]
+
+
+def __getattr__(name: str) -> object:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'jobmaster' has no attribute {name!r}")
+    value = getattr(import_module(f"jobmaster.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

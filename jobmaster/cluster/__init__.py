@@ -1,0 +1,1 @@
+"""The room that sees all: configuration, wiring, life cycle, the scheduler."""

@@ -1,0 +1,161 @@
+"""Looking up jobs and changing those that exist: the sync core behind the scheduler's calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from ..domain.job import Attempt, Job, JobFilter, Page
+from ..domain.names import check_definition_id, check_name
+from ..domain.status import JobStatus
+from ..engine.completions import Completions
+from ..errors import IllegalTransition, InvalidJob, JobNotFound
+from ..ports import CancelResult
+from .backend import Backend
+from .producer import Producer
+from .requests import aware_utc
+
+__all__ = ["JobDirectory", "job_filter"]
+
+_MOST_PER_PAGE = 1000
+
+
+class JobDirectory:
+    """Everything about jobs that exist. Blocking."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        producer: Producer,
+        completions: Completions,
+        wake: Callable[[str | None], None],
+        cancel_here: Callable[[UUID], None],
+    ) -> None:
+        self._backend = backend
+        self._producer = producer
+        self._completions = completions
+        self._wake = wake
+        self._cancel_here = cancel_here
+
+    def get(self, job_id: UUID) -> Job:
+        """The job; ``JobNotFound``."""
+        _check_id(job_id)
+        self._producer.ready()
+        job = self._backend.master.get_job(job_id)
+        if job is None:
+            raise JobNotFound(job_id)
+        return job
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        """Its runs so far; ``JobNotFound``."""
+        self.get(job_id)
+        return self._backend.master.attempts(job_id)
+
+    def find(self, criteria: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
+        """One page, newest first."""
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _MOST_PER_PAGE:
+            raise ValueError(f"limit must be a whole number from 1 to {_MOST_PER_PAGE}, not {limit!r}")
+        after: UUID | None = None
+        if cursor is not None:
+            try:
+                after = UUID(hex=cursor)
+            except (ValueError, AttributeError, TypeError):
+                raise ValueError(f"cursor {cursor!r} is not one that find_jobs returned") from None
+        self._producer.ready()
+        jobs = self._backend.master.find_jobs(criteria, limit + 1, after)
+        more = len(jobs) > limit
+        jobs = jobs[:limit]
+        return Page(tuple(jobs), jobs[-1].id.hex if more else None)
+
+    def count(self, criteria: JobFilter) -> int:
+        """How many jobs fit."""
+        self._producer.ready()
+        return self._backend.master.count_jobs(criteria)
+
+    def cancel(self, job_id: UUID) -> bool:
+        """Cancel a waiting job, or ask a running one to stop; ``False`` when it has ended."""
+        _check_id(job_id)
+        self._producer.check_writable()
+        result = self._backend.settlement.cancel(job_id, "cancelled")
+        match result:
+            case CancelResult.NOT_FOUND:
+                raise JobNotFound(job_id)
+            case CancelResult.FINAL:
+                return False
+            case CancelResult.REQUESTED:
+                self._cancel_here(job_id)
+            case CancelResult.CANCELLED:
+                self._completions.ended([job_id])
+        return True
+
+    def reschedule(self, job_id: UUID, when: datetime) -> Job:
+        """Move a waiting job to another instant; ``IllegalTransition`` when it runs or has ended."""
+        instant = aware_utc(when, "when")
+        _check_id(job_id)
+        self._producer.check_writable()
+        moved = self._backend.settlement.reschedule(job_id, instant)
+        job = self.get(job_id)
+        if not moved and not job.status.is_waiting:
+            raise IllegalTransition(
+                f"job {job_id} is {job.status.value.replace('_', ' ')}: only a waiting job can be rescheduled"
+            )
+        if not moved:
+            # it was claimed when we asked and waits again by now
+            return self.reschedule(job_id, when)
+        self._wake(job.lane)
+        return job
+
+    def retry(self, job_id: UUID) -> Job:
+        """Run a finished job again under its own id; ``IllegalTransition`` when it has not ended."""
+        _check_id(job_id)
+        self._producer.check_writable()
+        if not self._backend.settlement.revive(job_id):
+            job = self.get(job_id)
+            raise IllegalTransition(
+                f"job {job_id} is {job.status.value.replace('_', ' ')}: only a finished job can be retried"
+            )
+        job = self.get(job_id)
+        self._wake(job.lane)
+        return job
+
+
+def _check_id(job_id: object) -> None:
+    if not isinstance(job_id, UUID):
+        raise TypeError(f"a job id is a uuid.UUID, not {type(job_id).__name__}")
+
+
+def job_filter(
+    status: JobStatus | str | Iterable[JobStatus | str] | None,
+    lane: str | None,
+    definition_id: str | None,
+    metadata: Mapping[str, Any] | None,
+    schedule_id: str | None,
+    scheduled_from: datetime | None,
+    scheduled_to: datetime | None,
+) -> JobFilter:
+    """A checked filter; ``ValueError`` (or ``InvalidJob``) names what is wrong."""
+    for fault in (
+        check_name("lane", lane) if lane is not None else None,
+        check_definition_id(definition_id) if definition_id is not None else None,
+    ):
+        if fault is not None:
+            raise InvalidJob(fault)
+    if metadata is not None and not isinstance(metadata, Mapping):
+        raise InvalidJob(f"metadata must be a mapping, not {type(metadata).__name__}")
+    if status is None:
+        statuses: tuple[JobStatus, ...] = ()
+    elif isinstance(status, (str, JobStatus)):
+        statuses = (JobStatus(status),)
+    else:
+        statuses = tuple(JobStatus(item) for item in status)
+    return JobFilter(
+        statuses,
+        lane,
+        definition_id,
+        dict(metadata or {}),
+        schedule_id,
+        None if scheduled_from is None else aware_utc(scheduled_from, "scheduled_from"),
+        None if scheduled_to is None else aware_utc(scheduled_to, "scheduled_to"),
+    )

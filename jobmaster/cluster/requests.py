@@ -1,0 +1,247 @@
+"""From what a caller asked for to a validated job, before anything is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from ..domain.durations import Duration, as_timedelta
+from ..domain.ids import uuid7
+from ..domain.job import DEFAULT_LANE, Job, NewJob
+from ..domain.names import check_definition_id, check_name, check_unique_key
+from ..domain.retry import RetryPolicy
+from ..domain.status import JobStatus, Priority
+from ..engine.options import ClusterLimits
+from ..errors import ConfigurationError, InvalidJob, MessageTooLarge
+from ..handlers import Codecs, HandlerRegistry, JobFunction, JobHandler
+
+__all__ = ["HandlerReference", "JobOptions", "JobRequest", "RequestDesk", "aware_utc", "snapshot"]
+
+HandlerReference: TypeAlias = type[JobHandler[Any]] | JobFunction[..., Any] | str
+"""A handler class, a ``@job`` function, or a definition id."""
+
+_LONGEST_TIMEOUT = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """The options of one enqueue call; ``None`` means not given."""
+
+    priority: Priority | None = None
+    lane: str | None = None
+    timeout: Duration | None = None
+    max_retries: int | None = None
+    retry: RetryPolicy | None = None
+    metadata: Mapping[str, Any] | None = None
+    unique_key: str | None = None
+    agent_connection: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """One job of :meth:`Scheduler.once_many`.
+
+    Due at ``run_at`` (aware), or ``delay`` from now, or at once.
+
+    >>> JobRequest("send-email", {"to": "a@example.org"}, priority=Priority.HIGH)  # doctest: +SKIP
+    """
+
+    handler: HandlerReference = field(kw_only=False)
+    data: Any = field(default=None, kw_only=False)
+    run_at: datetime | None = None
+    delay: Duration | None = None
+    priority: Priority | None = None
+    lane: str | None = None
+    timeout: Duration | None = None
+    max_retries: int | None = None
+    retry: RetryPolicy | None = None
+    metadata: Mapping[str, Any] | None = None
+    unique_key: str | None = None
+    agent_connection: str | None = None
+
+    def options(self) -> JobOptions:
+        """The options alone."""
+        return JobOptions(
+            self.priority,
+            self.lane,
+            self.timeout,
+            self.max_retries,
+            self.retry,
+            self.metadata,
+            self.unique_key,
+            self.agent_connection,
+        )
+
+
+def aware_utc(when: object, what: str) -> datetime:
+    """``when`` in UTC; ``TypeError`` for anything but a datetime, ``ValueError`` for a naive one."""
+    if not isinstance(when, datetime):
+        raise TypeError(f"{what} must be an aware datetime, not {type(when).__name__}")
+    if when.utcoffset() is None:
+        raise ValueError(
+            f"{what} {when.isoformat()} is naive: give it a time zone, for example "
+            "datetime.now(timezone.utc) or datetime(..., tzinfo=ZoneInfo('Europe/Berlin'))"
+        )
+    try:
+        return when.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{what} {when.isoformat()} lies outside of the years 1 to 9999 in UTC") from None
+
+
+class RequestDesk:
+    """Validates what callers ask for; every refusal comes before anything is written."""
+
+    def __init__(
+        self,
+        registry: HandlerRegistry,
+        codecs: Codecs,
+        limits: ClusterLimits,
+        agent_names: Callable[[], tuple[str, ...]],
+    ) -> None:
+        self._registry = registry
+        self._codecs = codecs
+        self._plain = codecs.for_type(None)
+        self._limits = limits
+        self._agent_names = agent_names
+
+    def new_job(
+        self,
+        handler: HandlerReference,
+        data: Any,
+        options: JobOptions,
+        *,
+        run_at: datetime | None = None,
+        delay: timedelta = timedelta(0),
+    ) -> NewJob:
+        """A job ready to be stored. Raises ``InvalidJob`` (or a subclass), ``UnknownHandler``,
+        ``ConfigurationError`` (unknown agent), ``TypeError`` or ``ValueError``."""
+        if isinstance(handler, str):
+            _refuse(check_definition_id(handler))
+        definition_id, bound = self._registry.resolve(handler)
+        text = bound.encode(data) if bound is not None else self._plain.encode(data)
+        declared = bound.options if bound is not None else None
+        lane = options.lane
+        if lane is None:
+            lane = (declared.lane if declared is not None else None) or DEFAULT_LANE
+        else:
+            _refuse(check_name("lane", lane))
+        priority = options.priority
+        if priority is None:
+            priority = (declared.priority if declared is not None else None) or Priority.MEDIUM
+        else:
+            priority = _priority(priority)
+        metadata: dict[str, Any] = dict(declared.metadata or {}) if declared is not None else {}
+        if options.metadata is not None:
+            if not isinstance(options.metadata, Mapping):
+                raise InvalidJob(f"metadata must be a mapping, not {type(options.metadata).__name__}")
+            metadata.update(options.metadata)
+        kept = self._codecs.encode_metadata(metadata)
+        self._check_size(definition_id, text, kept)
+        if options.unique_key is not None:
+            _refuse(check_unique_key(options.unique_key))
+        self._check_agent(options.agent_connection)
+        return NewJob(
+            uuid7(),
+            definition_id,
+            text,
+            lane,
+            priority,
+            run_at,
+            delay,
+            kept,
+            _timeout(options.timeout),
+            _max_retries(options.max_retries),
+            _retry(options.retry),
+            options.unique_key,
+        )
+
+    def from_request(self, request: JobRequest) -> NewJob:
+        """The same for one item of ``once_many``."""
+        if not isinstance(request, JobRequest):
+            raise TypeError(f"once_many takes JobRequest items, not {type(request).__name__}")
+        if request.run_at is not None and request.delay is not None:
+            raise InvalidJob("a JobRequest takes run_at or delay, not both")
+        run_at = None if request.run_at is None else aware_utc(request.run_at, "run_at")
+        delay = timedelta(0) if request.delay is None else as_timedelta(request.delay, "delay")
+        return self.new_job(request.handler, request.data, request.options(), run_at=run_at, delay=delay)
+
+    def _check_size(self, definition_id: str, data: str, metadata: str | None) -> None:
+        most = self._limits.max_message_bytes
+        if most is None:
+            return
+        size = len(data.encode()) + (len(metadata.encode()) if metadata else 0)
+        if size > most:
+            raise MessageTooLarge(
+                f"data and metadata of this {definition_id!r} job have {size} bytes as stored; "
+                f"max_message_bytes is {most}: keep the bulk elsewhere and pass a reference, or raise it"
+            )
+
+    def _check_agent(self, name: str | None) -> None:
+        if name is not None and name not in self._agent_names():
+            known = ", ".join(repr(known) for known in self._agent_names())
+            raise ConfigurationError(f"agent_connection {name!r} is not configured; there is {known}")
+
+
+def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str) -> Job:
+    """The job as it stands right after it was stored at the store's instant ``now``."""
+    return Job(
+        id=new.id,
+        status=status,
+        definition_id=new.definition_id,
+        data=json.loads(new.data),
+        metadata=json.loads(new.metadata) if new.metadata else {},
+        lane=new.lane,
+        priority=Priority(new.priority),
+        scheduled_at=new.run_at if new.run_at is not None else now + new.delay,
+        enqueued_at=now,
+        agent_connection=agent,
+        schedule_id=new.schedule_id,
+        unique_key=new.unique_key,
+    )
+
+
+def _refuse(fault: str | None) -> None:
+    if fault is not None:
+        raise InvalidJob(fault)
+
+
+def _priority(value: object) -> Priority:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidJob(f"priority must be a Priority, not {value!r}")
+    try:
+        return Priority(value)
+    except ValueError:
+        names = ", ".join(f"Priority.{p.name}" for p in Priority)
+        raise InvalidJob(f"priority {value!r} is none of {names}") from None
+
+
+def _timeout(value: Duration | None) -> timedelta | None:
+    if value is None:
+        return None
+    try:
+        return as_timedelta(value, "timeout", minimum=timedelta(milliseconds=1), maximum=_LONGEST_TIMEOUT)
+    except (TypeError, ValueError) as fault:
+        raise InvalidJob(str(fault)) from None
+
+
+def _max_retries(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10_000:
+        raise InvalidJob(f"max_retries must be a whole number from 0 to 10000, not {value!r}")
+    return value
+
+
+def _retry(value: object) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, RetryPolicy):
+        raise InvalidJob(f"retry must be a policy made by Retry, not {type(value).__name__}")
+    if value.kind == "custom":
+        raise InvalidJob(
+            "Retry.custom holds a function, which cannot be stored with a job: declare it on the handler"
+        )
+    return value.spec()

@@ -1,0 +1,206 @@
+"""The running half of a cluster: its workers and duties in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from uuid import UUID
+
+from ..domain.events import SettingChanged
+from ..domain.ids import uuid7
+from ..domain.status import WorkerMode
+from ..engine.announcer import Announcer
+from ..engine.children import ChildRunner
+from ..engine.coordinator import Coordinator
+from ..engine.options import WorkerOptions
+from ..engine.storethreads import StoreThreads
+from ..engine.supervisor import Supervisor
+from ..engine.threads import ThreadRunner
+from ..engine.worker import Worker
+from ..errors import StoreError
+from ..handlers import HandlerRegistry, WorkerSite
+from ..ports import WorkerInfo
+from .backend import Backend
+from .scheduler import Scheduler
+from .settings import ClusterSettings, WorkerSettings
+
+__all__ = ["Runtime"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """A worker and the runners that are its own."""
+
+    worker: Worker
+    threads: ThreadRunner
+    children: ChildRunner
+
+
+class Runtime:
+    """Starts in order, stops in reverse. Belongs to the event loop that called :meth:`start`."""
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        registry: HandlerRegistry,
+        backend: Backend,
+        scheduler: Scheduler,
+        announcer: Announcer,
+        logger: logging.Logger,
+    ) -> None:
+        self._settings = settings
+        self._registry = registry
+        self._backend = backend
+        self._scheduler = scheduler
+        self._announcer = announcer
+        self._logger = logger
+        self._calls = StoreThreads(2 * len(settings.workers) + 2, "jobmaster-store")
+        self._supervisor = Supervisor(logger)
+        self._posts: list[_Post] = []
+        self._coordinator: Coordinator | None = None
+        self._stopping = False
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The workers of this process."""
+        return [post.worker for post in self._posts]
+
+    async def start(self) -> None:
+        """Open the stores, declare settings, open services, start workers and duties.
+
+        What was started is stopped again when a later step fails; then its error is raised.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        wait = self._settings.startup_timeout.total_seconds()
+        await self._calls.run(self._backend.open, wait)
+        for name, old, new in await self._calls.run(self._backend.declare):
+            self._logger.info("setting %s changed from %r to %r: declared in code", name, old, new)
+            self._announcer.emit(SettingChanged(name, old, new))
+        await self._registry.open()
+        infos: list[WorkerInfo] = []
+        for wanted in self._settings.workers:
+            post = self._post(wanted)
+            self._posts.append(post)
+            await post.worker.start()
+            infos.append(self._info(post.worker))
+        self._coordinator = Coordinator(
+            self._backend.master,
+            {self._backend.transport.name: self._backend.settlement},
+            self.workers,
+            self._backend.limits,
+            self._settings.lease,
+            self._calls,
+            self._backend.clock,
+            self._announcer,
+            self._backend.refresh,
+            self._logger,
+        )
+        await self._coordinator.register(infos)
+        coordinates = any(w.mode in (WorkerMode.FULL, WorkerMode.COORDINATOR) for w in self._settings.workers)
+        self._coordinator.start(self._supervisor, coordinates=coordinates)
+
+    def _post(self, wanted: WorkerSettings) -> _Post:
+        settings = self._settings
+        options = WorkerOptions(
+            uuid7(),
+            wanted.name,
+            wanted.lane,
+            wanted.mode,
+            wanted.batch_size,
+            settings.lease,
+            settings.grace_period,
+            wanted.parallelism_factor,
+            wanted.concurrency,
+            {int(priority): count for priority, count in (wanted.bucket_quantity or {}).items()},
+        )
+        backend = self._backend
+        threads = ThreadRunner(options.slots, f"jobmaster-{wanted.name}")
+        children = ChildRunner(options.slots)
+        site = WorkerSite(
+            cluster_id=backend.cluster_id,
+            agent_connection=backend.transport.name,
+            worker_id=options.id,
+            worker_name=options.name,
+            lane=options.lane,
+            scheduler=self._scheduler,
+            clock=backend.clock,
+            threads=threads,
+            children=children,
+            logger=self._logger.getChild(f"worker.{options.name}"),
+        )
+        worker = Worker(
+            site,
+            options,
+            backend.limits,
+            backend.transport,
+            backend.settlement,
+            self._calls,
+            backend.clock,
+            self._registry.get,
+            self._announcer,
+            site.logger,
+            children.set_trusted_until,
+        )
+        return _Post(worker, threads, children)
+
+    def _info(self, worker: Worker) -> WorkerInfo:
+        now = self._backend.clock.now()
+        options = worker.options
+        return WorkerInfo(
+            options.id,
+            options.name,
+            self._backend.transport.name,
+            options.lane,
+            options.mode,
+            socket.gethostname(),
+            os.getpid(),
+            now,
+            now,
+            options.slots,
+        )
+
+    async def stop(self) -> None:
+        """Stop duties, then workers (cleanly, all at once), then services. Idempotent."""
+        if self._stopping:
+            return
+        self._stopping = True
+        await self._supervisor.stop()
+        await asyncio.gather(*(self._dismiss(post) for post in self._posts))
+        if self._coordinator is not None:
+            try:
+                await self._coordinator.forget()
+            except StoreError as fault:
+                self._logger.warning("workers stay in the registry until they count as dead: %s", fault)
+        await self._registry.close()
+        self._calls.close()
+
+    async def _dismiss(self, post: _Post) -> None:
+        try:
+            await post.worker.stop()
+        finally:
+            await post.children.close()
+            post.threads.close()
+
+    def hurry(self) -> None:
+        """End the grace period of a stop that is under way."""
+        for post in self._posts:
+            post.worker.hurry()
+
+    def wake(self, lane: str | None) -> None:
+        """Jobs were enqueued in this process. From any thread."""
+        for post in self._posts:
+            post.worker.wake(lane)
+
+    def cancel(self, job_id: UUID) -> None:
+        """A cancellation was requested in this process. From any thread."""
+        for post in self._posts:
+            post.worker.cancel(job_id)

@@ -1,0 +1,41 @@
+"""Makes the adapters that a cluster's settings ask for. Imports drivers only for what is used."""
+
+from __future__ import annotations
+
+from .backend import Stores
+from .settings import ClusterSettings
+
+__all__ = ["wire"]
+
+
+def wire(settings: ClusterSettings) -> Stores:
+    """The stores of a cluster, connected to nothing yet.
+
+    Standalone is nothing but this wiring: one database in both roles, and the settlement for it.
+    """
+    from ..agents.same_database import SameDatabaseSettlement
+    from ..agents.sql import SqlTransport
+    from ..master.sql import SqlMasterStore
+    from ..sql.database import open_database
+
+    wanted = settings.database
+    database = open_database(
+        wanted.url,
+        cluster_id=settings.cluster_id,
+        table_prefix=wanted.table_prefix,
+        schema=wanted.schema,
+        pool_size=wanted.pool_size,
+        connect_args=wanted.connect_args,
+        pgbouncer=wanted.pgbouncer,
+        operation_timeout=settings.operation_timeout.total_seconds(),
+        startup_timeout=settings.startup_timeout.total_seconds(),
+        auto_provision=wanted.auto_provision,
+    )
+    return Stores(
+        SqlMasterStore(database),
+        SqlTransport(database),
+        SameDatabaseSettlement(database),
+        database.open,
+        database.close,
+        database.shown,
+    )
