@@ -1,0 +1,78 @@
+"""Sharing between priorities."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobmaster.domain.priorities import WEIGHTS, WeightedQueue, shares
+
+PRIORITIES = sorted(WEIGHTS)
+
+
+@given(room=st.integers(1, 2000), competing=st.sets(st.sampled_from(PRIORITIES)))
+def test_shares_fill_the_room_by_weight_and_probe_the_rest(room: int, competing: set[int]) -> None:
+    limits = shares(room, competing)
+    active = competing or set(PRIORITIES)
+    total = sum(WEIGHTS[p] for p in active)
+    assert sum(limits.get(p, 0) for p in active) == room
+    for priority in PRIORITIES:
+        if priority in active:
+            assert abs(limits.get(priority, 0) - room * WEIGHTS[priority] / total) <= 1
+        else:
+            assert limits[priority] == 1
+
+
+def test_no_room_asks_for_nothing() -> None:
+    assert shares(0, ()) == {}
+
+
+def test_competing_priorities_are_served_by_weight_and_none_starves() -> None:
+    queue: WeightedQueue[int] = WeightedQueue()
+    for priority in PRIORITIES:
+        for n in range(1000):
+            queue.push(priority, n)
+    served = Counter(queue.pop()[0] for _ in range(2000))  # type: ignore[index]
+    for priority, weight in WEIGHTS.items():
+        assert abs(served[priority] - 2000 * weight / 20) <= 2
+
+
+def test_a_lone_priority_gets_everything_in_order() -> None:
+    queue: WeightedQueue[int] = WeightedQueue()
+    for n in range(50):
+        queue.push(1, n)
+    assert [queue.pop() for _ in range(51)] == [*[(1, n) for n in range(50)], None]
+
+
+def test_higher_goes_first_and_idle_time_earns_no_credit() -> None:
+    queue: WeightedQueue[str] = WeightedQueue()
+    for n in range(100):
+        queue.push(3, f"m{n}")
+    for _ in range(50):
+        assert queue.pop() is not None
+    for n in range(100):
+        queue.push(1, f"l{n}")
+    head = [queue.pop()[0] for _ in range(12)]  # type: ignore[index]
+    # 4 : 2, not a hundred of the newcomer's first
+    assert 3 <= head.count(1) <= 5
+
+
+def test_blocked_priorities_are_passed_over() -> None:
+    queue: WeightedQueue[str] = WeightedQueue()
+    queue.push(5, "c")
+    queue.push(1, "l")
+    assert queue.pop({5}) == (1, "l")
+    assert queue.pop({5}) is None
+    assert len(queue) == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from(PRIORITIES), st.integers()), max_size=60))
+def test_nothing_is_lost_or_made_up(items: list[tuple[int, int]]) -> None:
+    queue: WeightedQueue[int] = WeightedQueue()
+    for priority, item in items:
+        queue.push(priority, item)
+    out = [queue.pop() for _ in items]
+    assert Counter(out) == Counter(items)
+    assert queue.pop() is None
