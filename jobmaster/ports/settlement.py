@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Literal, Protocol, TypeAlias
@@ -26,6 +26,9 @@ class Settled:
     refused: frozenset[UUID]
     claimed: list[ClaimedJob]
     now: datetime
+    poisoned: Mapping[UUID, str] = field(default_factory=dict)
+    """Changes that the store can never take, with what it said: their jobs are claimed as before, everything
+    else was written. Settle them again without the text that it refuses."""
 
 
 class CancelResult(Enum):

@@ -1,0 +1,1 @@
+"""Adapters of ``AgentTransport`` and ``Settlement``, one technology each."""

@@ -1,0 +1,211 @@
+"""An SQL database as the master."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from ..domain.job import Attempt, AttemptOutcome, Job, JobFilter
+from ..domain.status import JobStatus, WorkerMode
+from ..ports.master import ClusterSetting, QueueDepth, WorkerInfo
+from ..sql.database import Database
+from ..sql.finding import count_jobs, find_jobs
+from ..sql.gateway import Gateway, Tx
+from ..sql.jobrows import HISTORY_STATUS, attempt_of, finished_job, live_job
+
+__all__ = ["SqlMasterStore"]
+
+_MICROSECOND = timedelta(microseconds=1)
+_FORGOTTEN_AFTER = timedelta(days=1)
+_CHUNK = 5000
+
+
+class SqlMasterStore:
+    """``MasterStore`` on a :class:`~jobmaster.sql.Database` that is the only one of its cluster."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def _gateway(self) -> Gateway:
+        return self._database.gateway
+
+    def open(self) -> None:
+        self._database.open()
+
+    def close(self) -> None:
+        self._database.close()
+
+    def now(self) -> datetime:
+        return self._gateway.read("now", Tx.now)
+
+    # --- jobs ---------------------------------------------------------------------------------------
+
+    def get_job(self, job_id: UUID) -> Job | None:
+        database = self._database
+
+        def work(tx: Tx) -> Job | None:
+            # Twice, because a job may move from one table to the other between the looks.
+            for _ in range(2):
+                row = tx.row("job_find", id=job_id)
+                if row is not None:
+                    return live_job(tx.dialect, row, database.name)
+                row = tx.row("history_find", id=job_id)
+                if row is not None:
+                    return finished_job(tx.dialect, row, database.name)
+            return None
+
+        return self._gateway.read("get_job", work)
+
+    def find_jobs(self, criteria: JobFilter, limit: int, after: UUID | None) -> list[Job]:
+        return find_jobs(self._database, criteria, limit, after)
+
+    def count_jobs(self, criteria: JobFilter) -> int:
+        return count_jobs(self._database, criteria)
+
+    def finished(self, job_ids: Collection[UUID]) -> frozenset[UUID]:
+        wanted = list(job_ids)
+        parts = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
+
+        def work(tx: Tx) -> frozenset[UUID]:
+            uuid = tx.dialect.uuid
+            return frozenset(uuid(row[0]) for part in parts for row in tx.rows("history_has", ids=part))
+
+        return self._gateway.read("finished", work)
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        def work(tx: Tx) -> list[Attempt]:
+            rows = tx.rows("attempts", id=job_id)
+            found = [attempt_of(tx.dialect, row) for row in rows]
+            last = tx.row("history_run", id=job_id)
+            if last is not None and HISTORY_STATUS[last[0]] is JobStatus.SUCCEEDED:
+                if all(row[9] != last[5] for row in rows):
+                    instant = tx.dialect.instant
+                    found.append(
+                        Attempt(
+                            last[1],
+                            None if last[2] is None else instant(last[2]),
+                            None if last[3] is None else instant(last[3]),
+                            AttemptOutcome.SUCCEEDED,
+                            worker_id=None if last[4] is None else tx.dialect.uuid(last[4]),
+                        )
+                    )
+            return found
+
+        return self._gateway.read("attempts", work)
+
+    def depths(self) -> list[QueueDepth]:
+        gateway = self._gateway
+        rows = gateway.read("depths", lambda tx: tx.rows("depths"))
+        return [
+            QueueDepth(
+                self._database.name, lane, priority, JobStatus(status), jobs, gateway.dialect.instant(oldest)
+            )
+            for lane, priority, status, jobs, oldest in rows
+        ]
+
+    # --- workers ------------------------------------------------------------------------------------
+
+    def register_worker(self, worker: WorkerInfo) -> None:
+        def work(tx: Tx) -> None:
+            tx.run("worker_forget", id=worker.id)
+            tx.run(
+                "worker_put",
+                id=worker.id,
+                name=worker.name,
+                agent_connection=worker.agent_connection,
+                lane=worker.lane,
+                mode=worker.mode.value,
+                host=worker.host,
+                pid=worker.pid,
+                started_at=worker.started_at,
+                alive_for=timedelta(minutes=1) // _MICROSECOND,
+                slots=worker.slots,
+                unknown_definitions=json.dumps(list(worker.unknown_definitions)),
+            )
+
+        self._gateway.transaction("register_worker", work)
+
+    def see_worker(self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta) -> None:
+        unknown = json.dumps(list(unknown_definitions))
+        span = alive_for // _MICROSECOND
+        self._gateway.transaction(
+            "see_worker",
+            lambda tx: tx.run("worker_see", id=worker_id, alive_for=span, unknown_definitions=unknown),
+        )
+
+    def forget_worker(self, worker_id: UUID) -> None:
+        self._gateway.transaction("forget_worker", lambda tx: tx.run("worker_forget", id=worker_id))
+
+    def workers(self) -> list[WorkerInfo]:
+        gateway = self._gateway
+        day = _FORGOTTEN_AFTER // _MICROSECOND
+        rows = gateway.read("workers", lambda tx: tx.rows("worker_list"))
+        gone = gateway.read("workers", lambda tx: tx.rows("worker_gone", age=day))
+        if gone[0][0]:
+            gateway.transaction("workers", lambda tx: tx.run("worker_prune", age=day))
+            rows = gateway.read("workers", lambda tx: tx.rows("worker_list"))
+        uuid, instant = gateway.dialect.uuid, gateway.dialect.instant
+        return [
+            WorkerInfo(
+                id=uuid(row[0]),
+                name=row[1],
+                agent_connection=row[2],
+                lane=row[3],
+                mode=WorkerMode(row[4]),
+                host=row[5],
+                pid=row[6],
+                started_at=instant(row[7]),
+                seen_at=instant(row[8]),
+                slots=row[9],
+                alive=bool(row[11]),
+                unknown_definitions=tuple(json.loads(row[10])),
+            )
+            for row in rows
+        ]
+
+    # --- settings -----------------------------------------------------------------------------------
+
+    def settings(self) -> Mapping[str, ClusterSetting]:
+        return self._gateway.read("settings", _settings)
+
+    def declare_settings(self, declared: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+        def work(tx: Tx) -> list[tuple[str, Any, Any]]:
+            stored = _settings(tx)
+            changes: list[tuple[str, Any, Any]] = []
+            for name, value in declared.items():
+                old = stored.get(name)
+                if old is None:
+                    tx.run("setting_add", name=name, value=json.dumps(value), pinned=0)
+                    changes.append((name, None, value))
+                elif not old.pinned and old.value != value:
+                    tx.run("setting_set", name=name, value=json.dumps(value), pinned=0)
+                    changes.append((name, old.value, value))
+            return changes
+
+        return self._gateway.transaction("declare_settings", work)
+
+    def pin_setting(self, name: str, value: Any) -> None:
+        def work(tx: Tx) -> None:
+            if tx.run("setting_set", name=name, value=json.dumps(value), pinned=1) == 0:
+                tx.run("setting_add", name=name, value=json.dumps(value), pinned=1)
+
+        self._gateway.transaction("pin_setting", work)
+
+    def unpin_setting(self, name: str) -> None:
+        def work(tx: Tx) -> None:
+            stored = _settings(tx).get(name)
+            if stored is not None and stored.pinned:
+                tx.run("setting_set", name=name, value=json.dumps(stored.value), pinned=0)
+
+        self._gateway.transaction("unpin_setting", work)
+
+
+def _settings(tx: Tx) -> dict[str, ClusterSetting]:
+    return {
+        name: ClusterSetting(name, json.loads(value), bool(pinned), version)
+        for name, value, pinned, version in tx.rows("settings")
+    }

@@ -1,0 +1,183 @@
+"""One database, ready to be wired into the ports.
+
+::
+
+    database = open_database("postgresql://…", cluster_id="orders", name="standalone")
+    transport = SqlTransport(database)                # jobmaster.agents.sql
+    settlement = SameDatabaseSettlement(database)     # jobmaster.agents.same_database
+    master = SqlMasterStore(database)                 # jobmaster.master.sql
+
+Nothing connects before :meth:`Database.open`, which the ``open()`` of each adapter calls, or before the first
+use. ``close()`` of any adapter closes the connections of all; the next use opens new ones.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from ..domain.names import check_prefix, check_schema
+from ..errors import ConfigurationError, ConflictError, TransientStoreError
+from .dialect import Dialect, Names, Options
+from .gateway import FaultPoints, Gateway
+from .identity import Stamp, claim_identity
+from .schema import Schema
+from .tables import Tables
+from .urls import StoreUrl, parse_url
+
+__all__ = ["STANDALONE", "Database", "open_database"]
+
+STANDALONE = "standalone"
+"""The name of the only store of a standalone cluster."""
+
+
+class Database:
+    """Connections, tables and identity of one database. Safe across threads and forks."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        prefix: str,
+        schema: str | None,
+        cluster_id: str,
+        name: str,
+        auto_provision: bool,
+        faults: FaultPoints | None,
+    ) -> None:
+        self.cluster_id = cluster_id
+        self.name = name
+        self.dialect = dialect
+        self._auto_provision = auto_provision
+        self._schema_name = schema
+        self._gateway = Gateway(dialect, Names(prefix, schema), faults)
+        self._gateway.prepare(self._gateway.names)
+        self._opened = False
+        self._opening = threading.Lock()
+        self._stamp: Stamp | None = None
+        self.tables = Tables.of(prefix, schema)
+
+    @property
+    def shown(self) -> str:
+        """The database for messages, without a password."""
+        return self.dialect.url.shown
+
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway, opened if need be."""
+        if not self._opened:
+            self.open()
+        return self._gateway
+
+    @property
+    def store_id(self) -> UUID:
+        """The random id that was stamped into this store when it was first opened."""
+        if self._stamp is None:
+            self.open()
+        assert self._stamp is not None
+        return self._stamp.store_id
+
+    @property
+    def schema(self) -> Schema:
+        """The tables, for ``jobmaster migrate``. Does not check identity."""
+        return Schema(self._gateway, self._schema_name)
+
+    def open(self) -> None:
+        """Connect, make or check the tables, stamp or check the identity. Idempotent.
+
+        An unreachable database is tried again until the startup timeout, then :class:`TransientStoreError`;
+        wrong credentials, another cluster's store, a newer schema: :class:`ConfigurationError` at once.
+        """
+        with self._opening:
+            if self._opened:
+                return
+            deadline = time.monotonic() + self.dialect.options.startup_timeout
+            pause = 0.1
+            while True:
+                try:
+                    self._open_once()
+                    return
+                except (TransientStoreError, ConflictError) as error:
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        waited = self.dialect.options.startup_timeout
+                        raise TransientStoreError(
+                            f"no answer within {waited:g} s from {self.shown}: {error}"
+                        ) from error
+                    time.sleep(min(left, pause))
+                    pause = min(pause * 2, 1.0)
+
+    def _open_once(self) -> None:
+        gateway = self._gateway
+        self.resolve()
+        self.schema.require(self._auto_provision)
+        self._stamp = claim_identity(gateway, self.cluster_id, self.name)
+        self._opened = True
+
+    def resolve(self) -> None:
+        """Connect once and fix the schema that names are qualified with."""
+        gateway = self._gateway
+        prefix = gateway.names.prefix
+        schema = gateway.read(
+            "resolve",
+            lambda tx: self.dialect.resolve_schema(tx.connection, self._schema_name),
+            timeout=0.0,
+        )
+        gateway.prepare(Names(prefix, schema))
+        self.tables = Tables.of(prefix, schema)
+
+    def close(self) -> None:
+        """Close every connection. Idempotent; the next use opens new ones."""
+        self._gateway.close()
+
+
+def open_database(
+    url: str,
+    *,
+    cluster_id: str,
+    name: str = STANDALONE,
+    table_prefix: str = "jm_",
+    schema: str | None = None,
+    pool_size: int = 10,
+    connect_args: Mapping[str, Any] | None = None,
+    pgbouncer: bool = False,
+    operation_timeout: float = 10.0,
+    startup_timeout: float = 30.0,
+    auto_provision: bool = True,
+    faults: FaultPoints | None = None,
+) -> Database:
+    """Describe a database; connects to nothing.
+
+    ``name`` is the permanent name of the store in its cluster. Durations are seconds. Raises
+    :class:`ConfigurationError` for a URL, prefix or schema that cannot be, and for a missing driver.
+    """
+    problems = [
+        fault
+        for fault in (check_prefix(table_prefix), None if schema is None else check_schema(schema))
+        if fault is not None
+    ]
+    if problems:
+        raise ConfigurationError(*problems)
+    options = Options(pool_size, dict(connect_args or {}), pgbouncer, operation_timeout, startup_timeout)
+    dialect = make_dialect(parse_url(url), options)
+    return Database(dialect, table_prefix, schema, cluster_id, name, auto_provision, faults)
+
+
+def make_dialect(url: StoreUrl, options: Options) -> Dialect:
+    """The dialect of a database; its driver is imported only here."""
+    match url.kind:
+        case "sqlite":
+            from .sqlite import SqliteDialect
+
+            return SqliteDialect(url, options)
+        case "postgresql":
+            try:
+                from .postgres import PostgresDialect
+            except ImportError as error:
+                raise ConfigurationError(
+                    f'PostgreSQL needs psycopg: pip install "jobmaster[postgres]" ({error})'
+                ) from error
+            return PostgresDialect(url, options)
+    raise ConfigurationError(f"no dialect for {url.kind!r}")

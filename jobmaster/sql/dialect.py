@@ -1,0 +1,257 @@
+"""What an SQL engine must say about itself, so that the operations above it are written once.
+
+A new engine is one module with a :class:`Dialect`: how to connect, how its errors are classed, how values
+travel, and the few statements whose shape differs. Everything else is text in :mod:`.statements`, rendered
+through the macros defined here.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy.engine import Engine
+
+from ..domain.job import ClaimedJob, NewJob
+from ..domain.verdict import StateChange
+from ..ports.transport import ClaimRequest, Listener
+from .urls import StoreUrl
+
+if TYPE_CHECKING:
+    from .gateway import Tx
+    from .keyed import Step
+
+__all__ = ["Dialect", "Fault", "Names", "Options", "Text"]
+
+
+class Fault(Enum):
+    """What an error of the driver means."""
+
+    TRANSIENT = auto()
+    """The server undid the transaction, or never began it; the same may work now."""
+    LOST = auto()
+    """The connection is gone: the transaction too, unless its COMMIT was under way."""
+    UNKNOWN_OUTCOME = auto()
+    """The server answered, but not whether a COMMIT lasted."""
+    UNIQUE = auto()
+    CONTENT = auto()
+    """The engine refuses a value: it would refuse it again."""
+    MISSING_TABLE = auto()
+    REFUSED = auto()
+    """Wrong password, no such database, no permission: waiting does not help."""
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a database is reached. Durations are seconds."""
+
+    pool_size: int = 10
+    connect_args: Mapping[str, Any] = field(default_factory=dict)
+    pgbouncer: bool = False
+    operation_timeout: float = 10.0
+    startup_timeout: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Table names of one prefix, quoted, in a schema where there is one."""
+
+    prefix: str
+    schema: str | None
+
+    def table(self, name: str) -> str:
+        """The quoted, qualified name of a table."""
+        bare = f'"{self.prefix}{name}"'
+        return f'"{self.schema}".{bare}' if self.schema else bare
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A statement ready for the driver. ``lists``: the parameters that hold several values."""
+
+    sql: str
+    names: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+
+
+_MACRO = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+
+class Dialect(ABC):
+    """One SQL engine."""
+
+    name: str
+    title: str
+    paramstyle: str
+    wakes_across_processes: bool
+
+    def __init__(self, url: StoreUrl, options: Options) -> None:
+        self.url = url
+        self.options = options
+
+    # --- text ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def macro(self, name: str, argument: str) -> str:
+        """The text of ``{now}``, ``{span:x}``, ``{in:x}``, ``{lock}``, ``{lock_skip}``."""
+
+    def render(self, template: str, names: Names, style: str | None = None) -> Text:
+        """Fill in table names and macros, and write parameters the way the driver reads them."""
+
+        def fill(match: re.Match[str]) -> str:
+            name, argument = match.group(1), match.group(2) or ""
+            if name == "table":
+                return names.table(argument)
+            if name == "has_table":
+                return self.has_table(names, argument)
+            return self.macro(name, argument)
+
+        text = _MACRO.sub(fill, template).strip()
+        found: list[str] = []
+        for match in _PARAMETER.finditer(text):
+            if match.group(1) not in found:
+                found.append(match.group(1))
+        sql = place(text, style or self.paramstyle, found)
+        lists = tuple(m.group(2) for m in _MACRO.finditer(template) if m.group(1) == "in")
+        return Text(sql, tuple(found), lists)
+
+    @abstractmethod
+    def has_table(self, names: Names, table: str) -> str:
+        """A query for whether a table exists, which fails on no database of this engine."""
+
+    # --- connections --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def create_engine(self) -> Engine:
+        """A pool of connections with every timeout set. Connects to nothing."""
+
+    @abstractmethod
+    def cursor(self, connection: Any) -> Any:
+        """A cursor that gives plain tuples."""
+
+    @abstractmethod
+    def begin(self, connection: Any, write: bool, timeout: float) -> None:
+        """Begin a transaction on a driver connection that is in autocommit mode."""
+
+    @abstractmethod
+    def commit(self, connection: Any) -> None:
+        """Commit it; durable on return."""
+
+    @abstractmethod
+    def rollback(self, connection: Any) -> None:
+        """Undo it, if there is one."""
+
+    @abstractmethod
+    def is_driver_error(self, error: BaseException) -> bool:
+        """Whether the driver raised this."""
+
+    @abstractmethod
+    def tidy(self, error: BaseException) -> str:
+        """One line of what the driver says, without secrets."""
+
+    @abstractmethod
+    def fault(self, error: BaseException) -> Fault:
+        """Class an error of the driver."""
+
+    @abstractmethod
+    def resolve_schema(self, connection: Any, schema: str | None) -> str | None:
+        """The schema to qualify names with: the given one, else the one in effect."""
+
+    @property
+    @abstractmethod
+    def single_writer(self) -> bool:
+        """Whether writers of one process must queue."""
+
+    # --- values -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def bind(self, value: Any) -> Any:
+        """A parameter as the driver takes it."""
+
+    @abstractmethod
+    def bind_list(self, sql: str, given: dict[str, Any], name: str, values: list[Any]) -> str:
+        """Add a list parameter to ``given``; the statement with room for it."""
+
+    @abstractmethod
+    def bind_now(self, given: dict[str, Any]) -> None:
+        """Add what ``{now}`` needs, if it needs anything."""
+
+    @abstractmethod
+    def uuid(self, value: Any) -> UUID:
+        """A UUID as read."""
+
+    @abstractmethod
+    def instant(self, value: Any) -> datetime:
+        """An instant as read."""
+
+    # --- statements whose shape differs ---------------------------------------------------------------
+
+    @abstractmethod
+    def hot_texts(self, names: Names) -> dict[str, Text]:
+        """The hand-written statements by name."""
+
+    @abstractmethod
+    def schema_lock(self, connection: Any, names: Names) -> AbstractContextManager[None]:
+        """Keep other processes from changing the schema meanwhile, and commit at the end."""
+
+    @abstractmethod
+    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str]) -> datetime:
+        """Insert jobs without keys; ids already there are left alone. The present instant."""
+
+    @abstractmethod
+    def keyed_inserts(self, jobs: Sequence[NewJob]) -> Iterator[Step]:
+        """The inserts of jobs with keys, which leave rows alone that are there; answers are rows of id,
+        due time and time of enqueueing. The statements are named in :attr:`keyed_templates`."""
+
+    @property
+    @abstractmethod
+    def keyed_templates(self) -> Mapping[str, str]:
+        """Statements for callers' connections that are not in :data:`.statements.TEMPLATES`."""
+
+    @abstractmethod
+    def wake_steps(self, names: Names, lanes: Collection[str]) -> Iterator[Step]:
+        """What wakes listeners from inside a transaction that somebody else commits."""
+
+    @abstractmethod
+    def nothing_due(self, tx: Tx, claim: ClaimRequest) -> bool:
+        """Whether a plain look shows that a claim would find nothing. ``False`` when a look saves nothing."""
+
+    @abstractmethod
+    def claim(self, tx: Tx, claim: ClaimRequest) -> list[ClaimedJob]:
+        """Claim, ordered by priority (highest first), ``run_at`` and id."""
+
+    @abstractmethod
+    def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
+        """Move plain successes to the history, fenced. The ids that were still owned."""
+
+    @abstractmethod
+    def bulk(self, tx: Tx, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement of :data:`.statements.BULK` for many rows."""
+
+    @abstractmethod
+    def notify(self, tx: Tx, lanes: Collection[str]) -> None:
+        """Wake the listeners of these lanes once the transaction has committed."""
+
+    @abstractmethod
+    def listen(self, names: Names, on_wake: Callable[[str | None], None]) -> Listener:
+        """Subscribe to wake-ups."""
+
+
+def place(text: str, style: str, names: Sequence[str]) -> str:
+    """``:name`` parameters in the style of a driver."""
+    if style == "named":
+        return text
+    if style == "pyformat":
+        return _PARAMETER.sub(r"%(\1)s", text.replace("%", "%%"))
+    if style == "numeric_dollar":
+        return _PARAMETER.sub(lambda m: f"${names.index(m.group(1)) + 1}", text)
+    raise ValueError(f"unknown parameter style {style!r}")

@@ -1,0 +1,347 @@
+"""The one door to a database: connections, transactions, retries, and errors in our own words.
+
+Every statement of the library runs inside :meth:`Gateway.transaction` or :meth:`Gateway.read`. Here, and
+only here, transient faults are tried again, lost connections replaced and driver errors translated.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ..errors import ConfigurationError, ConflictError, JobMasterError, StoreError, TransientStoreError
+from .dialect import Dialect, Fault, Names, Text
+from .statements import TEMPLATES
+
+__all__ = ["ContentRefused", "FaultPoints", "Gateway", "NoFaults", "Tx"]
+
+T = TypeVar("T")
+
+
+class FaultPoints(Protocol):
+    """Called at named points around every commit and between the writes of a transaction.
+
+    A test replaces it to end the process, or to raise, at exactly that point. Names are
+    ``<operation>.before_commit``, ``<operation>.after_commit`` and those that an operation adds.
+    """
+
+    def reach(self, name: str) -> None:
+        """The point ``name`` has been reached."""
+        ...
+
+
+class NoFaults:
+    """Lets everything pass."""
+
+    def reach(self, name: str) -> None:
+        """Do nothing."""
+
+
+class ContentRefused(StoreError):
+    """The engine refuses a value for what it is: the same statement would be refused again."""
+
+
+class Tx:
+    """An open transaction, or a bare connection for a read."""
+
+    __slots__ = ("_after", "_gateway", "connection", "cursor", "dialect", "names", "texts")
+
+    def __init__(self, gateway: Gateway, connection: Any, cursor: Any) -> None:
+        self.dialect = gateway.dialect
+        self.names = gateway.names
+        self.texts = gateway.texts
+        self.connection = connection
+        self.cursor = cursor
+        self._gateway = gateway
+        self._after: list[Callable[[], None]] = []
+
+    def rows(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        """Run a statement of :data:`TEMPLATES` and fetch every row."""
+        self._run(name, values)
+        found: list[tuple[Any, ...]] = self.cursor.fetchall()
+        return found
+
+    def row(self, name: str, /, **values: Any) -> tuple[Any, ...] | None:
+        """The first row, or ``None``."""
+        found = self.rows(name, **values)
+        return found[0] if found else None
+
+    def answer(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows of a statement that may give none."""
+        self._run(name, values)
+        found: list[tuple[Any, ...]] = [] if self.cursor.description is None else self.cursor.fetchall()
+        return found
+
+    def run(self, name: str, /, **values: Any) -> int:
+        """Run a statement and return how many rows it touched."""
+        self._run(name, values)
+        count: int = self.cursor.rowcount
+        return count
+
+    def bulk(self, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Run a statement of :data:`.statements.BULK` once per row, as fast as the engine can."""
+        if rows:
+            self.dialect.bulk(self, name, rows)
+
+    def query(self, template: str, /, **values: Any) -> list[tuple[Any, ...]]:
+        """Render and run a neutral text put together at run time, and fetch every row."""
+        text = self.dialect.render(template, self.names)
+        self.cursor.execute(*bind(self.dialect, text, values))
+        found: list[tuple[Any, ...]] = self.cursor.fetchall()
+        return found
+
+    def now(self) -> datetime:
+        """The store's present instant."""
+        row = self.row("now")
+        assert row is not None
+        return self.dialect.instant(row[0])
+
+    def reach(self, name: str) -> None:
+        """Pass a fault point."""
+        self._gateway.faults.reach(name)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Call ``action`` once this transaction is durable; never after a rollback."""
+        self._after.append(action)
+
+    def translate(self, error: BaseException) -> BaseException:
+        """Our error for one that a statement of this transaction raised; other errors unchanged."""
+        return self._gateway.translate(error, False) or error
+
+    def committed(self) -> None:
+        """Run what waited for the commit."""
+        for action in self._after:
+            action()
+
+    def _run(self, name: str, values: Mapping[str, Any]) -> None:
+        text = self.texts[name]
+        bound = bind(self.dialect, text, values)
+        self.cursor.execute(*bound)
+
+
+def bind(dialect: Dialect, text: Text, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The statement and its parameters for the driver, lists spread where the engine has no arrays."""
+    given: dict[str, Any] = {}
+    sql = text.sql
+    for name, value in values.items():
+        if name in text.lists:
+            sql = dialect.bind_list(sql, given, name, list(value))
+        else:
+            given[name] = dialect.bind(value)
+    dialect.bind_now(given)
+    return sql, given
+
+
+class Gateway:
+    """Connections to one database. Opens them when they are needed; safe across threads and forks."""
+
+    def __init__(self, dialect: Dialect, names: Names, faults: FaultPoints | None = None) -> None:
+        self.dialect = dialect
+        self.names = names
+        self.faults: FaultPoints = faults or NoFaults()
+        self.texts: dict[str, Text] = {}
+        self.operation_timeout = dialect.options.operation_timeout
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._writer: Any = None
+        self._pid = os.getpid()
+        self._abandoned: list[Any] = []
+
+    @property
+    def engine(self) -> Engine:
+        """The pool, made at first use and again after a fork."""
+        if self._pid != os.getpid():
+            self._leave_to_parent()
+        engine = self._engine
+        if engine is None:
+            with self._lock:
+                if self._engine is None:
+                    self._engine = self.dialect.create_engine()
+                engine = self._engine
+        return engine
+
+    def _leave_to_parent(self) -> None:
+        # The sockets belong to the parent: closing one here would say goodbye on its behalf. The objects are
+        # kept so that garbage collection does not close them either.
+        self._abandoned.append((self._engine, self._writer))
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+        self._engine, self._writer = None, None
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._pid = os.getpid()
+
+    def prepare(self, names: Names) -> None:
+        """Fix the table names and render every statement for them."""
+        self.names = names
+        dialect = self.dialect
+        templates = {**TEMPLATES, **dialect.keyed_templates}
+        texts = {name: dialect.render(template, names) for name, template in templates.items()}
+        self.texts = {**texts, **dialect.hot_texts(names)}
+
+    def foreign_template(self, name: str) -> str:
+        """The neutral text of a statement, for a driver that is not ours."""
+        return self.dialect.keyed_templates.get(name) or TEMPLATES[name]
+
+    def close(self) -> None:
+        """Close every connection. The next use opens new ones."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is None or self._pid != os.getpid():
+            return
+        with self._writing:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                writer.close()
+        engine.dispose()
+
+    # --- running ------------------------------------------------------------------------------------
+
+    def transaction(
+        self, what: str, work: Callable[[Tx], T], *, timeout: float | None = None, write: bool = True
+    ) -> T:
+        """Run ``work`` in one transaction and commit it; tried again after transient faults.
+
+        ``work`` may run several times and must leave nothing behind but its writes. Gives up with
+        :class:`TransientStoreError` after ``timeout`` seconds (default: the operation timeout). A fault of
+        the COMMIT itself is never tried again: ``ambiguous`` says that nobody knows whether it lasted.
+        """
+        deadline = time.monotonic() + (self.operation_timeout if timeout is None else timeout)
+        pause = 0.005
+        while True:
+            try:
+                return self._attempt(what, work, write, deadline)
+            except TransientStoreError as error:
+                left = deadline - time.monotonic()
+                if error.ambiguous or left <= 0:
+                    raise
+                time.sleep(min(left, pause * (0.5 + random.random())))
+                pause = min(pause * 2, 0.5)
+
+    def read(self, what: str, work: Callable[[Tx], T], *, timeout: float | None = None) -> T:
+        """Run reading statements, each by itself; tried again after transient faults."""
+        return self.transaction(what, work, timeout=timeout, write=False)
+
+    def _attempt(self, what: str, work: Callable[[Tx], T], write: bool, deadline: float) -> T:
+        queue = write and self.dialect.single_writer
+        if queue and not self._writing.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise TransientStoreError(f"{self.dialect.url.shown}: the queue of writers did not move in time")
+        try:
+            return self._run(what, work, write, deadline)
+        finally:
+            if queue:
+                self._writing.release()
+
+    def _run(self, what: str, work: Callable[[Tx], T], write: bool, deadline: float) -> T:
+        pooled = self._connect(write)
+        raw = pooled.driver_connection
+        committing = False
+        try:
+            if write:
+                self.dialect.begin(raw, write, deadline - time.monotonic())
+            tx = Tx(self, raw, self.dialect.cursor(raw))
+            result = work(tx)
+            if write:
+                self.faults.reach(f"{what}.before_commit")
+                committing = True
+                self.dialect.commit(raw)
+                self.faults.reach(f"{what}.after_commit")
+                committing = False
+        except BaseException as error:
+            self._abort(pooled, raw, write, error)
+            if isinstance(error, JobMasterError):
+                raise
+            translated = self.translate(error, committing)
+            if translated is None:
+                raise
+            raise translated from error
+        self._release(pooled, write)
+        tx.committed()
+        return result
+
+    # --- connections --------------------------------------------------------------------------------
+
+    def _connect(self, write: bool) -> Any:
+        try:
+            if not (write and self.dialect.single_writer):
+                return self.engine.raw_connection()
+            engine = self.engine
+            if self._writer is None:
+                self._writer = engine.raw_connection()
+            return self._writer
+        except Exception as error:
+            translated = self.translate(error, False)
+            if translated is None:
+                raise
+            raise translated from error
+
+    def _release(self, pooled: Any, write: bool) -> None:
+        if pooled is not self._writer:
+            pooled.close()
+
+    def _abort(self, pooled: Any, raw: Any, write: bool, error: BaseException) -> None:
+        fault = self._class_of(error)
+        if fault is not Fault.LOST:
+            try:
+                self.dialect.rollback(raw)
+            except Exception:
+                fault = Fault.LOST
+        if fault is Fault.LOST:
+            if pooled is self._writer:
+                self._writer = None
+            with suppress(Exception):  # it is broken: there is nothing left to close in order
+                pooled.invalidate()
+            if self._engine is not None and not self.dialect.single_writer:
+                # The server went away under this one, so the idle ones are most likely dead as well.
+                self._engine.dispose()
+        else:
+            self._release(pooled, write)
+
+    # --- errors -------------------------------------------------------------------------------------
+
+    def _class_of(self, error: BaseException) -> Fault:
+        if isinstance(error, DBAPIError) and error.orig is not None:
+            error = error.orig
+        return self.dialect.fault(error)
+
+    def translate(self, error: BaseException, committing: bool) -> JobMasterError | None:
+        """Our error for one of the driver, or ``None`` for an error that is not the database's."""
+        shown = self.dialect.url.shown
+        if isinstance(error, PoolTimeout):
+            return TransientStoreError(
+                f"{shown}: all {self.dialect.options.pool_size} connections stayed busy; raise pool_size"
+            )
+        if isinstance(error, UnicodeEncodeError):
+            return ContentRefused(f"text that is not valid Unicode cannot be stored: {error.reason}")
+        if isinstance(error, DBAPIError) and error.orig is not None:
+            error = error.orig
+        if not self.dialect.is_driver_error(error):
+            return None
+        says = f"{shown}: {self.dialect.tidy(error)}"
+        match self.dialect.fault(error):
+            case Fault.TRANSIENT:
+                return TransientStoreError(says)
+            case Fault.LOST:
+                return TransientStoreError(says, ambiguous=committing)
+            case Fault.UNKNOWN_OUTCOME:
+                return TransientStoreError(says, ambiguous=committing)
+            case Fault.UNIQUE:
+                return ConflictError(says)
+            case Fault.CONTENT:
+                return ContentRefused(says)
+            case Fault.MISSING_TABLE:
+                return StoreError(f"{says}; the tables are made by `jobmaster migrate`")
+            case Fault.REFUSED:
+                return ConfigurationError(says)
+            case Fault.OTHER:
+                return StoreError(says)

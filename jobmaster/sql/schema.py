@@ -1,0 +1,144 @@
+"""Making and checking the tables.
+
+``meta`` is read first; Alembic is imported only when the schema is not the one this release expects.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ..errors import ConfigurationError, StoreError
+from .dialect import Fault
+from .gateway import Gateway, Tx
+
+__all__ = ["SCHEMA_VERSION", "Schema", "SchemaState", "SchemaStatus"]
+
+SCHEMA_VERSION = 1
+"""What this release expects in ``meta``; grows with every migration."""
+
+
+class SchemaStatus(Enum):
+    """How the tables found compare with those expected."""
+
+    ABSENT = "absent"
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The schema of a database: ``found`` is its version, ``None`` without tables."""
+
+    status: SchemaStatus
+    found: int | None
+    expected: int
+
+
+class Schema:
+    """The tables of one prefix in one database."""
+
+    def __init__(self, gateway: Gateway, create_schema: str | None) -> None:
+        self._gateway = gateway
+        self._create_schema = create_schema
+
+    def state(self) -> SchemaState:
+        """Look, and change nothing."""
+        found = self._gateway.read("schema_state", _version)
+        if found is None:
+            status = SchemaStatus.ABSENT
+        elif found < SCHEMA_VERSION:
+            status = SchemaStatus.OLDER
+        else:
+            status = SchemaStatus.CURRENT if found == SCHEMA_VERSION else SchemaStatus.NEWER
+        return SchemaState(status, found, SCHEMA_VERSION)
+
+    def require(self, provision: bool) -> None:
+        """Make sure that the tables are those expected.
+
+        Raises :class:`ConfigurationError` when they are newer than this release, or when they are missing or
+        old and ``provision`` is false.
+        """
+        state = self.state()
+        if state.status is SchemaStatus.CURRENT:
+            return
+        shown, prefix = self._gateway.dialect.url.shown, self._gateway.names.prefix
+        if state.status is SchemaStatus.NEWER:
+            raise ConfigurationError(
+                f"{shown}: the tables {prefix}* have schema version {state.found}, newer than version "
+                f"{SCHEMA_VERSION} that this release knows; upgrade jobmaster here"
+            )
+        if not provision:
+            what = "are missing" if state.found is None else f"have schema version {state.found}"
+            raise ConfigurationError(
+                f"{shown}: the tables {prefix}* {what}, version {SCHEMA_VERSION} is needed; run `jobmaster "
+                "migrate`, or allow automatic provisioning"
+            )
+        self.provision()
+
+    def provision(self) -> None:
+        """Bring the tables to this release's version. Safe when several processes do it at once."""
+        gateway = self._gateway
+        try:
+            with gateway.engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                with gateway.dialect.schema_lock(raw, gateway.names):
+                    if self._create_schema is not None:
+                        connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{self._create_schema}"')
+                    _upgrade(gateway, connection, None)
+        except Exception as error:
+            translated = gateway.translate(error, False)
+            if translated is None:
+                raise
+            if isinstance(translated, StoreError) and gateway.dialect.fault(error) is Fault.OTHER:
+                raise ConfigurationError(f"the tables cannot be made: {translated}") from error
+            raise translated from error
+
+    def sql(self) -> str:
+        """The DDL that :meth:`provision` would run on an empty database, as text. Connects to nothing."""
+        out = io.StringIO()
+        if self._create_schema is not None:
+            out.write(f'CREATE SCHEMA IF NOT EXISTS "{self._create_schema}";\n\n')
+        _upgrade(self._gateway, None, out)
+        return out.getvalue()
+
+
+def _version(tx: Tx) -> int | None:
+    try:
+        found = dict(tx.rows("meta"))
+    except Exception as error:
+        if tx.dialect.fault(error) is Fault.MISSING_TABLE:
+            return None
+        raise
+    version = found.get("schema")
+    return None if version is None else int(version)
+
+
+def _upgrade(gateway: Gateway, connection: Any, out: io.StringIO | None) -> None:
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", "jobmaster.sql:migrations")
+    script = ScriptDirectory.from_config(config)
+    names = gateway.names
+
+    def steps(revision: Any, _context: Any) -> Any:
+        return script._upgrade_revs("head", revision)
+
+    with EnvironmentContext(config, script, fn=steps, as_sql=out is not None) as environment:
+        settings: dict[str, Any] = {
+            "version_table": f"{names.prefix}schema_version",
+            "version_table_schema": names.schema,
+            "jobmaster_prefix": names.prefix,
+            "jobmaster_schema": names.schema,
+            "jobmaster_meta": names.table("meta"),
+        }
+        if out is not None:
+            settings |= {"dialect_name": gateway.dialect.name, "output_buffer": out, "literal_binds": True}
+        environment.configure(connection=connection, **settings)
+        environment.run_migrations()

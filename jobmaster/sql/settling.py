@@ -1,0 +1,170 @@
+"""Settle and claim in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from ..domain.job import ClaimedJob
+from ..domain.status import JobStatus
+from ..domain.verdict import StateChange
+from ..errors import ConflictError
+from ..ports.settlement import Settled
+from ..ports.transport import ClaimRequest
+from .endings import Writes
+from .gateway import ContentRefused, Gateway, Tx
+
+__all__ = ["settle"]
+
+
+def settle(gateway: Gateway, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
+    """See :meth:`jobmaster.ports.Settlement.settle`."""
+    if claim is not None and not any(limit > 0 for limit in claim.limits.values()):
+        claim = None
+    if not changes:
+        idle = _look(gateway, claim)
+        if idle is not None:
+            return idle
+    try:
+        return gateway.transaction("settle", lambda tx: _settle(tx, changes, claim))
+    except (ContentRefused, ConflictError):
+        if not changes:
+            raise
+    return gateway.transaction("settle", lambda tx: _settle_apart(tx, changes, claim))
+
+
+def _look(gateway: Gateway, claim: ClaimRequest | None) -> Settled | None:
+    # An idle poll must not take the write lock where a look is free of it.
+    def look(tx: Tx) -> Settled | None:
+        if claim is None or tx.dialect.nothing_due(tx, claim):
+            return Settled(frozenset(), [], tx.now())
+        return None
+
+    if claim is not None and not gateway.dialect.single_writer:
+        return None
+    return gateway.read("look", look)
+
+
+def _settle(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
+    refused = _write(tx, changes) if changes else frozenset()
+    tx.reach("settle.written")
+    return _answer(tx, refused, {}, claim)
+
+
+def _answer(
+    tx: Tx, refused: frozenset[UUID], poisoned: dict[UUID, str], claim: ClaimRequest | None
+) -> Settled:
+    claimed: list[ClaimedJob] = []
+    if claim is not None:
+        claimed = tx.dialect.claim(tx, claim)
+        if any(job.recheck for job in claimed):
+            claimed = _drop_ended(tx, claimed)
+    return Settled(refused, claimed, tx.now(), poisoned)
+
+
+def _drop_ended(tx: Tx, claimed: list[ClaimedJob]) -> list[ClaimedJob]:
+    doubtful = [job.id for job in claimed if job.recheck]
+    ended = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=doubtful)}
+    if not ended:
+        return claimed
+    tx.run("job_drop", ids=list(ended))
+    return [job for job in claimed if job.id not in ended]
+
+
+def _settle_apart(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
+    """Again after the engine refused something: halves in savepoints, until what it refuses stands alone."""
+    refused: set[UUID] = set()
+    poisoned: dict[UUID, str] = {}
+
+    def write(part: Sequence[StateChange]) -> None:
+        tx.cursor.execute("SAVEPOINT jm_part")
+        try:
+            refused.update(_write(tx, part))
+        except Exception as error:
+            translated = tx.translate(error)
+            if not isinstance(translated, (ContentRefused, ConflictError)):
+                raise
+            tx.cursor.execute("ROLLBACK TO SAVEPOINT jm_part")
+            tx.cursor.execute("RELEASE SAVEPOINT jm_part")
+            if len(part) == 1:
+                poisoned[part[0].job.id] = str(translated)
+                return
+            middle = len(part) // 2
+            write(part[:middle])
+            write(part[middle:])
+            return
+        tx.cursor.execute("RELEASE SAVEPOINT jm_part")
+
+    write(changes)
+    return _answer(tx, frozenset(refused), poisoned, claim)
+
+
+def _write(tx: Tx, changes: Sequence[StateChange]) -> frozenset[UUID]:
+    plain = [c for c in changes if c.status is JobStatus.SUCCEEDED and c.record is None and c.error is None]
+    owned: set[UUID] = set()
+    if plain:
+        owned = tx.dialect.succeed(tx, plain)
+        if len(owned) == len(changes):
+            return frozenset()
+    if len(plain) != len(changes):
+        others = [c for c in changes if c.status is not JobStatus.SUCCEEDED or c.record or c.error]
+        owned |= _write_others(tx, others)
+    return frozenset(c.job.id for c in changes if c.job.id not in owned)
+
+
+def _write_others(tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
+    dialect = tx.dialect
+    fences: dict[UUID, tuple[UUID, int, bool, str | None]] = {}
+    for job_id, bucket_id, claim_no, asked_at, reason in tx.rows(
+        "owned_lock", ids=[c.job.id for c in changes]
+    ):
+        if bucket_id is not None:
+            fences[dialect.uuid(job_id)] = (dialect.uuid(bucket_id), claim_no, asked_at is not None, reason)
+    now = tx.now()
+    writes, owned = Writes(), set()
+    for change in changes:
+        job = change.job
+        fence = fences.pop(job.id, None)
+        if fence is None or fence[:2] != (job.bucket_id, job.claim_no):
+            continue
+        owned.add(job.id)
+        if change.record is not None:
+            writes.note(change.record)
+        _collect(writes, change, now, cancel=fence[2], reason=fence[3])
+    writes.write(tx)
+    return owned
+
+
+def _collect(writes: Writes, change: StateChange, now: datetime, *, cancel: bool, reason: str | None) -> None:
+    job, counters = change.job, (change.attempt, change.failures, change.losses)
+    if change.status.is_final:
+        writes.end(
+            job.id,
+            change.status,
+            counters,
+            change.finished_at or now,
+            started_at=change.started_at,
+            result=change.result,
+            error=change.error,
+            worker_id=change.worker_id,
+        )
+    elif cancel:
+        writes.cancel(
+            job.id,
+            reason,
+            counters,
+            change.finished_at or now,
+            started_at=change.started_at,
+            worker_id=change.worker_id,
+        )
+    else:
+        at_once = change.delay is None or change.delay <= timedelta(0)
+        writes.release(
+            job.id,
+            counters,
+            None if change.delay is None else now + change.delay,
+            error=change.error,
+            unknown_since=change.unknown_since,
+            wake=job.lane if at_once else None,
+        )

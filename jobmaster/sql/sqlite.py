@@ -1,0 +1,359 @@
+"""SQLite 3.35 and newer: WAL, full synchronisation, one writer per process.
+
+``{now}`` is the host's clock, given as a parameter: SQLite has no clock of its own with microseconds.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.pool import QueuePool
+
+from ..domain.job import ClaimedJob, NewJob
+from ..domain.verdict import StateChange
+from ..errors import ConfigurationError
+from ..ports.transport import ClaimRequest, Listener
+from .dialect import Dialect, Fault, Names, Text
+from .keyed import Step, insert_values
+from .newjobs import delay_micros, millis
+from .sqlitestatements import CLAIMED_INSTANTS, HOT, KEYED_INSERT
+from .sqlitewake import Bell
+from .statements import BULK
+from .tables import from_micros, to_micros
+
+if TYPE_CHECKING:
+    from .gateway import Tx
+
+__all__ = ["SqliteDialect"]
+
+_OLDEST = (3, 35, 0)
+_TRANSIENT = (
+    "database is locked",
+    "database table is locked",
+    "database or disk is full",
+    "locking protocol",
+)
+_UNKNOWN = ("disk i/o error",)
+_CONTENT = ("string or blob too big", "too many sql variables")
+
+
+class SqliteDialect(Dialect):
+    """sqlite3 connections in autocommit mode; writers take the file with BEGIN IMMEDIATE."""
+
+    name = "sqlite"
+    title = "SQLite"
+    paramstyle = "named"
+    single_writer = True
+
+    # --- text ---------------------------------------------------------------------------------------
+
+    def macro(self, name: str, argument: str) -> str:
+        match name:
+            case "now":
+                return ":now"
+            case "span":
+                return f":{argument}"
+            case "in":
+                return f"IN (:{argument})"
+            case "lock" | "lock_skip" | "lock_skip_job":
+                return ""
+            case "member":
+                return f"jm_json_member(j.metadata, :key_{argument}, :value_{argument})"
+        raise KeyError(name)
+
+    def has_table(self, names: Names, table: str) -> str:
+        return f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '{names.prefix}{table}'"
+
+    def hot_texts(self, names: Names) -> dict[str, Text]:
+        texts = {name: self.render(template, names) for name, template in HOT.items()}
+        for name, bulk in BULK.items():
+            for number, template in enumerate(bulk.each):
+                texts[f"{name}_{number}"] = self.render(template, names)
+        return texts
+
+    # --- connections --------------------------------------------------------------------------------
+
+    def create_engine(self) -> Engine:
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise ConfigurationError(
+                f"this Python carries SQLite {sqlite3.sqlite_version}; jobmaster needs 3.35 or newer"
+            )
+        folder = os.path.dirname(self.url.path)
+        if not os.path.isdir(folder):
+            raise ConfigurationError(f"{self.url.path}: the folder {folder} does not exist")
+        patience = self.options.operation_timeout
+        engine = create_engine(
+            self.url.url,
+            poolclass=QueuePool,
+            pool_size=self.options.pool_size,
+            max_overflow=1,  # the writer's connection stays out of the pool
+            pool_timeout=patience,
+            pool_use_lifo=True,
+            pool_reset_on_return=None,
+            connect_args={
+                "timeout": patience,
+                "check_same_thread": False,
+                "isolation_level": None,
+                "cached_statements": 256,
+                **self.options.connect_args,
+            },
+        )
+        event.listen(engine, "connect", _set_up, insert=True)
+        return engine
+
+    def cursor(self, connection: Any) -> Any:
+        return connection.cursor()
+
+    def begin(self, connection: Any, write: bool, timeout: float) -> None:
+        connection.execute(f"PRAGMA busy_timeout = {max(0, int(timeout * 1000))}")
+        connection.execute("BEGIN IMMEDIATE")
+
+    def commit(self, connection: Any) -> None:
+        connection.execute("COMMIT")
+
+    def rollback(self, connection: Any) -> None:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+    def resolve_schema(self, connection: Any, schema: str | None) -> str | None:
+        if schema is not None:
+            raise ConfigurationError(f"{self.url.shown}: SQLite has no schemas; leave schema={schema!r} out")
+        return None
+
+    @contextmanager
+    def schema_lock(self, connection: Any, names: Names) -> Iterator[None]:
+        handle = os.open(f"{self.url.path}-migrating", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    # --- errors -------------------------------------------------------------------------------------
+
+    def is_driver_error(self, error: BaseException) -> bool:
+        return isinstance(error, sqlite3.Error)
+
+    def tidy(self, error: BaseException) -> str:
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+    def fault(self, error: BaseException) -> Fault:
+        text = str(error).lower()
+        if isinstance(error, sqlite3.IntegrityError):
+            return Fault.UNIQUE if "unique" in text else Fault.CONTENT
+        if isinstance(error, (sqlite3.DataError, OverflowError)):
+            return Fault.CONTENT
+        if any(part in text for part in _CONTENT):
+            return Fault.CONTENT
+        if isinstance(error, sqlite3.OperationalError):
+            if any(part in text for part in _TRANSIENT):
+                return Fault.TRANSIENT
+            if any(part in text for part in _UNKNOWN):
+                return Fault.UNKNOWN_OUTCOME
+            if "no such table" in text or "no such column" in text:
+                return Fault.MISSING_TABLE
+            if "unable to open" in text or "readonly" in text:
+                return Fault.REFUSED
+        if isinstance(error, sqlite3.DatabaseError) and "not a database" in text:
+            return Fault.REFUSED
+        return Fault.OTHER
+
+    # --- values -------------------------------------------------------------------------------------
+
+    def bind(self, value: Any) -> Any:
+        if isinstance(value, UUID):
+            return value.bytes
+        if isinstance(value, datetime):
+            return to_micros(value)
+        return value
+
+    def bind_list(self, sql: str, given: dict[str, Any], name: str, values: list[Any]) -> str:
+        spread = [f"{name}_{number}" for number in range(len(values))]
+        for key, value in zip(spread, values, strict=True):
+            given[key] = self.bind(value)
+        return sql.replace(f"(:{name})", f"({', '.join(':' + key for key in spread)})")
+
+    def bind_now(self, given: dict[str, Any]) -> None:
+        given["now"] = time.time_ns() // 1000
+
+    def uuid(self, value: Any) -> UUID:
+        return UUID(bytes=value)
+
+    def instant(self, value: Any) -> datetime:
+        return from_micros(value)
+
+    # --- writes -------------------------------------------------------------------------------------
+
+    def bulk(self, tx: Tx, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        bulk = BULK[name]
+        names = [column for column, _ in bulk.columns]
+        bind = self.bind
+        bound = [dict(zip(names, map(bind, row), strict=True)) for row in rows]
+        for number in range(len(bulk.each)):
+            tx.cursor.executemany(tx.texts[f"{name}_{number}"].sql, bound)
+
+    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str]) -> datetime:
+        now = time.time_ns() // 1000
+        rows = [
+            (
+                job.id.bytes,
+                job.definition_id,
+                job.lane,
+                job.priority,
+                now + delay_micros(job.delay) if job.run_at is None else to_micros(job.run_at),
+                now,
+                job.data,
+                job.metadata,
+                millis(job.timeout),
+                job.max_retries,
+                job.retry,
+                job.schedule_id,
+                None if job.occurrence_at is None else to_micros(job.occurrence_at),
+                int(job.recheck),
+            )
+            for job in jobs
+        ]
+        tx.cursor.executemany(tx.texts["enqueue"].sql, rows)
+        self.notify(tx, wake)
+        return from_micros(now)
+
+    def keyed_inserts(self, jobs: Sequence[NewJob]) -> Iterator[Step]:
+        for job in jobs:
+            yield Step("keyed_insert", insert_values(job))
+
+    @property
+    def keyed_templates(self) -> Mapping[str, str]:
+        return {"keyed_insert": KEYED_INSERT}
+
+    def wake_steps(self, names: Names, lanes: Collection[str]) -> Iterator[Step]:
+        # Every listener watches the file for commits that are not its own.
+        yield from ()
+
+    def nothing_due(self, tx: Tx, claim: ClaimRequest) -> bool:
+        wanted = [p for p, n in claim.limits.items() if n > 0]
+        found = tx.row("peek", lane=claim.lane, priorities=wanted)
+        return found is None
+
+    def claim(self, tx: Tx, claim: ClaimRequest) -> list[ClaimedJob]:
+        wanted = [p for p, n in sorted(claim.limits.items(), reverse=True) if n > 0]
+        buckets = {claim.buckets[p] for p in wanted}
+        if tx.row("peek", lane=claim.lane, priorities=wanted) is None:
+            return []
+        held = tx.row("buckets_held", ids=list(buckets))
+        if held is None or held[0] != len(buckets):
+            return []
+        now = time.time_ns() // 1000
+        claimed: list[ClaimedJob] = []
+        for priority in wanted:
+            bucket = claim.buckets[priority]
+            values = [bucket.bytes, claim.lane, priority, now]
+            after = claim.after.get(priority)
+            if after is not None:
+                values += [to_micros(after[0]), after[1].bytes]
+            values.append(claim.limits[priority])
+            tx.cursor.execute(tx.texts["claim" if after is None else "claim_after"].sql, values)
+            rows = tx.cursor.fetchall()
+            rows.sort(key=_by_run_at_and_id)
+            claimed += [_claimed(row, bucket) for row in rows]
+        return claimed
+
+    def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
+        fences = [(c.job.id.bytes, c.job.bucket_id.bytes, c.job.claim_no) for c in changes]
+        rows = [
+            (
+                c.attempt,
+                None if c.started_at is None else to_micros(c.started_at),
+                None if c.finished_at is None else to_micros(c.finished_at),
+                c.result,
+                None if c.worker_id is None else c.worker_id.bytes,
+                *fence,
+            )
+            for c, fence in zip(changes, fences, strict=True)
+        ]
+        cursor = tx.cursor
+        owned = {c.job.id for c in changes}
+        cursor.executemany(tx.texts["succeed_insert"].sql, rows)
+        if cursor.rowcount != len(rows):
+            fenced = tx.rows("owned", ids=[c.job.id for c in changes])
+            alive = {tuple(row[:3]) for row in fenced}
+            owned = {c.job.id for c, fence in zip(changes, fences, strict=True) if fence in alive}
+        cursor.executemany(tx.texts["succeed_delete"].sql, fences)
+        return owned
+
+    # --- wake-ups -----------------------------------------------------------------------------------
+
+    def notify(self, tx: Tx, lanes: Collection[str]) -> None:
+        if lanes:
+            ringing = tuple(lanes)
+            bell = Bell.of(self.url.path)
+            tx.after_commit(lambda: bell.ring(ringing))
+
+    def listen(self, names: Names, on_wake: Callable[[str | None], None]) -> Listener:
+        return Bell.of(self.url.path).listen(on_wake)
+
+
+def _by_run_at_and_id(row: tuple[Any, ...]) -> tuple[int, bytes]:
+    return row[6], row[0]
+
+
+_new_uuid, _set, _is_safe = UUID.__new__, object.__setattr__, UUID(int=0).is_safe
+
+
+def _uuid(raw: bytes) -> UUID:
+    # UUID(bytes=...) spends most of its time on checking arguments; a claim makes one per job.
+    value = _new_uuid(UUID)
+    _set(value, "int", int.from_bytes(raw, "big"))
+    _set(value, "is_safe", _is_safe)
+    return value
+
+
+def _claimed(row: tuple[Any, ...], bucket: UUID) -> ClaimedJob:
+    values = list(row)
+    values[0] = _uuid(row[0])
+    values[1] = bucket
+    values[6] = from_micros(row[6])
+    values[7] = from_micros(row[7])
+    values[11] = row[11] != 0
+    values[12] = row[12] is not None
+    for place in CLAIMED_INSTANTS:
+        if row[place] is not None:
+            values[place] = from_micros(row[place])
+    return ClaimedJob._make(values)
+
+
+def _json_member(text: str | None, key: str, wanted: str) -> bool:
+    """Whether the JSON object has this value under this key. SQLite cannot compare JSON values itself."""
+    if text is None:
+        return False
+    found = json.loads(text)
+    return key in found and _same(found[key], json.loads(wanted))
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[k], other[k]) for k in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
+
+
+def _set_up(connection: Any, _record: Any) -> None:
+    connection.create_function("jm_json_member", 3, _json_member, deterministic=True)
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA cache_size = -16384")
+    cursor.close()

@@ -1,0 +1,272 @@
+"""Every statement that reads alike on all engines, by name, in one neutral text.
+
+``{table:x}`` is a table, ``{now}`` the store's present instant, ``{span:x}`` a length of time given in
+microseconds, ``{in:x}`` membership in a list, ``{lock}`` and ``{lock_skip}`` row locks where the engine has
+them, ``:x`` a parameter. What each engine makes of them stands in the golden files of the test suite.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["BULK", "JOB_COLUMNS", "TEMPLATES", "Bulk"]
+
+_FACTS = (
+    "definition_id, lane, priority, run_at, enqueued_at, claim_no, attempt, failures, losses, placement, "
+    "data, content_type, metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at"
+)
+"""Copied between ``job`` and ``history`` unchanged, beside the id and the counters that change."""
+
+_SHARED = (
+    "id, definition_id, data, metadata, lane, priority, run_at, enqueued_at, attempt, failures, losses, "
+    "started_at, error_type, error_message, error_traceback, schedule_id, unique_key"
+)
+_JOB_SHARED = ", ".join(f"j.{name}" for name in _SHARED.split(", "))
+JOB_COLUMNS = {
+    "live": f"{_JOB_SHARED}, j.bucket_id, j.progress_fraction, j.progress_message, b.worker_id",
+    "history": f"{_SHARED}, status, finished_at, result, worker_id",
+}
+"""The columns of a row from which a ``Job`` is made, in order."""
+
+_CLAIMABLE = "lane = :lane AND priority = {} AND bucket_id IS NULL"
+
+TEMPLATES: dict[str, str] = {
+    "now": "SELECT {now}",
+    # --- identity ---------------------------------------------------------------------------------
+    "meta": "SELECT name, value FROM {table:meta}",
+    "meta_there": "{has_table:meta}",
+    "meta_put": "INSERT INTO {table:meta} (name, value) VALUES (:name, :value)",
+    "agent_put": ("INSERT INTO {table:agent} (name, store_id, added_at) VALUES (:name, :store_id, {now})"),
+    # --- buckets ----------------------------------------------------------------------------------
+    "bucket_open": """
+INSERT INTO {table:bucket} (id, worker_id, worker_name, lane, priority, mode, status, lease_until)
+VALUES (:id, :worker_id, :worker_name, :lane, :priority, :mode, 'active', {now} + {span:lease})""",
+    "bucket_renew": """
+UPDATE {table:bucket} SET lease_until = {now} + {span:lease}
+WHERE id {in:ids} AND worker_id = :worker_id AND status IN ('active', 'completing') AND lease_until > {now}""",
+    "bucket_complete": """
+UPDATE {table:bucket} SET status = 'completing' WHERE worker_id = :worker_id AND status = 'active'""",
+    "bucket_lock_worker": "SELECT id FROM {table:bucket} WHERE worker_id = :worker_id ORDER BY id {lock}",
+    "bucket_delete": "DELETE FROM {table:bucket} WHERE id {in:ids}",
+    "bucket_list": """
+SELECT b.id, b.worker_id, b.worker_name, b.lane, b.priority, b.status, b.lease_until,
+       (SELECT count(*) FROM {table:job} j WHERE j.bucket_id = b.id)
+FROM {table:bucket} b ORDER BY b.worker_id, b.priority DESC, b.id""",
+    "bucket_expired": """
+SELECT id FROM {table:bucket} WHERE lease_until <= {now} AND status IN ('active', 'completing')
+ORDER BY id LIMIT :limit {lock_skip}""",
+    "bucket_adoptable": """
+SELECT id, worker_id FROM {table:bucket} WHERE status IN ('lost', 'draining', 'ready_to_delete')
+ORDER BY id LIMIT :limit {lock_skip}""",
+    "buckets_there": "SELECT id FROM {table:bucket} WHERE id {in:ids}",
+    "bucket_status": "UPDATE {table:bucket} SET status = :status WHERE id {in:ids}",
+    # --- claims -----------------------------------------------------------------------------------
+    "claimed_in": "SELECT id, claim_no FROM {table:job} WHERE bucket_id {in:ids}",
+    "claims_lock": """
+SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason, lane
+FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id LIMIT :limit {lock_skip}""",
+    "claims_lock_all": """
+SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason, lane
+FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id {lock}""",
+    "claims_left": "SELECT DISTINCT bucket_id FROM {table:job} WHERE bucket_id {in:ids}",
+    "claims_orphaned": """
+SELECT j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses, j.started_at, j.cancel_requested_at,
+       j.cancel_reason, j.lane
+FROM {table:job} j
+WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)
+LIMIT :limit {lock_skip_job}""",
+    "owned_lock": """
+SELECT id, bucket_id, claim_no, cancel_requested_at, cancel_reason
+FROM {table:job} WHERE id {in:ids} ORDER BY id {lock}""",
+    "owned": "SELECT id, bucket_id, claim_no, cancel_requested_at FROM {table:job} WHERE id {in:ids}",
+    "next_due": "SELECT {now}, "
+    + ", ".join(
+        f"(SELECT min(run_at) FROM {{table:job}} WHERE {_CLAIMABLE.format(priority)})"
+        for priority in (1, 2, 3, 4, 5)
+    ),
+    # --- single jobs ------------------------------------------------------------------------------
+    "job_find": f"""
+SELECT {JOB_COLUMNS["live"]}
+FROM {{table:job}} j LEFT JOIN {{table:bucket}} b ON b.id = j.bucket_id WHERE j.id = :id""",
+    "history_find": f"SELECT {JOB_COLUMNS['history']} FROM {{table:history}} WHERE id = :id",
+    "job_lock": "SELECT bucket_id, lane, attempt, failures, losses FROM {table:job} WHERE id = :id {lock}",
+    "job_ask_cancel": """
+UPDATE {table:job}
+SET cancel_requested_at = COALESCE(cancel_requested_at, {now}), cancel_reason = COALESCE(cancel_reason, :reason)
+WHERE id = :id""",
+    "job_reschedule": "UPDATE {table:job} SET run_at = :run_at WHERE id = :id",
+    "job_replace": """
+UPDATE {table:job}
+SET data = :data, metadata = :metadata, run_at = COALESCE(:run_at, {now} + {span:delay}),
+    definition_id = :definition_id, lane = :lane, priority = :priority, timeout_ms = :timeout_ms,
+    max_retries = :max_retries, retry = :retry
+WHERE id = :id AND bucket_id IS NULL""",
+    "history_has": "SELECT id FROM {table:history} WHERE id {in:ids}",
+    "history_lock": "SELECT claim_no, attempt, unique_key, lane FROM {table:history} WHERE id = :id {lock}",
+    "history_revive": f"""
+INSERT INTO {{table:job}} (id, {_FACTS}, unique_hash)
+SELECT id, {
+        _FACTS.replace("run_at", "{now}", 1)
+        .replace("claim_no", "claim_no + 1")
+        .replace("failures, losses", "0, 0")
+    }, :unique_hash
+FROM {{table:history}} WHERE id = :id""",
+    "history_drop": "DELETE FROM {table:history} WHERE id {in:ids}",
+    "attempt_drop": "DELETE FROM {table:attempt} WHERE job_id {in:ids}",
+    "job_times": "SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE id = :id",
+    "job_drop_one": "DELETE FROM {table:job} WHERE id = :id",
+    "job_drop": "DELETE FROM {table:job} WHERE id {in:ids}",
+    "key_holder": "SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE unique_hash = :unique_hash",
+    "key_holder_lock": """
+SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE unique_hash = :unique_hash {lock}""",
+    "attempts": """
+SELECT number, started_at, finished_at, outcome, error_type, error_message, error_traceback, worker_id, log,
+       claim_no
+FROM {table:attempt} WHERE job_id = :id ORDER BY claim_no""",
+    "history_run": """
+SELECT status, attempt, started_at, finished_at, worker_id, claim_no FROM {table:history} WHERE id = :id""",
+    "history_expired": """
+SELECT id FROM {table:history} WHERE finished_at < {now} - {span:age}
+ORDER BY finished_at LIMIT :limit {lock_skip}""",
+    "depths": """
+SELECT lane, priority, CASE WHEN bucket_id IS NULL THEN CASE WHEN failures = 0 THEN 'ready' ELSE 'retrying' END
+                            WHEN started_at IS NULL THEN 'assigned_to_bucket' ELSE 'processing' END AS status,
+       count(*), min(run_at)
+FROM {table:job} GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 3""",
+    # --- registry ---------------------------------------------------------------------------------
+    "worker_put": """
+INSERT INTO {table:worker}
+  (id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, alive_until, slots, unknown_definitions)
+VALUES (:id, :name, :agent_connection, :lane, :mode, :host, :pid, :started_at, {now}, {now} + {span:alive_for},
+        :slots, :unknown_definitions)""",
+    "worker_see": """
+UPDATE {table:worker}
+SET seen_at = {now}, alive_until = {now} + {span:alive_for}, unknown_definitions = :unknown_definitions
+WHERE id = :id""",
+    "worker_forget": "DELETE FROM {table:worker} WHERE id = :id",
+    "worker_gone": "SELECT count(*) FROM {table:worker} WHERE alive_until < {now} - {span:age}",
+    "worker_prune": "DELETE FROM {table:worker} WHERE alive_until < {now} - {span:age}",
+    "worker_list": """
+SELECT id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, slots, unknown_definitions,
+       alive_until > {now}
+FROM {table:worker} ORDER BY started_at, id""",
+    "settings": "SELECT name, value, pinned, version FROM {table:cluster} ORDER BY name",
+    "setting_add": "INSERT INTO {table:cluster} (name, value, pinned) VALUES (:name, :value, :pinned)",
+    "setting_set": """
+UPDATE {table:cluster} SET value = :value, pinned = :pinned, version = version + 1 WHERE name = :name""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """A write for many rows: ``whole`` from the table ``a`` of rows, or ``each`` in turn for every row."""
+
+    columns: tuple[tuple[str, str], ...]
+    whole: str
+    each: tuple[str, ...]
+
+
+def _columns(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = (part.split() for part in text.split(","))
+    return tuple((name, kind) for name, kind in pairs)
+
+
+_END = "id uuid, status smallint, attempt int, failures int, losses int, started_at timestamptz, " + (
+    "finished_at timestamptz, result text, error_type text, error_message text, error_traceback text, "
+    "worker_id uuid"
+)
+_ENDED = (
+    "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, metadata, "
+    "timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at"
+)
+_END_VALUES = (
+    "attempt, failures, losses, started_at, status, finished_at, result, error_type, error_message, "
+    "error_traceback, worker_id"
+)
+_ATTEMPT = (
+    "job_id, claim_no, number, started_at, finished_at, outcome, error_type, error_message, error_traceback, "
+    "worker_id, log"
+)
+_FREED = "bucket_id = NULL, started_at = NULL, progress_fraction = NULL, progress_message = NULL"
+
+
+def _prefixed(prefix: str, names: str) -> str:
+    return ", ".join(prefix + name for name in names.split(", "))
+
+
+BULK: dict[str, Bulk] = {
+    "end": Bulk(
+        # Moves locked rows to the history, by id.
+        _columns(_END),
+        f"""
+WITH gone AS (
+  DELETE FROM {{table:job}} j USING a WHERE j.id = a.id
+  RETURNING {_prefixed("j.", _ENDED)}, {_prefixed("a.", _END_VALUES)})
+INSERT INTO {{table:history}} ({_ENDED}, {_END_VALUES}) SELECT * FROM gone""",
+        (
+            f"""
+INSERT INTO {{table:history}} ({_ENDED}, {_END_VALUES})
+SELECT {_ENDED}, {_prefixed(":", _END_VALUES)} FROM {{table:job}} WHERE id = :id""",
+            "DELETE FROM {table:job} WHERE id = :id",
+        ),
+    ),
+    "release": Bulk(
+        # Gives locked claims up, by id; an error that is not given leaves the last one in place.
+        _columns(
+            "id uuid, attempt int, failures int, losses int, run_at timestamptz, unknown_since timestamptz, "
+            "error_type text, error_message text, error_traceback text"
+        ),
+        f"""
+UPDATE {{table:job}} j
+SET {_FREED}, attempt = a.attempt, failures = a.failures, losses = a.losses,
+    run_at = COALESCE(a.run_at, j.run_at), unknown_since = a.unknown_since,
+    error_type = COALESCE(a.error_type, j.error_type),
+    error_message = CASE WHEN a.error_type IS NULL THEN j.error_message ELSE a.error_message END,
+    error_traceback = CASE WHEN a.error_type IS NULL THEN j.error_traceback ELSE a.error_traceback END
+FROM a WHERE j.id = a.id""",
+        (
+            f"""
+UPDATE {{table:job}}
+SET {_FREED}, attempt = :attempt, failures = :failures, losses = :losses,
+    run_at = COALESCE(:run_at, run_at), unknown_since = :unknown_since,
+    error_type = COALESCE(:error_type, error_type),
+    error_message = CASE WHEN :error_type IS NULL THEN error_message ELSE :error_message END,
+    error_traceback = CASE WHEN :error_type IS NULL THEN error_traceback ELSE :error_traceback END
+WHERE id = :id""",
+        ),
+    ),
+    "attempt": Bulk(
+        _columns(
+            "job_id uuid, claim_no int, number int, started_at timestamptz, finished_at timestamptz, "
+            "outcome text, error_type text, error_message text, error_traceback text, worker_id uuid, log text"
+        ),
+        f"""
+INSERT INTO {{table:attempt}} ({_ATTEMPT}) SELECT {_prefixed("a.", _ATTEMPT)} FROM a
+ON CONFLICT (job_id, claim_no) DO NOTHING""",
+        (
+            f"""
+INSERT INTO {{table:attempt}} ({_ATTEMPT}) VALUES ({_prefixed(":", _ATTEMPT)})
+ON CONFLICT (job_id, claim_no) DO NOTHING""",
+        ),
+    ),
+    "mark": Bulk(
+        _columns(
+            "id uuid, bucket_id uuid, claim_no int, started_at timestamptz, progress_fraction float8, "
+            "progress_message text"
+        ),
+        """
+UPDATE {table:job} j
+SET started_at = COALESCE(j.started_at, a.started_at),
+    progress_fraction = COALESCE(a.progress_fraction, j.progress_fraction),
+    progress_message = COALESCE(a.progress_message, j.progress_message)
+FROM a WHERE j.id = a.id AND j.bucket_id = a.bucket_id AND j.claim_no = a.claim_no""",
+        (
+            """
+UPDATE {table:job}
+SET started_at = COALESCE(started_at, :started_at),
+    progress_fraction = COALESCE(:progress_fraction, progress_fraction),
+    progress_message = COALESCE(:progress_message, progress_message)
+WHERE id = :id AND bucket_id = :bucket_id AND claim_no = :claim_no""",
+        ),
+    ),
+}
