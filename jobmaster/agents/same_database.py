@@ -69,8 +69,7 @@ class SameDatabaseSettlement:
         dialect = self._database.dialect
         keyed = yield from keyed_enqueue(dialect, jobs, on_conflict)
         lanes = lanes_to_wake(jobs, datetime.now(UTC))
-        for step in dialect.wake_steps(self._gateway.names, lanes):
-            yield step
+        yield from dialect.wake_steps(self._gateway.names, lanes)
         return keyed
 
     # --- single jobs --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from ..domain.job import Job, NewJob
 from ..domain.status import BucketStatus, WorkerMode
+from ..errors import ConflictError
 from ..ports.transport import BucketInfo, Listener, Marked, Renewal, RunningMark
 from ..sql.database import Database
 from ..sql.gateway import Gateway, Tx
@@ -50,7 +51,12 @@ class SqlTransport:
     def enqueue(self, jobs: Sequence[NewJob]) -> datetime:
         wake = lanes_to_wake(jobs, datetime.now(UTC))
         gateway = self._gateway
-        return gateway.transaction("enqueue", lambda tx: gateway.dialect.enqueue(tx, jobs, wake))
+        enqueue = gateway.dialect.enqueue
+        known = any(job.recheck for job in jobs)
+        try:
+            return gateway.transaction("enqueue", lambda tx: enqueue(tx, jobs, wake, known))
+        except ConflictError:
+            return gateway.transaction("enqueue", lambda tx: enqueue(tx, jobs, wake, True))
 
     def open_buckets(self, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta) -> None:
         def work(tx: Tx) -> None:

@@ -22,8 +22,8 @@ Run: TypeAlias = Callable[[str, Any], Rows]
 RunAsync: TypeAlias = Callable[[str, Any], Awaitable[Rows]]
 
 _TAKEN = (
-    "connection= takes a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a raw connection "
-    "of psycopg or sqlite3"
+    "connection= takes a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a raw "
+    "connection of psycopg or sqlite3"
 )
 
 
@@ -179,7 +179,8 @@ def _is_async(connection: object) -> bool:
 def _same_engine(database: Database, name: str) -> None:
     if database.dialect.name != name:
         raise ConfigurationError(
-            f"connection= is a {name} connection, but {database.name!r} is a {database.dialect.title} database"
+            f"connection= is a {name} connection, but {database.name!r} is a "
+            f"{database.dialect.title} database"
         )
 
 
@@ -190,6 +191,7 @@ def _style_of(database: Database, dialect: sa.Dialect) -> str:
     style = str(dialect.paramstyle)
     if style not in ("pyformat", "numeric_dollar"):
         raise ConfigurationError(
-            f"connection= through the driver {dialect.driver!r} is not supported; use psycopg, psycopg2 or asyncpg"
+            f"connection= through the driver {dialect.driver!r} is not supported; use psycopg, psycopg2 "
+            "or asyncpg"
         )
     return style

@@ -22,7 +22,7 @@ from uuid import UUID
 from ..domain.names import check_prefix, check_schema
 from ..errors import ConfigurationError, ConflictError, TransientStoreError
 from .dialect import Dialect, Names, Options
-from .gateway import FaultPoints, Gateway
+from .gateway import AccessRefused, FaultPoints, Gateway
 from .identity import Stamp, claim_identity
 from .schema import Schema
 from .tables import Tables
@@ -84,27 +84,31 @@ class Database:
         """The tables, for ``jobmaster migrate``. Does not check identity."""
         return Schema(self._gateway, self._schema_name)
 
-    def open(self) -> None:
+    def open(self, wait: float | None = None) -> None:
         """Connect, make or check the tables, stamp or check the identity. Idempotent.
 
-        An unreachable database is tried again until the startup timeout, then :class:`TransientStoreError`;
+        An unreachable database is tried again for ``wait`` seconds (default: the startup timeout), then
+        :class:`TransientStoreError`;
         wrong credentials, another cluster's store, a newer schema: :class:`ConfigurationError` at once.
         """
         with self._opening:
             if self._opened:
                 return
-            deadline = time.monotonic() + self.dialect.options.startup_timeout
+            if wait is None:
+                wait = self.dialect.options.startup_timeout
+            deadline = time.monotonic() + wait
             pause = 0.1
             while True:
                 try:
                     self._open_once()
                     return
+                except AccessRefused as error:
+                    raise ConfigurationError(str(error)) from error
                 except (TransientStoreError, ConflictError) as error:
                     left = deadline - time.monotonic()
                     if left <= 0:
-                        waited = self.dialect.options.startup_timeout
                         raise TransientStoreError(
-                            f"no answer within {waited:g} s from {self.shown}: {error}"
+                            f"no answer within {wait:g} s from {self.shown}: {error}"
                         ) from error
                     time.sleep(min(left, pause))
                     pause = min(pause * 2, 1.0)
@@ -129,7 +133,8 @@ class Database:
         self.tables = Tables.of(prefix, schema)
 
     def close(self) -> None:
-        """Close every connection. Idempotent; the next use opens new ones."""
+        """Close every connection. Idempotent; the next use opens new ones, and checks identity again."""
+        self._opened = False
         self._gateway.close()
 
 

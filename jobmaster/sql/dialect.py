@@ -204,8 +204,9 @@ class Dialect(ABC):
         """Keep other processes from changing the schema meanwhile, and commit at the end."""
 
     @abstractmethod
-    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str]) -> datetime:
-        """Insert jobs without keys; ids already there are left alone. The present instant."""
+    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str], known: bool) -> datetime:
+        """Insert jobs without keys; the present instant. ``known``: some ids may be there, leave those alone.
+        Otherwise an id that is there may raise a unique violation."""
 
     @abstractmethod
     def keyed_inserts(self, jobs: Sequence[NewJob]) -> Iterator[Step]:

@@ -49,7 +49,10 @@ def find_jobs(database: Database, criteria: JobFilter, limit: int, after: UUID |
             if after is not None:
                 conditions.append("j.id < :after")
                 values["after"] = after
-            template = f"SELECT {JOB_COLUMNS[kind]} FROM {_FROM[kind]}{_where(conditions)} ORDER BY j.id DESC LIMIT :most"
+            template = (
+                f"SELECT {JOB_COLUMNS[kind]} FROM {_FROM[kind]}{_where(conditions)} "
+                "ORDER BY j.id DESC LIMIT :most"
+            )
             for row in tx.query(template, most=limit, **values):
                 # A job that ends between the two looks is met in both: its end is the newer truth.
                 job = make(dialect, row, database.name)

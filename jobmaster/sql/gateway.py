@@ -19,11 +19,11 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from ..errors import ConfigurationError, ConflictError, JobMasterError, StoreError, TransientStoreError
+from ..errors import ConflictError, JobMasterError, StoreError, TransientStoreError
 from .dialect import Dialect, Fault, Names, Text
 from .statements import TEMPLATES
 
-__all__ = ["ContentRefused", "FaultPoints", "Gateway", "NoFaults", "Tx"]
+__all__ = ["AccessRefused", "ContentRefused", "FaultPoints", "Gateway", "NoFaults", "Tx"]
 
 T = TypeVar("T")
 
@@ -45,6 +45,11 @@ class NoFaults:
 
     def reach(self, name: str) -> None:
         """Do nothing."""
+
+
+class AccessRefused(StoreError):
+    """Wrong credentials, no such database, no permission: at a start a fault of the configuration, later an
+    outage like any other."""
 
 
 class ContentRefused(StoreError):
@@ -342,6 +347,6 @@ class Gateway:
             case Fault.MISSING_TABLE:
                 return StoreError(f"{says}; the tables are made by `jobmaster migrate`")
             case Fault.REFUSED:
-                return ConfigurationError(says)
+                return AccessRefused(says)
             case Fault.OTHER:
                 return StoreError(says)

@@ -45,8 +45,8 @@ def claim_identity(gateway: Gateway, cluster_id: str, name: str) -> Stamp:
         )
     if stamp.name != name:
         raise ConfigurationError(
-            f"agent {name!r} is stamped {stamp.name!r} in this database: {shown}, tables {prefix}*; the name of "
-            "a store is permanent, so use that name, or another table_prefix or database"
+            f"agent {name!r} is stamped {stamp.name!r} in this database: {shown}, tables {prefix}*; the name "
+            "of a store is permanent, so use that name, or another table_prefix or database"
         )
     return stamp
 

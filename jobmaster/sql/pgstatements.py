@@ -23,14 +23,14 @@ COPY = {
 
 _CLAIMED = (
     "j.id, j.bucket_id, j.claim_no, j.definition_id, j.lane, j.priority, j.run_at, j.enqueued_at, j.attempt, "
-    "j.failures, j.losses, j.recheck <> 0, j.cancel_requested_at IS NOT NULL, j.data, j.metadata, j.timeout_ms, "
-    "j.max_retries, j.retry, j.unknown_since, j.schedule_id, j.occurrence_at"
+    "j.failures, j.losses, j.recheck <> 0, j.cancel_requested_at IS NOT NULL, j.data, j.metadata, "
+    "j.timeout_ms, j.max_retries, j.retry, j.unknown_since, j.schedule_id, j.occurrence_at"
 )
 """The fields of ``ClaimedJob`` in its order."""
 
 _KEPT = (
-    "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, metadata, "
-    "timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, failures, losses"
+    "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, "
+    "metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, failures, losses"
 )
 _NEW = "attempt, started_at, finished_at, result, worker_id"
 

@@ -244,8 +244,8 @@ class PostgresDialect(Dialect):
         columns = [list(column) for column in zip(*rows, strict=True)]
         tx.cursor.execute(tx.texts[name].sql, dict(zip(names, columns, strict=True)))
 
-    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str]) -> datetime:
-        if len(jobs) >= _COPY_FROM and not any(job.recheck for job in jobs):
+    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str], known: bool) -> datetime:
+        if len(jobs) >= _COPY_FROM and not known:
             now = tx.now()
             self._copy(tx, jobs, now)
             self.notify(tx, wake)
@@ -330,7 +330,11 @@ class PostgresDialect(Dialect):
             binary=True,
         )
         make = ClaimedJob._make
-        return [make(row) for row in cursor.fetchall()]
+        claimed = [make(row) for row in cursor.fetchall()]
+        if claimed and claimed[0].run_at.tzinfo is not UTC:
+            # Behind a pooler the session keeps its own time zone.
+            return [_in_utc(job) for job in claimed]
+        return claimed
 
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         jobs = [c.job for c in changes]
@@ -374,6 +378,12 @@ class _Deaf:
 
     def close(self) -> None:
         """Nothing runs."""
+
+
+def _in_utc(job: ClaimedJob) -> ClaimedJob:
+    instants = ("run_at", "enqueued_at", "unknown_since", "occurrence_at")
+    moved = {name: getattr(job, name).astimezone(UTC) for name in instants if getattr(job, name) is not None}
+    return job._replace(**moved)
 
 
 def _set_up(connection: Any, _record: Any) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..errors import ConfigurationError, StoreError
+from ..errors import ConfigurationError, TransientStoreError
 from .dialect import Fault
 from .gateway import Gateway, Tx
 
@@ -93,9 +93,9 @@ class Schema:
             translated = gateway.translate(error, False)
             if translated is None:
                 raise
-            if isinstance(translated, StoreError) and gateway.dialect.fault(error) is Fault.OTHER:
-                raise ConfigurationError(f"the tables cannot be made: {translated}") from error
-            raise translated from error
+            if isinstance(translated, TransientStoreError):
+                raise translated from error
+            raise ConfigurationError(f"the tables cannot be made: {translated}") from error
 
     def sql(self) -> str:
         """The DDL that :meth:`provision` would run on an empty database, as text. Connects to nothing."""

@@ -88,7 +88,10 @@ def _settle_apart(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | 
             tx.cursor.execute("ROLLBACK TO SAVEPOINT jm_part")
             tx.cursor.execute("RELEASE SAVEPOINT jm_part")
             if len(part) == 1:
-                poisoned[part[0].job.id] = str(translated)
+                if isinstance(translated, ConflictError):
+                    refused.update(_drop_second_end(tx, part[0]))
+                else:
+                    poisoned[part[0].job.id] = str(translated)
                 return
             middle = len(part) // 2
             write(part[:middle])
@@ -98,6 +101,13 @@ def _settle_apart(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | 
 
     write(changes)
     return _answer(tx, frozenset(refused), poisoned, claim)
+
+
+def _drop_second_end(tx: Tx, change: StateChange) -> set[UUID]:
+    """The history has an outcome of this job already: the first one stays, and the live row goes."""
+    job = change.job
+    gone = tx.run("job_drop_fenced", id=job.id, bucket_id=job.bucket_id, claim_no=job.claim_no)
+    return set() if gone else {job.id}
 
 
 def _write(tx: Tx, changes: Sequence[StateChange]) -> frozenset[UUID]:

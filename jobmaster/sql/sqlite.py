@@ -143,7 +143,7 @@ class SqliteDialect(Dialect):
     # --- errors -------------------------------------------------------------------------------------
 
     def is_driver_error(self, error: BaseException) -> bool:
-        return isinstance(error, sqlite3.Error)
+        return isinstance(error, (sqlite3.Error, OverflowError))
 
     def tidy(self, error: BaseException) -> str:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -203,7 +203,7 @@ class SqliteDialect(Dialect):
         for number in range(len(bulk.each)):
             tx.cursor.executemany(tx.texts[f"{name}_{number}"].sql, bound)
 
-    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str]) -> datetime:
+    def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str], known: bool) -> datetime:
         now = time.time_ns() // 1000
         rows = [
             (

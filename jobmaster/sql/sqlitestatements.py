@@ -7,8 +7,8 @@ __all__ = ["CLAIMED_INSTANTS", "HOT", "KEYED_INSERT"]
 
 _CLAIMED = (
     "id, bucket_id, claim_no, definition_id, lane, priority, run_at, enqueued_at, attempt, failures, losses, "
-    "recheck, cancel_requested_at, data, metadata, timeout_ms, max_retries, retry, unknown_since, schedule_id, "
-    "occurrence_at"
+    "recheck, cancel_requested_at, data, metadata, timeout_ms, max_retries, retry, unknown_since, "
+    "schedule_id, occurrence_at"
 )
 """The fields of ``ClaimedJob`` in its order."""
 
@@ -16,8 +16,8 @@ CLAIMED_INSTANTS = (18, 20)
 """Places of the instants in it that are mostly ``NULL``."""
 
 _KEPT = (
-    "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, metadata, "
-    "timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, failures, losses"
+    "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, "
+    "metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, failures, losses"
 )
 
 

@@ -43,7 +43,8 @@ INSERT INTO {table:bucket} (id, worker_id, worker_name, lane, priority, mode, st
 VALUES (:id, :worker_id, :worker_name, :lane, :priority, :mode, 'active', {now} + {span:lease})""",
     "bucket_renew": """
 UPDATE {table:bucket} SET lease_until = {now} + {span:lease}
-WHERE id {in:ids} AND worker_id = :worker_id AND status IN ('active', 'completing') AND lease_until > {now}""",
+WHERE id {in:ids} AND worker_id = :worker_id AND status IN ('active', 'completing')
+  AND lease_until > {now}""",
     "bucket_complete": """
 UPDATE {table:bucket} SET status = 'completing' WHERE worker_id = :worker_id AND status = 'active'""",
     "bucket_lock_worker": "SELECT id FROM {table:bucket} WHERE worker_id = :worker_id ORDER BY id {lock}",
@@ -63,10 +64,12 @@ ORDER BY id LIMIT :limit {lock_skip}""",
     # --- claims -----------------------------------------------------------------------------------
     "claimed_in": "SELECT id, claim_no FROM {table:job} WHERE bucket_id {in:ids}",
     "claims_lock": """
-SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason, lane
+SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
+       lane
 FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id LIMIT :limit {lock_skip}""",
     "claims_lock_all": """
-SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason, lane
+SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
+       lane
 FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id {lock}""",
     "claims_left": "SELECT DISTINCT bucket_id FROM {table:job} WHERE bucket_id {in:ids}",
     "claims_orphaned": """
@@ -92,7 +95,8 @@ FROM {{table:job}} j LEFT JOIN {{table:bucket}} b ON b.id = j.bucket_id WHERE j.
     "job_lock": "SELECT bucket_id, lane, attempt, failures, losses FROM {table:job} WHERE id = :id {lock}",
     "job_ask_cancel": """
 UPDATE {table:job}
-SET cancel_requested_at = COALESCE(cancel_requested_at, {now}), cancel_reason = COALESCE(cancel_reason, :reason)
+SET cancel_requested_at = COALESCE(cancel_requested_at, {now}),
+    cancel_reason = COALESCE(cancel_reason, :reason)
 WHERE id = :id""",
     "job_reschedule": "UPDATE {table:job} SET run_at = :run_at WHERE id = :id",
     "job_replace": """
@@ -115,8 +119,11 @@ FROM {{table:history}} WHERE id = :id""",
     "attempt_drop": "DELETE FROM {table:attempt} WHERE job_id {in:ids}",
     "job_times": "SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE id = :id",
     "job_drop_one": "DELETE FROM {table:job} WHERE id = :id",
+    "job_drop_fenced": """
+DELETE FROM {table:job} WHERE id = :id AND bucket_id = :bucket_id AND claim_no = :claim_no""",
     "job_drop": "DELETE FROM {table:job} WHERE id {in:ids}",
-    "key_holder": "SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE unique_hash = :unique_hash",
+    "key_holder": """
+SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE unique_hash = :unique_hash""",
     "key_holder_lock": """
 SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE unique_hash = :unique_hash {lock}""",
     "attempts": """
@@ -129,16 +136,18 @@ SELECT status, attempt, started_at, finished_at, worker_id, claim_no FROM {table
 SELECT id FROM {table:history} WHERE finished_at < {now} - {span:age}
 ORDER BY finished_at LIMIT :limit {lock_skip}""",
     "depths": """
-SELECT lane, priority, CASE WHEN bucket_id IS NULL THEN CASE WHEN failures = 0 THEN 'ready' ELSE 'retrying' END
-                            WHEN started_at IS NULL THEN 'assigned_to_bucket' ELSE 'processing' END AS status,
+SELECT lane, priority,
+       CASE WHEN bucket_id IS NULL AND failures = 0 THEN 'ready' WHEN bucket_id IS NULL THEN 'retrying'
+            WHEN started_at IS NULL THEN 'assigned_to_bucket' ELSE 'processing' END AS status,
        count(*), min(run_at)
 FROM {table:job} GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 3""",
     # --- registry ---------------------------------------------------------------------------------
     "worker_put": """
 INSERT INTO {table:worker}
-  (id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, alive_until, slots, unknown_definitions)
-VALUES (:id, :name, :agent_connection, :lane, :mode, :host, :pid, :started_at, {now}, {now} + {span:alive_for},
-        :slots, :unknown_definitions)""",
+  (id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, alive_until, slots,
+   unknown_definitions)
+VALUES (:id, :name, :agent_connection, :lane, :mode, :host, :pid, :started_at, {now},
+        {now} + {span:alive_for}, :slots, :unknown_definitions)""",
     "worker_see": """
 UPDATE {table:worker}
 SET seen_at = {now}, alive_until = {now} + {span:alive_for}, unknown_definitions = :unknown_definitions
@@ -176,8 +185,8 @@ _END = "id uuid, status smallint, attempt int, failures int, losses int, started
     "worker_id uuid"
 )
 _ENDED = (
-    "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, metadata, "
-    "timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at"
+    "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, "
+    "metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at"
 )
 _END_VALUES = (
     "attempt, failures, losses, started_at, status, finished_at, result, error_type, error_message, "
@@ -238,7 +247,8 @@ WHERE id = :id""",
     "attempt": Bulk(
         _columns(
             "job_id uuid, claim_no int, number int, started_at timestamptz, finished_at timestamptz, "
-            "outcome text, error_type text, error_message text, error_traceback text, worker_id uuid, log text"
+            "outcome text, error_type text, error_message text, error_traceback text, worker_id uuid, "
+            "log text"
         ),
         f"""
 INSERT INTO {{table:attempt}} ({_ATTEMPT}) SELECT {_prefixed("a.", _ATTEMPT)} FROM a
