@@ -43,6 +43,7 @@ class HandlerRegistry:
         resolver: Resolver | None = None,
     ) -> None:
         self.problems: list[str] = []
+        self.codecs = codecs
         self._bound: dict[str, BoundHandler] = {}
         self._ids: dict[Target, str] = {}
         for layer in middleware:

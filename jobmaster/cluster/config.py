@@ -1,0 +1,316 @@
+"""``ClusterConfig``: describes a cluster step by step; ``build()`` checks everything at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..domain.events import Observer
+from ..domain.job import DEFAULT_LANE
+from ..domain.names import check_name, check_prefix, check_schema
+from ..domain.status import Priority, WorkerMode
+from ..errors import ConfigurationError
+from ..handlers import HandlerRegistry, Middleware, Service, ServiceScope
+from ..payload import JsonCodecs
+from .faults import database_faults, enum_fault, read_database_url, worker_faults
+from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings, without_password
+from .sources import apply_environment, apply_toml
+from .steps import SettingSteps
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+__all__ = ["ClusterConfig"]
+
+
+class _Database(NamedTuple):
+    """A database as given; ``origin`` is toml, env or code, in rising order of precedence."""
+
+    origin: int
+    step: str
+    kind: str
+    url: object
+    options: Mapping[str, Any]
+
+
+class ClusterConfig(SettingSteps):
+    """The description of a cluster. Every step returns the config, connects to nothing and never raises.
+
+    Durations are ``timedelta`` or seconds. A step called again replaces what it said before;
+    ``add_…`` steps add. All faults are told by :meth:`build`, in one ``ConfigurationError``.
+
+    >>> cluster = (                                                               # doctest: +SKIP
+    ...     ClusterConfig("orders")
+    ...     .use_postgres("postgresql://orders@db/orders")
+    ...     .default_job_timeout(timedelta(minutes=2))
+    ...     .add_worker(lane="payroll", concurrency=8)
+    ...     .build()
+    ... )
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._origin = 2
+        self._databases: list[_Database] = []
+        self._database_options: dict[str, Any] = {}
+        self._workers: list[WorkerSettings] = []
+        self._handlers: list[object] | None = None
+        self._middleware: list[Middleware] = []
+        self._services: list[Service] = []
+        self._resolver: Callable[[Any], Any] | None = None
+        self._observers: list[Observer] = []
+        self._default = False
+        if fault := check_name("cluster name", name):
+            self._problems["name"] = fault
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str], *, env_prefix: str = "JOBMASTER_") -> ClusterConfig:
+        """The config that a TOML file gives, with the environment over it; steps in code win over both.
+
+        ``name`` is the cluster's name; the other keys are the names of steps, workers are ``[[workers]]``.
+        Durations are seconds or text such as ``"10 min"``; ``"none"`` stands for ``None``.
+        """
+        config = cls._nameless()
+        config._load(lambda: apply_toml(config, Path(path)), 0)
+        config._load(lambda: apply_environment(config, env_prefix, os.environ), 1)
+        return config
+
+    @classmethod
+    def from_env(cls, prefix: str = "JOBMASTER_") -> ClusterConfig:
+        """The config that environment variables give: ``JOBMASTER_NAME=orders``,
+        ``JOBMASTER_USE_SQLITE=orders.db``, ``JOBMASTER_LEASE=30``, ``JOBMASTER_WORKERS=[{"lane": "mail"}]``.
+        Tables and lists are JSON."""
+        config = cls._nameless()
+        config._load(lambda: apply_environment(config, prefix, os.environ), 1)
+        return config
+
+    # -- databases -------------------------------------------------------------------------------------
+
+    def use_standalone(self) -> ClusterConfig:
+        """One database in both roles, master and agent. ``use_sqlite`` and ``use_postgres`` imply it."""
+        return self
+
+    def use_sqlite(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        table_prefix: str | None = None,
+        pool_size: int | None = None,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> ClusterConfig:
+        """Keep everything in this SQLite file: a path or a ``sqlite:///`` URL."""
+        options = {"table_prefix": table_prefix, "pool_size": pool_size, "connect_args": connect_args}
+        return self._use("use_sqlite", "sqlite", path, options)
+
+    def use_postgres(
+        self,
+        url: str,
+        *,
+        pgbouncer: bool = False,
+        table_prefix: str | None = None,
+        schema: str | None = None,
+        pool_size: int | None = None,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> ClusterConfig:
+        """Keep everything in this PostgreSQL database.
+
+        ``pgbouncer``: the URL leads to PgBouncer in transaction mode, so that neither LISTEN nor server-side
+        prepared statements are used.
+        """
+        options = {
+            "pgbouncer": pgbouncer,
+            "table_prefix": table_prefix,
+            "schema": schema,
+            "pool_size": pool_size,
+            "connect_args": connect_args,
+        }
+        return self._use("use_postgres", "postgresql", url, options)
+
+    def table_prefix(self, prefix: str) -> ClusterConfig:
+        """What the names of the tables begin with; ``jm_`` by default. One prefix serves one cluster."""
+        if self._check("table_prefix", check_prefix(prefix)):
+            self._database_options["table_prefix"] = prefix
+        return self
+
+    def schema(self, name: str) -> ClusterConfig:
+        """The database schema that holds the tables; by default that of the connection."""
+        if self._check("schema", check_schema(name)):
+            self._database_options["schema"] = name
+        return self
+
+    def disable_auto_provision(self) -> ClusterConfig:
+        """Never create or migrate tables; a start only checks that they fit."""
+        self._database_options["auto_provision"] = False
+        return self
+
+    # -- extensions ------------------------------------------------------------------------------------
+
+    def add_middleware(self, middleware: Middleware) -> ClusterConfig:
+        """Run this around every handler; the first one added is the outermost."""
+        self._middleware.append(middleware)
+        return self
+
+    def resolve_with(self, resolver: Callable[[Any], Any]) -> ClusterConfig:
+        """Let ``resolver(handler_class)`` make every handler object, sync or async, instead of services.
+
+        It may be a generator function or a (async) context manager function, closed after the run. For the
+        injected parameters of a ``@job`` function it is called with their types.
+        """
+        self._resolver = resolver
+        return self
+
+    def add_service(self, key: Any, provided: object, *, scope: ServiceScope = "cluster") -> ClusterConfig:
+        """What handlers get for a parameter annotated ``key``: an instance, or a factory for one.
+
+        A factory is a class, a plain or coroutine function, or a generator function; its own parameters are
+        services too, and a context manager that it returns is entered. It is opened once at start and closed
+        at stop, or with ``scope="job"`` for every run (there it may also take the ``JobContext``).
+        """
+        self._services.append(Service(key, provided, scope))
+        return self
+
+    def add_observer(self, observer: Observer) -> ClusterConfig:
+        """Tell ``observer.on_event(event)`` what happens in this process."""
+        if not callable(getattr(observer, "on_event", None)):
+            return self._fail(f"observer {len(self._observers)}", f"observer {observer!r} has no on_event")
+        self._observers.append(observer)
+        return self
+
+    def set_as_default(self) -> ClusterConfig:
+        """Make this the cluster of ``jobmaster.get_scheduler()``; else it is the first one built."""
+        self._default = True
+        return self
+
+    def add_handlers(self, *handlers: object) -> ClusterConfig:
+        """Serve these handler classes and ``@job`` functions, and no others.
+
+        Without this step every concrete one that is imported when ``build()`` runs is served.
+        """
+        self._handlers = [*(self._handlers or ()), *handlers]
+        return self
+
+    def add_worker(
+        self,
+        agent_connection: str | None = None,
+        *,
+        lane: str = DEFAULT_LANE,
+        name: str | None = None,
+        mode: WorkerMode | str = WorkerMode.FULL,
+        batch_size: int = 250,
+        parallelism_factor: float = 1.0,
+        bucket_quantity: Mapping[Priority, int] | None = None,
+        concurrency: int | None = None,
+    ) -> ClusterConfig:
+        """Run a worker in this process.
+
+        It has 2, 3, 4, 5, 6 run slots for the five priorities times ``parallelism_factor``, or
+        ``concurrency`` in all. ``batch_size`` bounds what it claims at once and, with five times its slots,
+        what it holds.
+        """
+        number = len(self._workers) + 1
+        shown = f"worker {name if name is not None else number!r}"
+        faults = [
+            check_name("lane", lane),
+            None if name is None else check_name("worker name", name),
+            enum_fault("mode", WorkerMode, mode),
+            *worker_faults(agent_connection, batch_size, parallelism_factor, bucket_quantity, concurrency),
+        ]
+        found = [fault for fault in faults if fault]
+        if found:
+            for index, fault in enumerate(found):
+                self._problems[f"{shown} {index}"] = f"{shown}: {fault}"
+            return self
+        quantity = {Priority(priority): count for priority, count in (bucket_quantity or {}).items()}
+        worker = WorkerSettings(
+            name if name is not None else f"worker-{number}",
+            agent_connection or STANDALONE,
+            lane,
+            WorkerMode(mode),
+            batch_size,
+            float(parallelism_factor),
+            quantity,
+            concurrency,
+        )
+        self._workers.append(worker)
+        return self
+
+    # -- building --------------------------------------------------------------------------------------
+
+    def build(self, *, workers: bool = True) -> Cluster:
+        """Check everything and make the cluster; connects to nothing.
+
+        ``workers=False`` leaves the workers out: the half that only enqueues. Raises ``ConfigurationError``
+        with every fault found.
+        """
+        database, problems = self._choose_database()
+        problems = [*self._problems.values(), *problems]
+        registry = HandlerRegistry(
+            self._handlers,
+            codecs=JsonCodecs(),
+            middleware=self._middleware,
+            services=self._services,
+            resolver=self._resolver,
+        )
+        problems += registry.problems
+        if problems or database is None:
+            raise ConfigurationError(*problems)
+        from .cluster import Cluster
+
+        settings = ClusterSettings(
+            self._name,
+            database,
+            tuple(self._workers) if workers else (),
+            declared=frozenset(self._values),
+            **self._values,
+        )
+        return Cluster(settings, registry, tuple(self._observers), self._default)
+
+    def _choose_database(self) -> tuple[DatabaseSettings | None, list[str]]:
+        if not self._databases:
+            needed = "add_worker() has no database to work on" if self._workers else "no database is given"
+            return None, [f"{needed}: call use_sqlite(path) or use_postgres(url)"]
+        origin = max(given.origin for given in self._databases)
+        candidates = [given for given in self._databases if given.origin == origin]
+        if len({(given.step, str(given.url)) for given in candidates}) > 1:
+            shown = " and ".join(f"{given.step}({_shown(given.url)})" for given in candidates)
+            return None, [f"a standalone cluster has one database, not several: {shown}"]
+        given = candidates[-1]
+        options = {
+            **self._database_options,
+            **{name: value for name, value in given.options.items() if value is not None},
+        }
+        url, problems = read_database_url(given.step, given.kind, given.url)
+        problems += database_faults(options)
+        if problems:
+            return None, problems
+        return DatabaseSettings(url, given.kind, **options), []
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _load(self, apply: Callable[[], Sequence[str]], origin: int) -> None:
+        self._origin = origin
+        for fault in apply():
+            self._problems[fault] = fault
+        self._origin = 2
+
+    @classmethod
+    def _nameless(cls) -> ClusterConfig:
+        return cls("unnamed")._fail("name", "the cluster has no name: set 'name'")
+
+    def _rename(self, name: str) -> None:
+        self._name = name
+        self._check("name", check_name("cluster name", name))
+
+    def _use(self, step: str, kind: str, url: object, options: Mapping[str, Any]) -> ClusterConfig:
+        self._databases.append(_Database(self._origin, step, kind, url, options))
+        return self
+
+    def __repr__(self) -> str:
+        return f"<ClusterConfig {self._name!r}>"
+
+
+def _shown(url: object) -> str:
+    return repr(without_password(str(url)))
