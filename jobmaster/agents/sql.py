@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from ..domain.job import Job, NewJob
+from ..domain.job import ClaimedJob, Job, NewJob
 from ..domain.status import BucketStatus, WorkerMode
 from ..errors import ConflictError
 from ..ports.transport import BucketInfo, Listener, Marked, Renewal, RunningMark
@@ -98,14 +98,16 @@ class SqlTransport:
             "complete_buckets", lambda tx: tx.run("bucket_complete", worker_id=worker_id)
         )
 
-    def close_buckets(self, worker_id: UUID) -> int:
-        return self._gateway.transaction("close_buckets", lambda tx: close_buckets(tx, worker_id))
+    def close_buckets(self, buckets: Collection[UUID]) -> int:
+        wanted = list(buckets)
+        if not wanted:
+            return 0
+        return self._gateway.transaction("close_buckets", lambda tx: close_buckets(tx, wanted))
 
-    def claimed_in(self, buckets: Collection[UUID]) -> Mapping[UUID, int]:
+    def claimed_in(self, buckets: Collection[UUID]) -> list[ClaimedJob]:
         wanted = list(buckets)
         gateway = self._gateway
-        rows = gateway.read("claimed_in", lambda tx: tx.rows("claimed_in", ids=wanted))
-        return {gateway.dialect.uuid(row[0]): row[1] for row in rows}
+        return gateway.read("claimed_in", lambda tx: gateway.dialect.claimed_in(tx, wanted))
 
     def next_due(self, lane: str) -> tuple[datetime, datetime] | None:
         gateway = self._gateway

@@ -18,7 +18,7 @@ from ..engine.announcer import Announcer
 from ..engine.completions import Completions
 from ..engine.options import ClusterLimits
 from ..handlers import HandlerRegistry
-from ..ports import BucketInfo, ClusterSetting, WorkerInfo
+from ..ports import BucketInfo, ClusterSetting, Clock, WorkerInfo
 from .administration import Administration, AgentInfo, ClusterStatus
 from .backend import Backend, Stores
 from .directory import JobDirectory
@@ -30,6 +30,7 @@ from .runtime import Runtime
 from .scheduler import Scheduler
 from .schedulers import register
 from .settings import ClusterSettings
+from .wiring import wire
 
 __all__ = ["Cluster"]
 
@@ -48,10 +49,14 @@ class Cluster:
         self,
         settings: ClusterSettings,
         registry: HandlerRegistry,
-        stores: Stores,
-        observers: tuple[Observer, ...],
-        default: bool,
+        observers: tuple[Observer, ...] = (),
+        default: bool = False,
+        *,
+        stores: Stores | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        if stores is None:
+            stores = wire(settings)
         self._settings = settings
         self._registry = registry
         self._logger = logging.getLogger(f"jobmaster.{settings.cluster_id}")
@@ -74,6 +79,7 @@ class Cluster:
             declared,
             settings.operation_timeout.total_seconds(),
             self._logger,
+            clock,
         )
         self._producer = Producer(self._backend, self._wake, self._logger)
         self._desk = RequestDesk(registry, registry.codecs, limits, lambda: (stores.transport.name,))

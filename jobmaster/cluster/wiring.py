@@ -7,6 +7,8 @@ from .settings import ClusterSettings
 
 __all__ = ["wire"]
 
+_POOL_SIZE = 10
+
 
 def wire(settings: ClusterSettings) -> Stores:
     """The stores of a cluster, connected to nothing yet.
@@ -24,7 +26,7 @@ def wire(settings: ClusterSettings) -> Stores:
         cluster_id=settings.cluster_id,
         table_prefix=wanted.table_prefix,
         schema=wanted.schema,
-        pool_size=wanted.pool_size,
+        pool_size=wanted.pool_size if wanted.pool_size is not None else _POOL_SIZE,
         connect_args=wanted.connect_args,
         pgbouncer=wanted.pgbouncer,
         operation_timeout=settings.operation_timeout.total_seconds(),

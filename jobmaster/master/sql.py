@@ -129,13 +129,14 @@ class SqlMasterStore:
 
         self._gateway.transaction("register_worker", work)
 
-    def see_worker(self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta) -> None:
+    def see_worker(self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta) -> bool:
         unknown = json.dumps(list(unknown_definitions))
         span = alive_for // _MICROSECOND
-        self._gateway.transaction(
+        seen = self._gateway.transaction(
             "see_worker",
             lambda tx: tx.run("worker_see", id=worker_id, alive_for=span, unknown_definitions=unknown),
         )
+        return seen > 0
 
     def forget_worker(self, worker_id: UUID) -> None:
         self._gateway.transaction("forget_worker", lambda tx: tx.run("worker_forget", id=worker_id))

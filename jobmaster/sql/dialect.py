@@ -231,6 +231,10 @@ class Dialect(ABC):
         """Claim, ordered by priority (highest first), ``run_at`` and id."""
 
     @abstractmethod
+    def claimed_in(self, tx: Tx, buckets: Sequence[UUID]) -> list[ClaimedJob]:
+        """Every claim that these buckets hold."""
+
+    @abstractmethod
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         """Move plain successes to the history, fenced. The ids that were still owned."""
 

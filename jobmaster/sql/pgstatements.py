@@ -76,6 +76,7 @@ claimed AS (
   WHERE j.id = p.id AND j.bucket_id IS NULL AND (SELECT count(*) FROM held) = :buckets
   RETURNING {_CLAIMED})
 SELECT * FROM claimed ORDER BY priority DESC, run_at, id""",
+    "claimed_in": f"SELECT {_CLAIMED} FROM {{table:job}} j WHERE j.bucket_id = ANY(:ids::uuid[])",
     "succeed": f"""
 WITH a AS (
   SELECT * FROM unnest(:id::uuid[], :bucket_id::uuid[], :claim_no::int[], :attempt::int[],

@@ -329,12 +329,11 @@ class PostgresDialect(Dialect):
             },
             binary=True,
         )
-        make = ClaimedJob._make
-        claimed = [make(row) for row in cursor.fetchall()]
-        if claimed and claimed[0].run_at.tzinfo is not UTC:
-            # Behind a pooler the session keeps its own time zone.
-            return [_in_utc(job) for job in claimed]
-        return claimed
+        return _claimed(cursor)
+
+    def claimed_in(self, tx: Tx, buckets: Sequence[UUID]) -> list[ClaimedJob]:
+        tx.cursor.execute(tx.texts["claimed_in"].sql, {"ids": pgarrays.uuids(list(buckets))}, binary=True)
+        return _claimed(tx.cursor)
 
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         jobs = [c.job for c in changes]
@@ -378,6 +377,15 @@ class _Deaf:
 
     def close(self) -> None:
         """Nothing runs."""
+
+
+def _claimed(cursor: Any) -> list[ClaimedJob]:
+    make = ClaimedJob._make
+    claimed = [make(row) for row in cursor.fetchall()]
+    if claimed and claimed[0].run_at.tzinfo is not UTC:
+        # Behind a pooler the session keeps its own time zone.
+        return [_in_utc(job) for job in claimed]
+    return claimed
 
 
 def _in_utc(job: ClaimedJob) -> ClaimedJob:

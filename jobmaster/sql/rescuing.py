@@ -125,12 +125,14 @@ def _started(started_at: datetime | None, losses: int) -> bool | None:
     return False if losses else None
 
 
-def close_buckets(tx: Tx, worker_id: UUID) -> int:
-    """Give back, uncharged, what a stopping worker's buckets still hold, and delete them."""
+def close_buckets(tx: Tx, wanted: Sequence[UUID]) -> int:
+    """Give back, uncharged, what these buckets of a stopping worker still hold, and delete them."""
     dialect = tx.dialect
-    buckets = [dialect.uuid(row[0]) for row in tx.rows("bucket_lock_worker", worker_id=worker_id)]
-    if not buckets:
+    found = tx.rows("bucket_lock", ids=wanted)
+    if not found:
         return 0
+    buckets = [dialect.uuid(row[0]) for row in found]
+    worker_id = dialect.uuid(found[0][1])
     rows = tx.rows("claims_lock_all", ids=buckets)
     if rows:
         now, writes = tx.now(), Writes()

@@ -268,6 +268,9 @@ class SqliteDialect(Dialect):
             claimed += [_claimed(row, bucket) for row in rows]
         return claimed
 
+    def claimed_in(self, tx: Tx, buckets: Sequence[UUID]) -> list[ClaimedJob]:
+        return [_claimed(row, _uuid(row[1])) for row in tx.rows("claimed_in", ids=list(buckets))]
+
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         fences = [(c.job.id.bytes, c.job.bucket_id.bytes, c.job.claim_no) for c in changes]
         rows = [

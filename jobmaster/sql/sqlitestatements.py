@@ -43,6 +43,7 @@ WHERE lane = :lane AND priority {in:priorities} AND bucket_id IS NULL AND run_at
 SELECT count(*) FROM {table:bucket} WHERE id {in:ids} AND status = 'active' AND lease_until > {now}""",
     "claim": _claim(""),
     "claim_after": _claim(" AND (run_at, id) > (?, ?)"),
+    "claimed_in": f"SELECT {_CLAIMED} FROM {{table:job}} WHERE bucket_id {{in:ids}}",
     "succeed_insert": f"""
 INSERT INTO {{table:history}} ({_KEPT}, attempt, started_at, finished_at, result, worker_id, status)
 SELECT {_KEPT}, ?, ?, ?, ?, ?, 1 FROM {{table:job}} WHERE id = ? AND bucket_id = ? AND claim_no = ?""",

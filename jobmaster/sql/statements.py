@@ -47,7 +47,7 @@ WHERE id {in:ids} AND worker_id = :worker_id AND status IN ('active', 'completin
   AND lease_until > {now}""",
     "bucket_complete": """
 UPDATE {table:bucket} SET status = 'completing' WHERE worker_id = :worker_id AND status = 'active'""",
-    "bucket_lock_worker": "SELECT id FROM {table:bucket} WHERE worker_id = :worker_id ORDER BY id {lock}",
+    "bucket_lock": "SELECT id, worker_id FROM {table:bucket} WHERE id {in:ids} ORDER BY id {lock}",
     "bucket_delete": "DELETE FROM {table:bucket} WHERE id {in:ids}",
     "bucket_list": """
 SELECT b.id, b.worker_id, b.worker_name, b.lane, b.priority, b.status, b.lease_until,
@@ -62,7 +62,6 @@ ORDER BY id LIMIT :limit {lock_skip}""",
     "buckets_there": "SELECT id FROM {table:bucket} WHERE id {in:ids}",
     "bucket_status": "UPDATE {table:bucket} SET status = :status WHERE id {in:ids}",
     # --- claims -----------------------------------------------------------------------------------
-    "claimed_in": "SELECT id, claim_no FROM {table:job} WHERE bucket_id {in:ids}",
     "claims_lock": """
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane

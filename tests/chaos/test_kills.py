@@ -1,0 +1,197 @@
+"""Workers are killed, frozen and stopped in mid-run; databases crash. Nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobmaster import Cluster, JobRequest, JobStatus
+from tests.harness.checker import observer_of, overlaps, reruns, until_all_ended, verify
+from tests.harness.processes import Workers
+from tests.harness.record import read_record
+from tests.servers import PostgresServer
+
+CONCURRENCY = 10
+BUFFER = 5 * CONCURRENCY + CONCURRENCY
+
+
+@pytest.fixture
+def cluster(database_url: str) -> Iterator[Cluster]:
+    cluster = observer_of(database_url)
+    yield cluster
+    cluster.close()
+
+
+def enqueue(cluster: Cluster, jobs: int, seconds: float, first: int = 0) -> None:
+    requests = [
+        JobRequest("numbered", {"number": n, "seconds": seconds}, max_retries=0)
+        for n in range(first, first + jobs)
+    ]
+    assert len(cluster.scheduler.once_many(requests, returning="ids")) == jobs
+
+
+def started(workers: Workers) -> int:
+    return workers.record.read_bytes().count(b" start ") if workers.record.exists() else 0
+
+
+def until_started(workers: Workers, count: int, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while started(workers) < count:
+        assert time.monotonic() < end, f"only {started(workers)} of {count} runs began"
+        time.sleep(0.01)
+
+
+@pytest.mark.timeout(300)
+def test_twenty_kills_over_twenty_thousand_jobs(cluster: Cluster, database_url: str, tmp_path: Path) -> None:
+    """SIGKILL of a worker process, 20 times: every job ends, and only what was in flight runs again."""
+    jobs, kills = 20_000, 20
+    seed = int(os.environ.get("JOBMASTER_TEST_SEED", time.time_ns() % 1_000_000))
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    enqueue(cluster, jobs, 0.004)
+    with Workers(database_url, tmp_path, lease=2, concurrency=CONCURRENCY, batch_size=50) as workers:
+        workers.start(2)
+        for kill in range(kills):
+            until_started(workers, (kill + 1) * jobs // (kills + 4))
+            chance.choice(workers.running).kill()
+            workers.start(1)
+        until_all_ended(cluster, jobs, 120)
+        marks = verify(cluster, workers.record, jobs)
+        assert 0 < reruns(marks) <= kills * BUFFER
+        assert overlaps(marks) == []
+        assert {worker.stop() for worker in workers.running} == {0}
+    assert cluster.buckets() == []
+
+
+@pytest.mark.timeout(120)
+def test_a_frozen_worker_settles_nothing_when_it_wakes(
+    cluster: Cluster, database_url: str, tmp_path: Path
+) -> None:
+    """SIGSTOP beyond the lease: others run its jobs; on waking its own outcomes are refused."""
+    jobs = CONCURRENCY
+    enqueue(cluster, jobs, 1.5)
+    with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
+        (sleeper,) = workers.start(1)
+        until_started(workers, jobs)
+        sleeper.freeze()
+        (other,) = workers.start(1)
+        until_all_ended(cluster, jobs, 30)
+        owners = {job.id: job.worker_id for job in cluster.scheduler.find_jobs(status=JobStatus.SUCCEEDED)}
+        finished = {job.id: job.finished_at for job in cluster.scheduler.find_jobs()}
+        sleeper.thaw()
+        # it works again, with buckets of its own, and takes new jobs
+        enqueue(cluster, 200, 0.02, first=jobs)
+        until_all_ended(cluster, jobs + 200, 30)
+        marks = read_record(workers.record)
+        assert {mark.pid for n in range(jobs, jobs + 200) for mark in marks[n]} == {sleeper.pid, other.pid}
+        for job in cluster.scheduler.find_jobs(limit=1000):
+            if job.id in owners:
+                assert (job.worker_id, job.finished_at) == (owners[job.id], finished[job.id])
+                assert (job.attempt, job.losses) == (2, 1)
+        # the sleeper stopped its handlers: none of them came to its end
+        slept = [m for n in range(jobs) for m in marks[n] if m.pid == sleeper.pid]
+        assert {mark.what for mark in slept} == {"start"}
+        assert "lease lost" in sleeper.log.read_text()
+
+
+@pytest.mark.timeout(120)
+def test_a_clean_stop_hands_back_without_a_failure(
+    cluster: Cluster, database_url: str, tmp_path: Path
+) -> None:
+    """SIGTERM: what had not started is handed back at once, what runs gets its grace, nothing counts."""
+    jobs = 200
+    enqueue(cluster, jobs, 0.3)
+    with Workers(database_url, tmp_path, lease=15, grace=10, concurrency=CONCURRENCY) as workers:
+        (first,) = workers.start(1)
+        until_started(workers, CONCURRENCY)
+        assert first.stop() == 0
+        assert cluster.buckets() == []
+        done = cluster.scheduler.count_jobs(status=JobStatus.SUCCEEDED)
+        assert done == started(workers)
+        assert cluster.scheduler.count_jobs(status=JobStatus.READY) == jobs - done
+        workers.start(1)
+        until_all_ended(cluster, jobs, 60)
+        marks = verify(cluster, workers.record, jobs)
+        assert reruns(marks) == 0
+        assert {(job.attempt, job.failures, job.losses) for job in cluster.scheduler.find_jobs(limit=1000)} == {
+            (1, 0, 0)
+        }
+
+
+@pytest.mark.timeout(120)
+def test_a_stop_beyond_the_grace_period_interrupts_and_counts_no_failure(
+    cluster: Cluster, database_url: str, tmp_path: Path
+) -> None:
+    enqueue(cluster, 5, 30)
+    with Workers(database_url, tmp_path, lease=15, grace=0.2, concurrency=CONCURRENCY) as workers:
+        (first,) = workers.start(1)
+        until_started(workers, 5)
+        assert first.stop() == 0
+        waiting = list(cluster.scheduler.find_jobs())
+        assert {(job.status, job.attempt, job.failures, job.losses) for job in waiting} == {
+            (JobStatus.READY, 1, 0, 0)
+        }
+        assert {a.outcome for job in waiting for a in cluster.scheduler.attempts(job.id)} == {"interrupted"}
+        assert cluster.buckets() == []
+
+
+@pytest.mark.timeout(180)
+def test_a_poison_job_fails_as_lost_and_spares_its_neighbours(
+    cluster: Cluster, database_url: str, tmp_path: Path
+) -> None:
+    """A job that kills its process is run ``max_losses`` + 1 times; neighbours are charged once at most."""
+    enqueue(cluster, 50, 0.05)
+    poison = cluster.scheduler.once_now("poison", {"number": 1000})
+    with Workers(database_url, tmp_path, lease=1, concurrency=5, max_losses=2) as workers:
+        workers.start(1)
+        end = time.monotonic() + 90
+        while not cluster.scheduler.get_job(poison.id).status.is_final:
+            assert time.monotonic() < end, cluster.scheduler.explain(poison.id)
+            if not workers.running:
+                workers.start(1)
+            time.sleep(0.05)
+        until_all_ended(cluster, 51, 60)
+        job = cluster.scheduler.get_job(poison.id)
+        assert (job.status, job.losses) == (JobStatus.FAILED, 3)
+        assert job.error is not None
+        assert job.error.type == "lost"
+        marks = read_record(workers.record)
+        assert [mark.attempt for mark in marks[1000]] == [1, 2, 3]
+        others = cluster.scheduler.find_jobs(definition_id="numbered", limit=1000)
+        assert {other.status for other in others} == {JobStatus.SUCCEEDED}
+        assert max(other.losses for other in others) <= 1
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.postgres
+def test_postgres_killed_and_restarted_in_mid_run(tmp_path: Path) -> None:
+    """``kill -9`` of the server, twice: no job is lost and no worker is left deaf."""
+    jobs = 4_000
+    with PostgresServer() as server:
+        server.start()
+        url = server.create_database()
+        cluster = observer_of(url)
+        try:
+            enqueue(cluster, jobs, 0.01)
+            with Workers(url, tmp_path, lease=3, concurrency=CONCURRENCY, batch_size=50) as workers:
+                workers.start(2)
+                for part in (4, 2):
+                    until_started(workers, jobs // part)
+                    server.kill()
+                    server.start()
+                until_all_ended(cluster, jobs, 90)
+                verify(cluster, workers.record, jobs)
+                # both still hear of new work
+                enqueue(cluster, 200, 0.02, first=jobs)
+                until_all_ended(cluster, jobs + 200, 30)
+                late = read_record(workers.record)
+                pids = {mark.pid for n in range(jobs, jobs + 200) for mark in late[n]}
+                assert pids == {worker.pid for worker in workers.running}
+                assert {worker.stop() for worker in workers.running} == {0}
+        finally:
+            cluster.close()

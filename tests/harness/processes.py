@@ -1,0 +1,95 @@
+"""Starting, stopping, killing and freezing worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+
+__all__ = ["WorkerProcess", "Workers"]
+
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+class WorkerProcess:
+    """One ``tests.harness.worker``."""
+
+    def __init__(self, url: str, record: Path, log: Path, options: dict[str, float]) -> None:
+        command = [sys.executable, "-m", "tests.harness.worker", "--url", url, "--record", str(record)]
+        for name, value in options.items():
+            command += [f"--{name.replace('_', '-')}", f"{value:g}"]
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(command, cwd=_PROJECT, stdout=output, stderr=output)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until the system has taken it away."""
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def stop(self, seconds: float = 30.0) -> int:
+        """SIGTERM; the exit code."""
+        if self.running:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGCONT)
+        return self._process.wait(timeout=seconds)
+
+
+class Workers:
+    """All worker processes of a test; none outlives it."""
+
+    def __init__(self, url: str, directory: Path, **options: float) -> None:
+        self._url = url
+        self._directory = directory
+        self._options = options
+        self.record = directory / "record.txt"
+        self.all: list[WorkerProcess] = []
+
+    @property
+    def running(self) -> list[WorkerProcess]:
+        return [worker for worker in self.all if worker.running]
+
+    def start(self, count: int = 1) -> list[WorkerProcess]:
+        """Start more workers."""
+        started = [
+            WorkerProcess(
+                self._url, self.record, self._directory / f"worker-{len(self.all) + n}.log", self._options
+            )
+            for n in range(count)
+        ]
+        self.all += started
+        return started
+
+    def logs(self) -> str:
+        """What all of them said, for a failing test."""
+        return "\n".join(
+            f"== {worker.log.name}\n{worker.log.read_text(errors='replace')[-3000:]}" for worker in self.all
+        )
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self.running:
+            worker.kill()
+        if error is not None:
+            print(self.logs())

@@ -1,0 +1,80 @@
+"""A worker process: ``python -m tests.harness.worker --url … --record …``; runs until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import time
+from datetime import timedelta
+
+from jobmaster import ClusterConfig, JobContext, JobHandler
+from tests.harness.record import Recorder
+
+recorder: Recorder
+
+
+class Numbered(JobHandler, definition_id="numbered"):
+    """Notes start and end, and takes the time it was told."""
+
+    async def handle(self, job: JobContext) -> int:
+        number = job.data.get_int("number")
+        recorder.write(number, job.attempt, "start")
+        await asyncio.sleep(job.data.get_float("seconds", default=0.0))
+        recorder.write(number, job.attempt, "end")
+        return number
+
+
+class NumberedInThread(JobHandler, definition_id="numbered-thread"):
+    """The same in a thread."""
+
+    def handle(self, job: JobContext) -> int:
+        number = job.data.get_int("number")
+        recorder.write(number, job.attempt, "start")
+        time.sleep(job.data.get_float("seconds", default=0.0))
+        recorder.write(number, job.attempt, "end")
+        return number
+
+
+class Poison(JobHandler, definition_id="poison"):
+    """Kills its process."""
+
+    async def handle(self, job: JobContext) -> None:
+        recorder.write(job.data.get_int("number"), job.attempt, "start")
+        os.kill(os.getpid(), signal.SIGKILL)
+        await asyncio.sleep(60)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--record", required=True)
+    parser.add_argument("--lease", type=float, default=2.0)
+    parser.add_argument("--grace", type=float, default=5.0)
+    parser.add_argument("--concurrency", type=int, default=10)
+    parser.add_argument("--batch-size", type=int, default=50)
+    parser.add_argument("--max-losses", type=int, default=5)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(process)d %(asctime)s %(name)s %(message)s")
+    global recorder
+    recorder = Recorder(given.record)
+    cluster = (
+        ClusterConfig("harness")
+        .use_standalone()
+        .lease(timedelta(seconds=given.lease))
+        .grace_period(timedelta(seconds=given.grace))
+        .max_losses(given.max_losses)
+        .add_handlers(Numbered, NumberedInThread, Poison)
+        .add_worker(name="worker", concurrency=given.concurrency, batch_size=given.batch_size)
+    )
+    if given.url.startswith("sqlite"):
+        cluster.use_sqlite(given.url)
+    else:
+        cluster.use_postgres(given.url)
+    cluster.build().run()
+
+
+if __name__ == "__main__":
+    main()
