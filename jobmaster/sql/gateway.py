@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError
@@ -166,8 +166,7 @@ class Gateway:
     @property
     def engine(self) -> Engine:
         """The pool, made at first use and again after a fork."""
-        if self._pid != os.getpid():
-            self._leave_to_parent()
+        self._check_process()
         engine = self._engine
         if engine is None:
             with self._lock:
@@ -176,7 +175,9 @@ class Gateway:
                 engine = self._engine
         return engine
 
-    def _leave_to_parent(self) -> None:
+    def _check_process(self) -> None:
+        if self._pid == os.getpid():
+            return
         # The sockets belong to the parent: closing one here would say goodbye on its behalf. The objects are
         # kept so that garbage collection does not close them either.
         self._abandoned.append((self._engine, self._writer))
@@ -238,41 +239,51 @@ class Gateway:
         return self.transaction(what, work, timeout=timeout, write=False)
 
     def _attempt(self, what: str, work: Callable[[Tx], T], write: bool, deadline: float) -> T:
-        queue = write and self.dialect.single_writer
-        if queue and not self._writing.acquire(timeout=max(0.0, deadline - time.monotonic())):
+        if not (write and self.dialect.single_writer):
+            return self._run(what, work, write, deadline)
+        self._check_process()
+        turn = self._writing
+        if not turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise TransientStoreError(f"{self.dialect.url.shown}: the queue of writers did not move in time")
         try:
             return self._run(what, work, write, deadline)
         finally:
-            if queue:
-                self._writing.release()
+            turn.release()
 
     def _run(self, what: str, work: Callable[[Tx], T], write: bool, deadline: float) -> T:
         pooled = self._connect(write)
         raw = pooled.driver_connection
+        cursor = self.dialect.cursor(raw)
+        tx = Tx(self, raw, cursor)
         committing = False
         try:
             if write:
                 self.dialect.begin(raw, write, deadline - time.monotonic())
-            tx = Tx(self, raw, self.dialect.cursor(raw))
             result = work(tx)
             if write:
                 self.faults.reach(f"{what}.before_commit")
                 committing = True
                 self.dialect.commit(raw)
                 self.faults.reach(f"{what}.after_commit")
-                committing = False
+            cursor.close()
         except BaseException as error:
+            with suppress(Exception):  # of a broken connection: what counts is the error under way
+                cursor.close()
             self._abort(pooled, raw, write, error)
-            if isinstance(error, JobMasterError):
-                raise
-            translated = self.translate(error, committing)
-            if translated is None:
-                raise
-            raise translated from error
+            self._raise(error, committing)
         self._release(pooled, write)
         tx.committed()
         return result
+
+    def _raise(self, error: BaseException, committing: bool) -> NoReturn:
+        translated = None if isinstance(error, JobMasterError) else self.translate(error, committing)
+        try:
+            if translated is None:
+                raise error
+            raise translated from error
+        finally:
+            # A frame that holds its own exception keeps everything in it alive until the collector comes by.
+            del error, translated
 
     # --- connections --------------------------------------------------------------------------------
 
@@ -285,10 +296,7 @@ class Gateway:
                 self._writer = engine.raw_connection()
             return self._writer
         except Exception as error:
-            translated = self.translate(error, False)
-            if translated is None:
-                raise
-            raise translated from error
+            self._raise(error, False)
 
     def _release(self, pooled: Any, write: bool) -> None:
         if pooled is not self._writer:

@@ -1,0 +1,1 @@
+"""Tools for testing with jobmaster, and for testing stores written for it."""

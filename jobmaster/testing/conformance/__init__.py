@@ -1,0 +1,28 @@
+"""What every store must do, as test classes to subclass.
+
+::
+
+    class TestMyStore(AgentTransportConformance, MasterStoreConformance, SettlementConformance):
+        @pytest.fixture
+        def stores(self) -> Iterator[Stores]:
+            stores = Stores(MyTransport(...), MySettlement(...), MyMaster(...))
+            stores.open()
+            yield stores
+            stores.close()
+
+``stores`` is the only fixture: empty stores, fresh for each test. Nothing here waits for time to pass: leases
+end by being renewed for no time at all.
+"""
+
+from .master import MasterStoreConformance
+from .settlement import SettlementConformance
+from .stores import Holder, Stores
+from .transport import AgentTransportConformance
+
+__all__ = [
+    "AgentTransportConformance",
+    "Holder",
+    "MasterStoreConformance",
+    "SettlementConformance",
+    "Stores",
+]

@@ -1,0 +1,40 @@
+"""The suites on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from jobmaster.agents.same_database import SameDatabaseSettlement
+from jobmaster.agents.sql import SqlTransport
+from jobmaster.master.sql import SqlMasterStore
+from jobmaster.sql import open_database
+from jobmaster.testing.conformance import (
+    AgentTransportConformance,
+    MasterStoreConformance,
+    SettlementConformance,
+    Stores,
+)
+
+
+@pytest.fixture
+def stores(database_url: str) -> Iterator[Stores]:
+    """A standalone database in both roles."""
+    database = open_database(database_url, cluster_id="conformance")
+    stores = Stores(SqlTransport(database), SameDatabaseSettlement(database), SqlMasterStore(database))
+    stores.open()
+    yield stores
+    stores.close()
+
+
+class TestTransport(AgentTransportConformance):
+    """Agents."""
+
+
+class TestSettlement(SettlementConformance):
+    """Settling."""
+
+
+class TestMaster(MasterStoreConformance):
+    """The master."""
