@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -57,7 +57,7 @@ class Progress:
     message: str = ""
 
 
-class AttemptOutcome(StrEnum):
+class AttemptOutcome(str, Enum):  # noqa: UP042 - prints with its class
     """How one run of a job ended."""
 
     SUCCEEDED = "succeeded"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum
 
 __all__ = ["TRANSITIONS", "BucketStatus", "ClusterMode", "JobStatus", "Priority", "WorkerMode", "may_follow"]
 
@@ -17,7 +17,7 @@ class Priority(IntEnum):
     CRITICAL = 5
 
 
-class JobStatus(StrEnum):
+class JobStatus(str, Enum):  # noqa: UP042 - prints with its class
     """Where a job stands in its life."""
 
     SAVE_PENDING = "save_pending"
@@ -73,7 +73,7 @@ def may_follow(before: JobStatus, after: JobStatus) -> bool:
     return after in TRANSITIONS[before]
 
 
-class WorkerMode(StrEnum):
+class WorkerMode(str, Enum):  # noqa: UP042 - prints with its class
     """What a worker does: everything, only coordination, only execution, or emptying its agent."""
 
     FULL = "full"
@@ -82,7 +82,7 @@ class WorkerMode(StrEnum):
     DRAIN = "drain"
 
 
-class ClusterMode(StrEnum):
+class ClusterMode(str, Enum):  # noqa: UP042 - prints with its class
     """Active: accept and run. Passive: accept, do not run. Archived: read-only."""
 
     ACTIVE = "active"
@@ -90,7 +90,7 @@ class ClusterMode(StrEnum):
     ARCHIVED = "archived"
 
 
-class BucketStatus(StrEnum):
+class BucketStatus(str, Enum):  # noqa: UP042 - prints with its class
     """The life of a bucket: in use, handing back, without its worker, being adopted, empty."""
 
     ACTIVE = "active"

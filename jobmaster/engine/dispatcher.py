@@ -93,6 +93,8 @@ class Dispatcher:
         self._per_priority: dict[int, int] = {}
         self._alone: set[int] = set()
         """Priorities in which a suspect runs, or waits to run, alone."""
+        self._unsettled: dict[UUID, int] = {}
+        """Suspects that have ended and whose outcome is not stored yet, with their priorities."""
         self.unknown: dict[str, float] = {}
         """Definition ids met here that no handler serves, with the monotonic instant last seen."""
         self.held = False
@@ -252,8 +254,21 @@ class Dispatcher:
         self._free += 1
         left = self._per_priority[job.priority] - 1
         self._per_priority[job.priority] = left
-        if not left:
+        if job.losses and active.task is not None:
+            # its start mark says "ran" until its outcome is stored: no other suspect may start before
+            self._unsettled[job.id] = job.priority
+        elif not left:
             self._alone.discard(job.priority)
+        self.fill()
+
+    def settled(self, changes: Iterable[StateChange]) -> None:
+        """These verdicts are stored, or refused: suspects among them make way for the next."""
+        if not self._unsettled:
+            return
+        for change in changes:
+            priority = self._unsettled.pop(change.job.id, None)
+            if priority is not None and not self._per_priority.get(priority):
+                self._alone.discard(priority)
         self.fill()
 
     def _verdict(self, change: StateChange) -> None:
@@ -318,6 +333,8 @@ class Dispatcher:
         """These claims (or all) are no longer owned: forget what is queued, stop what runs."""
         if job_ids is None:
             self._queue.clear()
+            self._alone.difference_update(self._unsettled.values())
+            self._unsettled.clear()
             lost = list(self.running.values())
         else:
             gone = set(job_ids)

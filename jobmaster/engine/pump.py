@@ -191,6 +191,7 @@ class Pump:
         if settled.refused:
             self._logger.warning("%d outcomes refused: their claims were lost", len(settled.refused))
         self._announcer.settled(changes, settled.refused)
+        self.dispatcher.settled(changes)
         if request is None:
             return
         tenure.plan.learn(request, settled.claimed)
@@ -256,6 +257,7 @@ class Pump:
         self._outbox.put_back(again, self._clock.monotonic())
         done = [change for change in pending if held.get(change.job.id) != change.job.claim_no]
         self._announcer.settled(done, frozenset())
+        self.dispatcher.settled(done)
         known = self.dispatcher.claims()
         gone = [job_id for job_id, claim_no in known.items() if held.get(job_id) != claim_no]
         if gone:

@@ -72,31 +72,54 @@ def test_twenty_kills_over_twenty_thousand_jobs(cluster: Cluster, database_url: 
 def test_a_frozen_worker_settles_nothing_when_it_wakes(
     cluster: Cluster, database_url: str, tmp_path: Path
 ) -> None:
-    """SIGSTOP beyond the lease: others run its jobs; on waking its own outcomes are refused."""
+    """SIGSTOP beyond the lease: others run its jobs; on waking it stops its handlers and settles nothing."""
     jobs = CONCURRENCY
-    enqueue(cluster, jobs, 1.5)
+    enqueue(cluster, jobs, 6)
     with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
         (sleeper,) = workers.start(1)
         until_started(workers, jobs)
         sleeper.freeze()
         (other,) = workers.start(1)
-        until_all_ended(cluster, jobs, 30)
-        owners = {job.id: job.worker_id for job in cluster.scheduler.find_jobs(status=JobStatus.SUCCEEDED)}
-        finished = {job.id: job.finished_at for job in cluster.scheduler.find_jobs()}
+        until_started(workers, 2 * jobs)
         sleeper.thaw()
-        # it works again, with buckets of its own, and takes new jobs
+        until_all_ended(cluster, jobs, 30)
+        for job in cluster.scheduler.find_jobs():
+            assert (job.status, job.attempt, job.losses) == (JobStatus.SUCCEEDED, 2, 1)
+        marks = read_record(workers.record)
+        for number in range(jobs):
+            assert [(m.pid, m.what) for m in marks[number]] == [
+                (sleeper.pid, "start"),
+                (other.pid, "start"),
+                (other.pid, "end"),
+            ]
+        assert "lease lost" in sleeper.log.read_text()
+        # it works again, with buckets of its own
         enqueue(cluster, 200, 0.02, first=jobs)
         until_all_ended(cluster, jobs + 200, 30)
-        marks = read_record(workers.record)
-        assert {mark.pid for n in range(jobs, jobs + 200) for mark in marks[n]} == {sleeper.pid, other.pid}
-        for job in cluster.scheduler.find_jobs(limit=1000):
-            if job.id in owners:
-                assert (job.worker_id, job.finished_at) == (owners[job.id], finished[job.id])
-                assert (job.attempt, job.losses) == (2, 1)
-        # the sleeper stopped its handlers: none of them came to its end
-        slept = [m for n in range(jobs) for m in marks[n] if m.pid == sleeper.pid]
-        assert {mark.what for mark in slept} == {"start"}
-        assert "lease lost" in sleeper.log.read_text()
+        late = read_record(workers.record)
+        pids = {mark.pid for n in range(jobs, jobs + 200) for mark in late[n]}
+        assert pids == {sleeper.pid, other.pid}
+
+
+@pytest.mark.timeout(120)
+def test_a_worker_frozen_past_the_end_of_its_jobs_is_refused(
+    cluster: Cluster, database_url: str, tmp_path: Path
+) -> None:
+    """Outcomes that a frozen worker still brings change nothing: the jobs have ended elsewhere."""
+    jobs = CONCURRENCY
+    enqueue(cluster, jobs, 1)
+    with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
+        (sleeper,) = workers.start(1)
+        until_started(workers, jobs)
+        sleeper.freeze()
+        workers.start(1)
+        until_all_ended(cluster, jobs, 30)
+        ended = {job.id: (job.worker_id, job.finished_at) for job in cluster.scheduler.find_jobs()}
+        sleeper.thaw()
+        enqueue(cluster, 100, 0.02, first=jobs)
+        until_all_ended(cluster, jobs + 100, 30)
+        after = {job.id: (job.worker_id, job.finished_at) for job in cluster.scheduler.find_jobs(limit=1000)}
+        assert {job_id: after[job_id] for job_id in ended} == ended
 
 
 @pytest.mark.timeout(120)
