@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -257,6 +258,8 @@ class ClusterConfig(SettingSteps):
         problems += registry.problems
         if problems or database is None:
             raise ConfigurationError(*problems)
+        for advice in registry.advice:
+            logging.getLogger("jobmaster.handlers").warning("%s", advice)
         from .cluster import Cluster
 
         settings = ClusterSettings(

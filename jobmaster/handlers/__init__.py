@@ -9,6 +9,7 @@ from .handler import JobHandler
 from .middleware import CallNext, Middleware
 from .options import Execution, HandlerOptions
 from .registry import HandlerRegistry
+from .remote import RemoteHandlerError
 from .run import CancelReason, Run
 from .services import Service, ServiceScope
 from .site import RunChildren, RunThreads, SiteClock, ThreadCall, WorkerSite
@@ -31,6 +32,7 @@ __all__ = [
     "Kind",
     "Middleware",
     "PayloadCodec",
+    "RemoteHandlerError",
     "RetryLater",
     "Run",
     "RunChildren",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -17,6 +17,7 @@ from .handler import JobHandler
 from .middleware import Middleware, Step, chain
 from .options import HandlerOptions
 from .reference import qualified_name
+from .remote import RemoteHandlerError
 from .run import Run
 from .services import Plan, ServiceContainer, enter
 
@@ -77,7 +78,6 @@ class BoundHandler:
         payload: PayloadCodec,
         plan: Plan,
         wiring: Wiring,
-        child_spec: Mapping[str, Any] | None = None,
     ) -> None:
         self.definition_id = definition_id
         self.target = target
@@ -85,8 +85,8 @@ class BoundHandler:
         self.options = options
         self.payload = payload
         self.codecs = wiring.codecs
-        self.child_spec = child_spec
-        """What a child process needs to know, as JSON values; for ``process`` only."""
+        self.child_spec = ""
+        """How a child process builds the handlers of this cluster, as JSON; for ``process`` only."""
         self._plan = plan
         self._wiring = wiring
         self._asks_for_retry = isinstance(target, type) and target.should_retry is not JobHandler.should_retry
@@ -117,9 +117,8 @@ class BoundHandler:
 
     def should_retry(self, error: BaseException, run: Run) -> bool:
         """What the handler says about retrying after ``error``. Raises what the handler raises."""
-        remote: bool | None = getattr(error, "may_retry", None)
-        if remote is not None:
-            return remote
+        if isinstance(error, RemoteHandlerError):
+            return error.may_retry
         handler = run.handler
         if not self._asks_for_retry or not isinstance(handler, JobHandler):
             return True

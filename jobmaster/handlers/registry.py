@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import inspect
-import logging
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..errors import JobMasterError, UnknownHandler
@@ -18,11 +18,9 @@ from .handler import JobHandler, declared_handlers, is_concrete, payload_argumen
 from .middleware import Middleware, middleware_faults
 from .options import Declaration
 from .reference import qualified_name, reference_to
-from .services import Plan, Service, ServiceContainer
+from .services import Plan, Service, ServiceContainer, name_of
 
 __all__ = ["HandlerRegistry"]
-
-_logger = logging.getLogger("jobmaster.handlers")
 
 
 class HandlerRegistry:
@@ -30,7 +28,7 @@ class HandlerRegistry:
 
     ``handlers``: those and no others; ``None``: every concrete handler class and job function that is alive
     now. Nothing raises here: ``problems`` lists every fault, a sentence each, and a handler with one is left
-    out.
+    out; ``advice`` lists what works but is unwise.
     """
 
     def __init__(
@@ -43,6 +41,7 @@ class HandlerRegistry:
         resolver: Resolver | None = None,
     ) -> None:
         self.problems: list[str] = []
+        self.advice: list[str] = []
         self.codecs = codecs
         self._bound: dict[str, BoundHandler] = {}
         self._ids: dict[Target, str] = {}
@@ -77,6 +76,10 @@ class HandlerRegistry:
             raise UnknownHandler(self._unknown(handler)) from None
         return definition_id, self._bound[definition_id]
 
+    def knows(self, handler: object) -> bool:
+        """Whether this handler class or job function is registered."""
+        return handler in self._ids
+
     def _unknown(self, handler: object) -> str:
         if isinstance(handler, JobFunction) or (inspect.isclass(handler) and issubclass(handler, JobHandler)):
             shown = qualified_name(handler.function if isinstance(handler, JobFunction) else handler)
@@ -99,8 +102,14 @@ class HandlerRegistry:
     async def open(self) -> None:
         """Open the cluster services that handlers in this process take, needed ones first. Raises what a
         factory raises, after closing those opened before."""
-        plans = [bound._plan for bound in self._bound.values() if bound.kind != "process"]
-        await self._services.open(self._services.reachable(plans))
+        await self._open([bound for bound in self._bound.values() if bound.kind != "process"])
+
+    async def open_for(self, bound: BoundHandler) -> None:
+        """Open the cluster services of one handler, where they are not open: what a child process does."""
+        await self._open([bound])
+
+    async def _open(self, handlers: Sequence[BoundHandler]) -> None:
+        await self._services.open(self._services.reachable([bound._plan for bound in handlers]))
 
     async def close(self) -> None:
         """Close them in reverse. Can be opened again."""
@@ -140,11 +149,15 @@ class HandlerRegistry:
                 self._bound[definition_id] = bound
                 self._ids[target] = definition_id
                 if _declaration(target).definition_id is None:
-                    _logger.warning(
-                        "handler %s has no definition_id, so its name serves: renaming or moving it would "
-                        "leave its waiting jobs without a handler; a fixed definition_id does not",
-                        definition_id,
+                    self.advice.append(
+                        f"handler {definition_id} has no definition_id, so its name serves: renaming or "
+                        "moving it would leave its waiting jobs without a handler; a fixed one does not"
                     )
+        in_children = [bound for bound in self._bound.values() if bound.kind == "process"]
+        if in_children:
+            spec = self._child_spec(in_children)
+            for bound in in_children:
+                bound.child_spec = spec
 
     def _bind(self, definition_id: str, target: Target) -> BoundHandler | None:
         declaration = _declaration(target)
@@ -170,13 +183,12 @@ class HandlerRegistry:
         if not faults:
             plan, faults = self._plan(target, declaration)
         kind = _kind(declaration, function)
-        child_spec: Mapping[str, Any] | None = None
         if kind == "process" and not faults:
-            child_spec, faults = self._child_spec(definition_id, target, plan)
+            faults = self._child_faults(target, plan)
         if faults:
             self.problems += [f"handler {_name(target)}: {fault}" for fault in faults]
             return None
-        return BoundHandler(definition_id, target, kind, options, payload, plan, self._wiring, child_spec)
+        return BoundHandler(definition_id, target, kind, options, payload, plan, self._wiring)
 
     def _plan(self, target: Target, declaration: Declaration) -> tuple[Plan, list[str]]:
         resolved = self._wiring.resolver is not None
@@ -191,40 +203,48 @@ class HandlerRegistry:
             plan, faults = self._services.plan(target, "its constructor", known)
         return plan, faults
 
-    def _child_spec(
-        self, definition_id: str, target: Target, plan: Plan
-    ) -> tuple[Mapping[str, Any], list[str]]:
-        """What a child process needs, as JSON; every part must be importable there."""
+    def _child_faults(self, target: Target, plan: Plan) -> list[str]:
+        """What keeps a handler from being rebuilt in a child process, which imports everything by name."""
         faults: list[str] = []
 
-        def name(thing: object, what: str) -> str:
+        def check(thing: object, what: str) -> None:
             try:
-                return reference_to(thing)
+                reference_to(thing)
             except ValueError as fault:
                 faults.append(f"{what} cannot be used with execution='process': {fault}")
-                return ""
 
-        services = []
+        check(target, "it")
         resolver = self._wiring.resolver
-        for service in self._services.reachable([plan]) if resolver is None else ():
-            what = f"service {getattr(service.key, '__qualname__', service.key)}"
+        if resolver is not None:
+            check(resolver, "the callable of resolve_with")
+            return faults
+        for service in self._services.reachable([plan]):
+            what = f"service {name_of(service.key)}"
             if service.is_instance:
                 faults.append(
                     f"{what} cannot be used with execution='process': an object cannot travel to a child "
                     "process, add it by a factory"
                 )
             else:
-                services.append(
-                    [name(service.key, f"{what}: its type"), name(service.provided, what), service.scope]
-                )
-        spec = {
-            "definition_id": definition_id,
-            "handler": name(target, "the handler"),
-            "codecs": self._wiring.codecs.reference,
-            "services": services,
-            "resolver": None if resolver is None else name(resolver, "the callable of resolve_with"),
-        }
-        return spec, faults
+                check(service.key, f"the type of {what}")
+                check(service.provided, f"the factory of {what}")
+        return faults
+
+    def _child_spec(self, handlers: Sequence[BoundHandler]) -> str:
+        """All that a child process needs to build the same handlers, as JSON."""
+        resolver = self._wiring.resolver
+        plans = [bound._plan for bound in handlers] if resolver is None else []
+        return json.dumps(
+            {
+                "handlers": {bound.definition_id: reference_to(bound.target) for bound in handlers},
+                "codecs": self.codecs.reference,
+                "services": [
+                    [reference_to(service.key), reference_to(service.provided), service.scope]
+                    for service in self._services.reachable(plans)
+                ],
+                "resolver": None if resolver is None else reference_to(resolver),
+            }
+        )
 
 
 def _declaration(target: Target) -> Declaration:

@@ -14,7 +14,7 @@ from .annotations import Unresolved, is_context, parameters_of, without_none
 from .bridge import Bridge, LoopBridge
 from .context import JobContext
 
-__all__ = ["Plan", "Service", "ServiceContainer", "ServiceScope", "enter"]
+__all__ = ["Plan", "Service", "ServiceContainer", "ServiceScope", "enter", "name_of"]
 
 ServiceScope: TypeAlias = Literal["cluster", "job"]
 
@@ -214,18 +214,23 @@ class ServiceContainer:
     # -- life ------------------------------------------------------------------------------------------
 
     async def open(self, services: Sequence[Service]) -> None:
-        """Open the cluster services among ``services``, in order. When one fails, those before it are closed
-        and its error is raised."""
-        stack = AsyncExitStack()
+        """Open the cluster services among ``services`` that are not open, in order. When one fails, those
+        that this call opened are closed and its error is raised."""
         bridge = LoopBridge()
-        self._stack = stack
+        opened: list[Any] = []
         try:
-            for service in services:
-                if service.scope == "cluster" and service.key not in self._opened:
-                    value = await self._make(service.key, None, {}, stack, bridge)
-                    self._opened[service.key] = value
+            async with AsyncExitStack() as attempt:
+                for service in services:
+                    if service.scope == "cluster" and service.key not in self._opened:
+                        value = await self._make(service.key, None, {}, attempt, bridge)
+                        self._opened[service.key] = value
+                        opened.append(service.key)
+                if self._stack is None:
+                    self._stack = AsyncExitStack()
+                self._stack.push_async_exit(attempt.pop_all())
         except BaseException:
-            await self.close()
+            for key in opened:
+                self._opened.pop(key, None)
             raise
 
     async def close(self) -> None:
