@@ -11,6 +11,7 @@ from ..domain.job import AttemptOutcome, JobError
 from ..domain.status import JobStatus
 from ..domain.verdict import AttemptRecord, lost_verdict
 from ..ports.settlement import Rescue
+from .dialect import Dialect
 from .endings import Writes
 from .gateway import Gateway, Tx
 
@@ -112,10 +113,17 @@ def _free(
                 worker_id=worker,
             )
         else:
-            writes.release(job_id, counters, None, wake=row[9])
+            _let_go(writes, dialect, job_id, counters, row)
     released = len(writes.releases)
     writes.write(tx)
     return released, failed
+
+
+def _let_go(
+    writes: Writes, dialect: Dialect, job_id: UUID, counters: tuple[int, int, int], row: tuple[Any, ...]
+) -> None:
+    unknown_since = None if row[10] is None else dialect.instant(row[10])
+    writes.release(job_id, counters, None, unknown_since=unknown_since, wake=row[9])
 
 
 def _started(started_at: datetime | None, losses: int) -> bool | None:
@@ -141,7 +149,7 @@ def close_buckets(tx: Tx, wanted: Sequence[UUID]) -> int:
             if row[7] is not None:
                 writes.cancel(job_id, row[8], counters, now, worker_id=worker_id)
             else:
-                writes.release(job_id, counters, None, wake=row[9])
+                _let_go(writes, dialect, job_id, counters, row)
         writes.write(tx)
     tx.run("bucket_delete", ids=buckets)
     return len(rows)

@@ -64,16 +64,16 @@ ORDER BY id LIMIT :limit {lock_skip}""",
     # --- claims -----------------------------------------------------------------------------------
     "claims_lock": """
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
-       lane
+       lane, unknown_since
 FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id LIMIT :limit {lock_skip}""",
     "claims_lock_all": """
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
-       lane
+       lane, unknown_since
 FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id {lock}""",
     "claims_left": "SELECT DISTINCT bucket_id FROM {table:job} WHERE bucket_id {in:ids}",
     "claims_orphaned": """
 SELECT j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses, j.started_at, j.cancel_requested_at,
-       j.cancel_reason, j.lane
+       j.cancel_reason, j.lane, j.unknown_since
 FROM {table:job} j
 WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)
 LIMIT :limit {lock_skip_job}""",
@@ -132,7 +132,7 @@ FROM {table:attempt} WHERE job_id = :id ORDER BY claim_no""",
     "history_run": """
 SELECT status, attempt, started_at, finished_at, worker_id, claim_no FROM {table:history} WHERE id = :id""",
     "history_expired": """
-SELECT id FROM {table:history} WHERE finished_at < {now} - {span:age}
+SELECT id FROM {table:history} WHERE finished_at <= {now} - {span:age}
 ORDER BY finished_at LIMIT :limit {lock_skip}""",
     "depths": """
 SELECT lane, priority,

@@ -157,6 +157,12 @@ class SettleConformance:
         holder.settle(replace(holder.handed_back(claimed), delay=timedelta(0), unknown_since=since))
         (again,) = holder.claim()
         assert again.unknown_since == since
+        stores.transport.close_buckets(list(holder.buckets.values()))
+        other = stores.holder()
+        assert [job.unknown_since for job in other.claim()] == [since]
+        other.expire()
+        stores.settlement.rescue(5)
+        assert [job.unknown_since for job in stores.holder().claim()] == [since]
 
     def test_a_success_that_logged_keeps_one_attempt(self, stores: Stores) -> None:
         (job_id,) = stores.enqueue()

@@ -1,0 +1,14 @@
+"""Stores that live in memory: the contracts of the ports at their plainest, for tests.
+
+::
+
+    database = MemoryDatabase(FakeClock())
+    stores = MemoryTransport(database), MemorySettlement(database), MemoryMasterStore(database)
+"""
+
+from .database import MemoryDatabase
+from .master import MemoryMasterStore
+from .settlement import MemorySettlement
+from .transport import MemoryTransport
+
+__all__ = ["MemoryDatabase", "MemoryMasterStore", "MemorySettlement", "MemoryTransport"]

@@ -1,0 +1,38 @@
+"""The suites on the stores in memory, with a clock that stands still."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobmaster.testing.clock import FakeClock
+from jobmaster.testing.conformance import (
+    AgentTransportConformance,
+    MasterStoreConformance,
+    SettlementConformance,
+    Stores,
+)
+from jobmaster.testing.memory import (
+    MemoryDatabase,
+    MemoryMasterStore,
+    MemorySettlement,
+    MemoryTransport,
+)
+
+
+@pytest.fixture
+def stores() -> Stores:
+    """One database in both roles."""
+    database = MemoryDatabase(FakeClock())
+    return Stores(MemoryTransport(database), MemorySettlement(database), MemoryMasterStore(database))
+
+
+class TestTransport(AgentTransportConformance):
+    """Agents."""
+
+
+class TestSettlement(SettlementConformance):
+    """Settling."""
+
+
+class TestMaster(MasterStoreConformance):
+    """The master."""
