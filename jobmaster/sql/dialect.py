@@ -22,6 +22,7 @@ from sqlalchemy.engine import Engine
 from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..ports.transport import ClaimRequest, Listener
+from .statements import TEMPLATES
 from .urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -123,6 +124,12 @@ class Dialect(ABC):
         sql = place(text, style or self.paramstyle, found)
         lists = tuple(m.group(2) for m in _MACRO.finditer(template) if m.group(1) == "in")
         return Text(sql, tuple(found), lists)
+
+    def render_all(self, names: Names) -> dict[str, Text]:
+        """Every statement by name."""
+        neutral = {**TEMPLATES, **self.keyed_templates}
+        texts = {name: self.render(template, names) for name, template in neutral.items()}
+        return {**texts, **self.hot_texts(names)}
 
     @abstractmethod
     def has_table(self, names: Names, table: str) -> str:

@@ -190,10 +190,7 @@ class Gateway:
     def prepare(self, names: Names) -> None:
         """Fix the table names and render every statement for them."""
         self.names = names
-        dialect = self.dialect
-        templates = {**TEMPLATES, **dialect.keyed_templates}
-        texts = {name: dialect.render(template, names) for name, template in templates.items()}
-        self.texts = {**texts, **dialect.hot_texts(names)}
+        self.texts = self.dialect.render_all(names)
 
     def foreign_template(self, name: str) -> str:
         """The neutral text of a statement, for a driver that is not ours."""

@@ -1,0 +1,1 @@
+"""The SQL room: statements, plans, migrations, identity, faults."""

@@ -1,0 +1,3 @@
+WITH a AS (SELECT * FROM unnest(%(job_id)s::uuid[], %(claim_no)s::int[], %(number)s::int[], %(started_at)s::timestamptz[], %(finished_at)s::timestamptz[], %(outcome)s::text[], %(error_type)s::text[], %(error_message)s::text[], %(error_traceback)s::text[], %(worker_id)s::uuid[], %(log)s::text[]) AS a(job_id, claim_no, number, started_at, finished_at, outcome, error_type, error_message, error_traceback, worker_id, log))
+INSERT INTO "public"."jm_attempt" (job_id, claim_no, number, started_at, finished_at, outcome, error_type, error_message, error_traceback, worker_id, log) SELECT a.job_id, a.claim_no, a.number, a.started_at, a.finished_at, a.outcome, a.error_type, a.error_message, a.error_traceback, a.worker_id, a.log FROM a
+ON CONFLICT (job_id, claim_no) DO NOTHING

@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_attempt" WHERE job_id = ANY(%(ids)s)

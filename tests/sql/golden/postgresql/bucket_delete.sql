@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_bucket" WHERE id = ANY(%(ids)s)

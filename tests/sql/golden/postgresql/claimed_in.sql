@@ -1,0 +1,1 @@
+SELECT j.id, j.bucket_id, j.claim_no, j.definition_id, j.lane, j.priority, j.run_at, j.enqueued_at, j.attempt, j.failures, j.losses, j.recheck <> 0, j.cancel_requested_at IS NOT NULL, j.data, j.metadata, j.timeout_ms, j.max_retries, j.retry, j.unknown_since, j.schedule_id, j.occurrence_at FROM "public"."jm_job" j WHERE j.bucket_id = ANY(%(ids)s::uuid[])

@@ -1,0 +1,1 @@
+COPY "public"."jm_job" (id, definition_id, lane, priority, run_at, enqueued_at, data, metadata, timeout_ms, max_retries, retry, schedule_id, occurrence_at) FROM STDIN (FORMAT BINARY)

@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_history" WHERE id = ANY(%(ids)s)

@@ -1,0 +1,1 @@
+UPDATE "public"."jm_job" SET run_at = %(run_at)s WHERE id = %(id)s

@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_worker" WHERE id = %(id)s

@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_worker" WHERE alive_until < statement_timestamp() - %(age)s * interval '1 microsecond'

@@ -1,0 +1,1 @@
+DELETE FROM "jm_attempt" WHERE job_id IN (:ids)

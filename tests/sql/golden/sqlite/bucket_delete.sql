@@ -1,0 +1,1 @@
+DELETE FROM "jm_bucket" WHERE id IN (:ids)

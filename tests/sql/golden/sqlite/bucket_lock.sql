@@ -1,0 +1,1 @@
+SELECT id, worker_id FROM "jm_bucket" WHERE id IN (:ids) ORDER BY id

@@ -1,0 +1,1 @@
+UPDATE "jm_bucket" SET status = :status WHERE id IN (:ids)

@@ -1,0 +1,3 @@
+INSERT INTO "jm_job" (id, definition_id, lane, priority, run_at, enqueued_at, data, metadata, timeout_ms,
+  max_retries, retry, schedule_id, occurrence_at, recheck)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING

@@ -1,0 +1,1 @@
+DELETE FROM "jm_history" WHERE id IN (:ids)

@@ -1,0 +1,1 @@
+UPDATE "jm_job" SET run_at = :run_at WHERE id = :id

@@ -1,0 +1,1 @@
+SELECT id, bucket_id, run_at, enqueued_at FROM "jm_job" WHERE unique_hash = :unique_hash

@@ -1,0 +1,1 @@
+INSERT INTO "jm_meta" (name, value) VALUES (:name, :value)

@@ -1,0 +1,1 @@
+INSERT INTO "jm_cluster" (name, value, pinned) VALUES (:name, :value, :pinned)

@@ -1,0 +1,2 @@
+INSERT INTO "jm_history" (id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, failures, losses, attempt, started_at, finished_at, result, worker_id, status)
+SELECT id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, failures, losses, ?, ?, ?, ?, ?, 1 FROM "jm_job" WHERE id = ? AND bucket_id = ? AND claim_no = ?

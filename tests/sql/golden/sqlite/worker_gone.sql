@@ -1,0 +1,1 @@
+SELECT count(*) FROM "jm_worker" WHERE alive_until < :now - :age

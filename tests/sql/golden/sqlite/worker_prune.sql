@@ -1,0 +1,1 @@
+DELETE FROM "jm_worker" WHERE alive_until < :now - :age

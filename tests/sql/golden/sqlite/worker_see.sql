@@ -1,0 +1,3 @@
+UPDATE "jm_worker"
+SET seen_at = :now, alive_until = :now + :alive_for, unknown_definitions = :unknown_definitions
+WHERE id = :id
