@@ -18,7 +18,7 @@ from ..engine.announcer import Announcer
 from ..engine.completions import Completions
 from ..engine.options import ClusterLimits
 from ..handlers import HandlerRegistry
-from ..ports import BucketInfo, ClusterSetting, Clock, WorkerInfo
+from ..ports import BucketInfo, Clock, ClusterSetting, WorkerInfo
 from .administration import Administration, AgentInfo, ClusterStatus
 from .backend import Backend, Stores
 from .directory import JobDirectory

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import cycle
 from uuid import UUID
 
 from ..domain.job import ClaimedJob
@@ -30,7 +30,7 @@ class ClaimPlan:
 
     def __init__(self, lane: str, buckets: Mapping[int, Sequence[UUID]], clock: Clock) -> None:
         self._lane = lane
-        self._buckets = {priority: cycle(ids) for priority, ids in buckets.items()}
+        self._buckets = {priority: deque(ids) for priority, ids in buckets.items()}
         self._clock = clock
         self._cursor: dict[int, tuple[datetime, UUID]] = {}
         self._full_at = dict.fromkeys(WEIGHTS, float("-inf"))
@@ -38,11 +38,12 @@ class ClaimPlan:
         self.hungry = True
         """Whether the last answer suggests that more is ready now."""
 
-    def request(self, room: int, blocked: Collection[int] = ()) -> ClaimRequest | None:
-        """A request for about ``room`` jobs, none of the ``blocked`` priorities; ``None`` when none fits."""
+    def request(self, room: int, closed: Collection[UUID] = ()) -> ClaimRequest | None:
+        """A request for about ``room`` jobs, into none of the ``closed`` buckets; ``None`` when none fits."""
         now = self._clock.monotonic()
-        lively = {p for p, at in self._lively_at.items() if now - at < _LIVELY and p not in blocked}
-        limits = {p: n for p, n in shares(room, lively).items() if p not in blocked}
+        open_ = {priority: self._next_open(priority, closed) for priority in self._buckets}
+        lively = {p for p, at in self._lively_at.items() if now - at < _LIVELY and open_[p] is not None}
+        limits = {p: n for p, n in shares(room, lively).items() if open_[p] is not None}
         if not limits:
             return None
         after: dict[int, tuple[datetime, UUID]] = {}
@@ -52,8 +53,17 @@ class ClaimPlan:
                 after[priority] = cursor
             else:
                 self._full_at[priority] = now
-        buckets = {priority: next(self._buckets[priority]) for priority in limits}
+        buckets = {p: bucket for p, bucket in open_.items() if bucket is not None and p in limits}
         return ClaimRequest(self._lane, buckets, limits, after)
+
+    def _next_open(self, priority: int, closed: Collection[UUID]) -> UUID | None:
+        """The next bucket of a priority that is not closed; turns round-robin."""
+        buckets = self._buckets[priority]
+        for _ in range(len(buckets)):
+            buckets.rotate(-1)
+            if buckets[0] not in closed:
+                return buckets[0]
+        return None
 
     def learn(self, request: ClaimRequest, claimed: Sequence[ClaimedJob]) -> None:
         """Take in what a request brought."""

@@ -27,6 +27,7 @@ from ..errors import MessageTooLarge
 from ..handlers import BoundHandler, CancelReason, Run, WorkerSite
 from ..ports import Clock
 from .announcer import Announcer
+from .isolation import Isolation
 from .judge import judge
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
@@ -57,9 +58,8 @@ class Active:
 class Dispatcher:
     """The local queue and the run slots of one worker; everything happens in its event loop.
 
-    A job that lost its worker before (``losses >= 1``) may have killed it. It is started only after its
-    start mark is stored, and alone among the jobs of its priority, so that the next death is charged to
-    the one that caused it (PROTOCOL, losses).
+    A job that lost its worker before is started only after its start mark is stored, and alone in its
+    bucket; see :mod:`.isolation`.
     """
 
     def __init__(
@@ -90,11 +90,7 @@ class Dispatcher:
         self._queue: WeightedQueue[ClaimedJob] = WeightedQueue()
         self._free = options.slots
         self.running: dict[UUID, Active] = {}
-        self._per_priority: dict[int, int] = {}
-        self._alone: set[int] = set()
-        """Priorities in which a suspect runs, or waits to run, alone."""
-        self._unsettled: dict[UUID, int] = {}
-        """Suspects that have ended and whose outcome is not stored yet, with their priorities."""
+        self._isolation = Isolation()
         self.unknown: dict[str, float] = {}
         """Definition ids met here that no handler serves, with the monotonic instant last seen."""
         self.held = False
@@ -105,7 +101,7 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more claimed jobs fit."""
-        return self._options.buffer - len(self._queue) - len(self.running)
+        return self._options.buffer - len(self._queue) - len(self.running) - len(self._isolation.parked)
 
     @property
     def starved(self) -> bool:
@@ -118,13 +114,13 @@ class Dispatcher:
         return len(self._queue)
 
     @property
-    def blocked(self) -> frozenset[int]:
-        """Priorities that cannot start anything at present."""
-        return frozenset(self._alone)
+    def closed(self) -> frozenset[UUID]:
+        """Buckets that start nothing at present, because a suspect runs alone in them."""
+        return self._isolation.closed
 
     def claims(self) -> dict[UUID, int]:
         """Job id → claim number of everything queued or running."""
-        held = {job.id: job.claim_no for job in self._queue}
+        held = {job.id: job.claim_no for job in (*self._queue, *self._isolation.parked)}
         held.update((job_id, active.run.job.claim_no) for job_id, active in self.running.items())
         return held
 
@@ -146,18 +142,15 @@ class Dispatcher:
     def fill(self) -> None:
         """Start queued jobs while slots are free."""
         while self._free > 0 and not self.held:
-            popped = self._queue.pop(self._alone)
+            popped = self._queue.pop()
             if popped is None:
                 return
-            priority, job = popped
+            job = popped[1]
             if job.id in self.running:
                 # claimed anew while the run that lost its lease has not ended here: wait for it
                 self._verdict(replace(hand_back(job), delay=_STILL_RUNNING))
                 continue
-            if job.losses and self._per_priority.get(priority):
-                # the suspect waits until the others of its priority have ended; none starts before it
-                self._queue.push_front(priority, job)
-                self._alone.add(priority)
+            if not self._isolation.admit(job):
                 continue
             bound = self._find(job.definition_id)
             if bound is None:
@@ -179,9 +172,8 @@ class Dispatcher:
         active = Active(run, rules, began_at, began_at + seconds)
         self.running[job.id] = active
         self._free -= 1
-        self._per_priority[job.priority] = self._per_priority.get(job.priority, 0) + 1
+        self._isolation.started(job)
         if job.losses:
-            self._alone.add(job.priority)
             self._look()
         else:
             self.launch(active)
@@ -252,23 +244,17 @@ class Dispatcher:
         job = active.run.job
         del self.running[job.id]
         self._free += 1
-        left = self._per_priority[job.priority] - 1
-        self._per_priority[job.priority] = left
-        if job.losses and active.task is not None:
-            # its start mark says "ran" until its outcome is stored: no other suspect may start before
-            self._unsettled[job.id] = job.priority
-        elif not left:
-            self._alone.discard(job.priority)
-        self.fill()
+        self._resume(self._isolation.ended(job, ran=active.task is not None))
 
     def settled(self, changes: Iterable[StateChange]) -> None:
-        """These verdicts are stored, or refused: suspects among them make way for the next."""
-        if not self._unsettled:
-            return
-        for change in changes:
-            priority = self._unsettled.pop(change.job.id, None)
-            if priority is not None and not self._per_priority.get(priority):
-                self._alone.discard(priority)
+        """These verdicts are stored, or refused: suspects among them make way for what waits behind them."""
+        freed = self._isolation.settled(changes)
+        if freed:
+            self._resume(freed)
+
+    def _resume(self, freed: list[ClaimedJob]) -> None:
+        for job in reversed(freed):
+            self._queue.push_front(job.priority, job)
         self.fill()
 
     def _verdict(self, change: StateChange) -> None:
@@ -324,7 +310,8 @@ class Dispatcher:
 
     def hand_back_queued(self) -> int:
         """Give every unstarted job back at once; how many."""
-        jobs = self._queue.clear()
+        jobs = [*self._queue.clear(), *self._isolation.parked]
+        self._isolation.forget()
         for job in jobs:
             self._verdict(hand_back(job))
         return len(jobs)
@@ -333,8 +320,7 @@ class Dispatcher:
         """These claims (or all) are no longer owned: forget what is queued, stop what runs."""
         if job_ids is None:
             self._queue.clear()
-            self._alone.difference_update(self._unsettled.values())
-            self._unsettled.clear()
+            self._isolation.forget()
             lost = list(self.running.values())
         else:
             gone = set(job_ids)

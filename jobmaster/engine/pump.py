@@ -110,7 +110,7 @@ class Pump:
         if claim and not flush and not self.woken and not tenure.plan.hungry:
             await self._peek()
             return
-        request = tenure.plan.request(self.dispatcher.room, self.dispatcher.blocked) if claim else None
+        request = tenure.plan.request(self.dispatcher.room, self.dispatcher.closed) if claim else None
         if request is None and not flush:
             await self._alarm.sleep(self._idle_for(now))
             return
@@ -231,7 +231,7 @@ class Pump:
         if answer is not None:
             store_now, due = answer
             until_due = (due - store_now).total_seconds()
-            if until_due <= 0 and not self.dispatcher.blocked:
+            if until_due <= 0 and not self.dispatcher.closed:
                 self.woken = True
             wait = min(wait, max(0.001, until_due))
         self._poll_at = self._clock.monotonic() + wait

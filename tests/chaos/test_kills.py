@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jobmaster import Cluster, JobRequest, JobStatus
+from jobmaster import Cluster, JobRequest, JobStatus, Priority
 from tests.harness.checker import observer_of, overlaps, reruns, until_all_ended, verify
 from tests.harness.processes import Workers
 from tests.harness.record import read_record
@@ -73,8 +73,10 @@ def test_a_frozen_worker_settles_nothing_when_it_wakes(
     cluster: Cluster, database_url: str, tmp_path: Path
 ) -> None:
     """SIGSTOP beyond the lease: others run its jobs; on waking it stops its handlers and settles nothing."""
-    jobs = CONCURRENCY
-    enqueue(cluster, jobs, 6)
+    # a job per priority, since those that lost their worker run one at a time per bucket
+    jobs = 5
+    for number, priority in enumerate(Priority):
+        cluster.scheduler.once_now("numbered", {"number": number, "seconds": 6}, priority=priority)
     with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
         (sleeper,) = workers.start(1)
         until_started(workers, jobs)
@@ -141,9 +143,8 @@ def test_a_clean_stop_hands_back_without_a_failure(
         until_all_ended(cluster, jobs, 60)
         marks = verify(cluster, workers.record, jobs)
         assert reruns(marks) == 0
-        assert {(job.attempt, job.failures, job.losses) for job in cluster.scheduler.find_jobs(limit=1000)} == {
-            (1, 0, 0)
-        }
+        counters = {(j.attempt, j.failures, j.losses) for j in cluster.scheduler.find_jobs(limit=1000)}
+        assert counters == {(1, 0, 0)}
 
 
 @pytest.mark.timeout(120)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
@@ -57,7 +58,7 @@ def overlaps(marks: dict[int, list[Mark]]) -> list[tuple[Mark, Mark]]:
     for lines in marks.values():
         ends = {(mark.pid, mark.attempt): mark.at for mark in lines if mark.what == "end"}
         starts = [mark for mark in lines if mark.what == "start"]
-        for before, after in zip(starts, starts[1:], strict=False):
+        for before, after in pairwise(starts):
             ended = ends.get((before.pid, before.attempt))
             if ended is not None and ended > after.at:
                 found.append((before, after))

@@ -13,7 +13,7 @@ __all__ = ["Mark", "Recorder", "read_record"]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One line: job ``number`` began or ended its run ``attempt`` in process ``pid`` at a monotonic instant."""
+    """One line: job ``number`` began or ended run ``attempt`` in process ``pid`` at a monotonic instant."""
 
     number: int
     attempt: int

@@ -1,0 +1,91 @@
+"""Runs a job that lost its worker before alone in its bucket, so that the next death is charged exactly.
+
+A bucket holds many jobs, and one of them may have killed the process. The first loss is charged to all of
+them. From then on such a *suspect* starts only after its start mark is stored, and nothing else of its bucket
+runs beside it; so a poison job fails as lost after ``max_losses`` + 1 runs, while an innocent neighbour is
+charged once at most. The price is that the suspects of one bucket run one after the other: more buckets per
+priority (``bucket_quantity``), or more workers, let more of them run at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from ..domain.job import ClaimedJob
+from ..domain.verdict import StateChange
+
+__all__ = ["Isolation"]
+
+
+class Isolation:
+    """Keeps account, per bucket, of what runs, what must run alone, and what has to wait for that."""
+
+    def __init__(self) -> None:
+        self._running: dict[UUID, int] = {}
+        self._alone: set[UUID] = set()
+        """Buckets in which a suspect runs, waits to run, or has an outcome that is not stored yet."""
+        self._unsettled: dict[UUID, UUID] = {}
+        """Suspects that ran and whose outcome is not stored yet, with their buckets."""
+        self._parked: dict[UUID, list[ClaimedJob]] = {}
+
+    @property
+    def closed(self) -> frozenset[UUID]:
+        """Buckets that start nothing at present."""
+        return frozenset(self._alone)
+
+    @property
+    def parked(self) -> list[ClaimedJob]:
+        """Jobs that wait for a suspect of their bucket, in order."""
+        return [job for jobs in self._parked.values() for job in jobs]
+
+    def admit(self, job: ClaimedJob) -> bool:
+        """Whether the job may start now; otherwise it is parked here until :meth:`released` gives it out."""
+        bucket = job.bucket_id
+        if bucket not in self._alone:
+            if not job.losses:
+                return True
+            self._alone.add(bucket)
+            if not self._running.get(bucket):
+                return True
+        self._parked.setdefault(bucket, []).append(job)
+        return False
+
+    def started(self, job: ClaimedJob) -> None:
+        """The job occupies a slot."""
+        self._running[job.bucket_id] = self._running.get(job.bucket_id, 0) + 1
+
+    def ended(self, job: ClaimedJob, *, ran: bool) -> list[ClaimedJob]:
+        """The job left its slot; ``ran`` says whether its handler had begun. What may go on now, in order.
+
+        The mark of a suspect says "ran" until its outcome is stored, so the bucket stays closed until then.
+        """
+        bucket = job.bucket_id
+        left = self._running.pop(bucket) - 1
+        if left:
+            self._running[bucket] = left
+        elif job.losses and ran:
+            self._unsettled[job.id] = bucket
+        else:
+            return self._open(bucket)
+        return []
+
+    def settled(self, changes: Iterable[StateChange]) -> list[ClaimedJob]:
+        """These verdicts are stored, or refused for good. What may go on now, in order."""
+        freed: list[ClaimedJob] = []
+        if self._unsettled:
+            for change in changes:
+                bucket = self._unsettled.pop(change.job.id, None)
+                if bucket is not None and not self._running.get(bucket):
+                    freed += self._open(bucket)
+        return freed
+
+    def forget(self) -> None:
+        """The claims are no longer owned: nothing waits and nothing is to be stored any more."""
+        self._parked.clear()
+        self._unsettled.clear()
+        self._alone = {bucket for bucket in self._alone if self._running.get(bucket)}
+
+    def _open(self, bucket: UUID) -> list[ClaimedJob]:
+        self._alone.discard(bucket)
+        return self._parked.pop(bucket, [])
