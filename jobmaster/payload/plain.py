@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..errors import SerializationError
 
-__all__ = ["MAX_DEPTH", "plain"]
+__all__ = ["MAX_DEPTH", "non_finite", "plain"]
 
 MAX_DEPTH = 64
 """Levels of lists and mappings inside one another; the databases' own JSON types end at about 100."""
@@ -40,6 +40,19 @@ def plain(value: object, root: str, *, models: bool = False, nul: bool = True) -
     except _Refused as refused:
         place = root + "".join(reversed(refused.path))
         raise SerializationError(f"{place}: {refused.reason}") from None
+
+
+def non_finite(value: object, place: str) -> str | None:
+    """Where NaN or an infinity stands in nested containers: pydantic may write those as ``null``."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else place
+    if isinstance(value, Mapping):
+        parts = ((f"{place}.{key}", item) for key, item in value.items())
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = ((f"{place}[{number}]", item) for number, item in enumerate(value))
+    else:
+        return None
+    return next((found for part, item in parts if (found := non_finite(item, part))), None)
 
 
 def _plain(value: Any, depth: int, models: bool, nul: bool) -> Any:
@@ -135,8 +148,13 @@ def _model(value: Any, depth: int, nul: bool) -> Any:
     if callable(dump) and hasattr(type(value), "__pydantic_validator__"):
         try:
             dumped = dump(mode="json", by_alias=True)
+            lost = non_finite(dump(), "")
         except ValueError as fault:
             raise _Refused(f"{type(value).__name__} cannot be written as JSON ({fault})") from None
+        if lost is not None:
+            refused = _Refused("NaN and infinity have no JSON form")
+            refused.path.append(lost)
+            raise refused
         return _plain(dumped, depth, True, nul)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

@@ -9,7 +9,7 @@ from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnno
 
 from ..errors import InvalidJob, SerializationError
 from .jsontext import write
-from .plain import plain
+from .plain import non_finite, plain
 
 __all__ = ["TypedCodec"]
 
@@ -28,6 +28,8 @@ class TypedCodec:
         self._name = getattr(payload_type, "__name__", None) or str(payload_type)
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(payload_type)
+            # forward references that cannot be resolved are told now, not when the first job comes
+            self._adapter.rebuild(raise_errors=True)
         except (
             PydanticUserError,
             PydanticSchemaGenerationError,
@@ -54,6 +56,8 @@ class TypedCodec:
                 f"data: {self._name} is written as {type(dumped).__name__}; job data must be a mapping"
             )
         text = write(plain(dumped, "data"))
+        if "null" in text and (place := non_finite(self._adapter.dump_python(value), "data")):
+            raise SerializationError(f"{place}: NaN and infinity have no JSON form")
         try:
             self._adapter.validate_json(text)
         except ValidationError as error:
