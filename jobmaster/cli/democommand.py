@@ -67,7 +67,7 @@ def _root(directory: Path | None) -> Path:
         next(iter(directory.iterdir()), None)
     except OSError as fault:
         raise Refusal(f"{directory} cannot be read: {fault.strerror}") from fault
-    return directory
+    return directory.absolute()
 
 
 def _perform(root: Path, url: str, table_prefix: str, limit: int) -> int:

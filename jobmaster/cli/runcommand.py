@@ -73,11 +73,11 @@ def _announce(cluster: Cluster) -> None:
     workers = settings_of(cluster).workers
     lanes = ", ".join(sorted({worker.lane for worker in workers}))
     logging.getLogger("jobmaster.run").info(
-        "process %d runs %d worker%s of %r, lane %s",
+        "process %d runs %d worker%s of cluster %r, lane %s",
         os.getpid(),
         len(workers),
         "s"[len(workers) == 1 :],
-        cluster,
+        cluster.id,
         lanes,
     )
 

@@ -11,7 +11,7 @@ import typer
 
 from .. import _version
 from ..errors import JobMasterError
-from . import checkcommand, democommand, jobscommand, migratecommand, runcommand, statuscommand
+from . import benchcommand, checkcommand, democommand, jobscommand, migratecommand, runcommand, statuscommand
 from .refusal import Refusal, sentence
 
 __all__ = ["run_command"]
@@ -51,6 +51,7 @@ checkcommand.add_to(app)
 migratecommand.add_to(app)
 jobscommand.add_to(app)
 statuscommand.add_to(app)
+benchcommand.add_to(app)
 
 
 def run_command(arguments: Sequence[str] | None) -> int:

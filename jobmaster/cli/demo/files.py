@@ -31,7 +31,7 @@ class Entry:
 
 
 def walk(root: Path, *, without: Path | None, limit: int) -> Iterator[Entry]:
-    """Every file under ``root`` in a stable order, at most ``limit``; links to directories are not followed.
+    """Every file under ``root`` in a stable order, at most ``limit``; links to directories are left out.
 
     ``without`` names a database file to leave out, with the files that lie beside it.
     """
@@ -39,8 +39,7 @@ def walk(root: Path, *, without: Path | None, limit: int) -> Iterator[Entry]:
     count = 0
     for folder, folders, names in os.walk(root):
         folders.sort()
-        linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        for name in sorted([*names, *linked]):
+        for name in sorted(names):
             path = os.path.join(folder, name)
             if left_out is not None and os.path.realpath(path).startswith(left_out):
                 continue

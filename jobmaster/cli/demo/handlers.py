@@ -36,9 +36,10 @@ class InspectFile(JobHandler, definition_id="demo.inspect-file", lane=LANE, time
             handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except OSError as fault:
             raise FailJob(f"cannot be read: {fault.strerror}") from fault
+        if (kind := kind_of(os.fstat(handle).st_mode)) is not None:
+            os.close(handle)
+            raise FailJob(f"cannot be read: {kind}")
         with os.fdopen(handle, "rb", buffering=0) as file:
-            if (kind := kind_of(os.fstat(file.fileno()).st_mode)) is not None:
-                raise FailJob(f"cannot be read: {kind}")
             digest, size, lines, last = hashlib.sha256(), 0, 0, b"\n"
             while True:
                 try:

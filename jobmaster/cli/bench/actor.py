@@ -1,0 +1,284 @@
+"""A process that produces or works for a benchmark: ``python -m jobmaster.cli.bench.actor URL PREFIX``.
+
+It reads one JSON request per line and answers each with one line. When its input ends, its parent is gone,
+and it ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import queue
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from ...cluster.requests import JobRequest
+from ...domain.status import JobStatus
+from .floor import Floor, open_floor
+from .jobs import DoNothing, Stamp, config_for, payload
+
+if TYPE_CHECKING:
+    from ...cluster.cluster import Cluster
+    from ...cluster.scheduler import Scheduler
+
+__all__ = ["Actor"]
+
+_LIVE = tuple(status for status in JobStatus if not status.is_final)
+_LOOK_EVERY = 0.002
+
+
+class Actor:
+    """What a parent may ask for; every public coroutine method is a request of its name."""
+
+    def __init__(self, url: str, table_prefix: str) -> None:
+        self._url = url
+        self._table_prefix = table_prefix
+        self._cluster: Cluster | None = None
+        self._floor: Floor | None = None
+        self._counted = _TransactionCount()
+
+    # -- the library -----------------------------------------------------------------------------------
+
+    async def open(self, workers: int) -> None:
+        """Build the cluster with so many workers, and start it when it has any."""
+        config = config_for(self._url, self._table_prefix)
+        for _ in range(workers):
+            config.add_worker()
+        self._cluster = config.build()
+        if workers:
+            await self._cluster.start_async()
+        else:
+            await self._scheduler.count_jobs_async()
+
+    async def close(self) -> None:
+        """Stop and release everything."""
+        cluster, self._cluster = self._cluster, None
+        if cluster is not None:
+            await cluster.stop_async()
+        floor, self._floor = self._floor, None
+        if floor is not None:
+            floor.close()
+
+    @property
+    def _scheduler(self) -> Scheduler:
+        assert self._cluster is not None
+        return self._cluster.scheduler
+
+    async def fill(self, count: int, batch: int) -> dict[str, float]:
+        """Enqueue ``count`` jobs in calls of ``batch``."""
+        calls = [
+            [JobRequest(DoNothing, payload(number)) for number in range(first, min(first + batch, count))]
+            for first in range(0, count, batch)
+        ]
+        began, began_at = time.perf_counter(), time.time()
+        for requests in calls:
+            await self._scheduler.once_many_async(requests, returning="ids")
+        return {"seconds": time.perf_counter() - began, "began_at": began_at}
+
+    async def drain(self, count: int) -> dict[str, float]:
+        """Start a worker on ``count`` jobs that wait already; when the first began, and the end of all."""
+        DoNothing.runs = 0
+        await self.open(1)
+        return await self._until(count)
+
+    async def expect(self, count: int) -> dict[str, float]:
+        """Run the next ``count`` jobs; when the first began, and when all were settled."""
+        return await self._until(count)
+
+    async def _until(self, count: int) -> dict[str, float]:
+        while DoNothing.runs < count:
+            await asyncio.sleep(_LOOK_EVERY)
+        while await self._scheduler.count_jobs_async(status=_LIVE):
+            await asyncio.sleep(_LOOK_EVERY)
+        DoNothing.runs = 0
+        return {"began_at": DoNothing.first_at, "ended_at": time.time()}
+
+    async def single_sequential(self, seconds: float) -> dict[str, float]:
+        """One caller after the other, each waiting for its answer."""
+        return await asyncio.to_thread(_one_after_another, self._scheduler, seconds)
+
+    async def single_tasks(self, callers: int, seconds: float) -> dict[str, float]:
+        """Many coroutines that enqueue one job at a time."""
+        until = time.perf_counter() + seconds
+        done = [0] * callers
+
+        async def call(caller: int) -> None:
+            while time.perf_counter() < until:
+                await self._scheduler.once_now_async(DoNothing, payload(caller))
+                done[caller] += 1
+
+        began = time.perf_counter()
+        await asyncio.gather(*(call(caller) for caller in range(callers)))
+        return {"jobs": sum(done), "seconds": time.perf_counter() - began}
+
+    async def single_threads(self, callers: int, seconds: float) -> dict[str, float]:
+        """Many threads that enqueue one job at a time."""
+        scheduler = self._scheduler
+        until = time.perf_counter() + seconds
+        done = [0] * callers
+
+        def call(caller: int) -> None:
+            while time.perf_counter() < until:
+                scheduler.once_now(DoNothing, payload(caller))
+                done[caller] += 1
+
+        threads = [threading.Thread(target=call, args=(caller,)) for caller in range(callers)]
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        await asyncio.to_thread(_join, threads)
+        return {"jobs": sum(done), "seconds": time.perf_counter() - began}
+
+    async def trickle(self, count: int, per_second: float) -> dict[str, list[list[float]]]:
+        """Enqueue at an even pace; number, time before the call and time after it, for each job."""
+        calls: list[list[float]] = []
+        began = time.perf_counter()
+        for number in range(count):
+            await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
+            before = time.time()
+            await self._scheduler.once_now_async(Stamp, {"number": number})
+            calls.append([number, before, time.time()])
+        return {"calls": calls}
+
+    async def stamps(self, count: int) -> dict[str, list[list[float]]]:
+        """Wait for ``count`` jobs of a trickle; number and time at which its handler began, for each."""
+        while len(Stamp.began) < count:
+            await asyncio.sleep(_LOOK_EVERY)
+        began = [[number, at] for number, at in Stamp.began.items()]
+        Stamp.began.clear()
+        return {"began": began}
+
+    async def usage(self) -> dict[str, float]:
+        """Processor seconds so far, megabytes resident, transactions counted in this process."""
+        spent = os.times()
+        return {
+            "at": time.perf_counter(),
+            "processor": spent.user + spent.system + spent.children_user + spent.children_system,
+            "megabytes": _resident() / 1e6,
+            "transactions": float(self._counted.transactions),
+        }
+
+    # -- the floor -------------------------------------------------------------------------------------
+
+    async def floor_open(self) -> None:
+        """Open the floor's connection."""
+        self._floor = open_floor(self._url, self._table_prefix)
+
+    async def floor_fill(self, count: int, batch: int) -> dict[str, float]:
+        """See :meth:`Floor.fill`."""
+        assert self._floor is not None
+        began_at, seconds = self._floor.fill(count, batch)
+        return {"seconds": seconds, "began_at": began_at}
+
+    async def floor_drain(self, count: int, batch: int) -> dict[str, float]:
+        """See :meth:`Floor.drain`."""
+        assert self._floor is not None
+        began_at, ended_at = await self._floor.drain(count, batch)
+        return {"began_at": began_at, "ended_at": ended_at}
+
+    async def floor_alternate(self, count: int, bulk: int, batch: int) -> dict[str, float]:
+        """See :meth:`Floor.alternate`."""
+        assert self._floor is not None
+        return {"seconds": await self._floor.alternate(count, bulk, batch)}
+
+    async def floor_singles(self, seconds: float) -> dict[str, float]:
+        """See :meth:`Floor.singles`."""
+        assert self._floor is not None
+        jobs, took = self._floor.singles(seconds)
+        return {"jobs": jobs, "seconds": took}
+
+
+class _TransactionCount:
+    """Counts what SQLite connections of this process do: a BEGIN … COMMIT is one, a bare statement is one.
+
+    A look at ``PRAGMA data_version`` reads no page and takes no lock: it is not counted.
+    """
+
+    def __init__(self) -> None:
+        self.transactions = 0
+        sa.event.listen(Engine, "connect", self._watch)
+
+    def _watch(self, connection: Any, _record: Any) -> None:
+        if not hasattr(connection, "set_trace_callback"):
+            return
+        inside = False
+
+        def on_statement(text: str) -> None:
+            nonlocal inside
+            word = text.lstrip()[:8].upper()
+            if word.startswith("BEGIN"):
+                inside = True
+                self.transactions += 1
+            elif word.startswith(("COMMIT", "ROLLBACK")):
+                inside = False
+            elif not inside and not word.startswith(("PRAGMA", "--")):
+                self.transactions += 1
+
+        connection.set_trace_callback(on_statement)
+
+
+def _one_after_another(scheduler: Scheduler, seconds: float) -> dict[str, float]:
+    began = time.perf_counter()
+    done = 0
+    while time.perf_counter() - began < seconds:
+        scheduler.once_now(DoNothing, payload(done))
+        done += 1
+    return {"jobs": done, "seconds": time.perf_counter() - began}
+
+
+def _join(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join()
+
+
+def _resident() -> int:
+    """Bytes of memory that this process holds."""
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * resource.getpagesize()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _read_lines(into: queue.SimpleQueue[str]) -> None:
+    for line in sys.stdin:
+        into.put(line)
+    os._exit(0)
+
+
+async def _serve(actor: Actor, answers: Callable[[str], None]) -> None:
+    requests: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_read_lines, args=(requests,), daemon=True).start()
+    while True:
+        asked = json.loads(await asyncio.to_thread(requests.get))
+        method = getattr(actor, asked.pop("do"))
+        try:
+            answer = await method(**asked)
+        except Exception as fault:
+            logging.getLogger("jobmaster.bench").debug("request failed", exc_info=True)
+            answer = {"fault": f"{type(fault).__name__}: {fault}"}
+        answers(json.dumps(answer or {}))
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    url, table_prefix = json.loads(sys.stdin.readline())
+    logging.getLogger("jobmaster").setLevel(logging.ERROR)
+    # answers have a channel of their own: whatever prints cannot mix with them
+    channel = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    asyncio.run(_serve(Actor(url, table_prefix), lambda text: print(text, file=channel)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,198 @@
+"""The database that is measured: whether it may be used, its tables, its facts, and leaving no trace."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import platform
+import sqlite3
+from contextlib import suppress
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from ...sql.database import Database, open_database
+from ...sql.dialect import Names
+from ...sql.schema import SchemaStatus
+from ..refusal import Refusal
+from .jobs import CLUSTER_ID, DEFINITIONS
+
+__all__ = ["Ground"]
+
+_EMPTIED = ("job", "history", "attempt", "bucket", "worker")
+
+
+class Ground:
+    """The tables of one benchmark in one database. ``with`` takes them and drops them again."""
+
+    def __init__(self, url: str, table_prefix: str) -> None:
+        self.url = url
+        self.table_prefix = table_prefix
+        self.database: Database = open_database(
+            url, cluster_id=CLUSTER_ID, table_prefix=table_prefix, startup_timeout=5.0
+        )
+        dialect = self.database.dialect
+        self._path = dialect.url.path if dialect.url.kind == "sqlite" else None
+        self._made_file = self._path is not None and not os.path.exists(self._path)
+        self._engine = dialect.create_engine()
+        self._names = Names(table_prefix, None)
+        self._lock: Any = None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file."""
+        return self._path is not None
+
+    def __enter__(self) -> Ground:
+        """Take the ground. Raises :class:`Refusal` when somebody else's tables or jobs are there, or when
+        another benchmark is running on it."""
+        try:
+            self.database.resolve()
+            self._resolve_names()
+            self._take_lock()
+            self._refuse_foreign()
+            self._drop()
+            self.database.open()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.database.close()
+            self._drop()
+        finally:
+            self._leave()
+
+    # -- may we ----------------------------------------------------------------------------------------
+
+    def _resolve_names(self) -> None:
+        if not self.is_sqlite:
+            self._names = Names(self.table_prefix, self._ask("SELECT current_schema()")[0][0])
+
+    def _take_lock(self) -> None:
+        shown = self.database.shown
+        busy = Refusal(f"another benchmark is using the tables {self.table_prefix}* in {shown}")
+        if self._path is not None:
+            handle = os.open(f"{self._path}-bench", os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                raise busy from None
+            self._lock = handle
+            return
+        key = int.from_bytes(hashlib.sha256(self.table_prefix.encode()).digest()[:8], "big", signed=True)
+        connection = self._engine.connect()
+        if connection.exec_driver_sql("SELECT pg_try_advisory_lock(%(key)s)", {"key": key}).scalar():
+            self._lock = connection
+        else:
+            connection.close()
+            raise busy
+
+    def _refuse_foreign(self) -> None:
+        found = self._tables_found()
+        if not found:
+            return
+        shown, prefix = self.database.shown, self.table_prefix
+        way_out = "drop them, or give another --table-prefix"
+        if foreign := sorted(found - self._tables_known()):
+            raise Refusal(f"{shown} holds a table {foreign[0]!r} that is not the benchmark's: {way_out}")
+        if self.database.schema.state().status is not SchemaStatus.CURRENT:
+            raise Refusal(f"the tables {prefix}* in {shown} are not of this release: {way_out}")
+        stamp = dict(self._ask(f"SELECT name, value FROM {self._names.table('meta')}"))
+        if (owner := stamp.get("cluster_id", CLUSTER_ID)) != CLUSTER_ID:
+            raise Refusal(f"the tables {prefix}* in {shown} belong to cluster {owner!r}: {way_out}")
+        ours = ", ".join(f"'{definition}'" for definition in DEFINITIONS)
+        for name in ("job", "history"):
+            foreign_jobs = self._ask(
+                f"SELECT definition_id FROM {self._names.table(name)} "
+                f"WHERE definition_id NOT IN ({ours}) LIMIT 1"
+            )
+            if foreign_jobs:
+                raise Refusal(
+                    f"the tables {prefix}* in {shown} hold jobs that are not the benchmark's, such as "
+                    f"{foreign_jobs[0][0]!r}: {way_out}"
+                )
+
+    def _tables_found(self) -> set[str]:
+        names = sa.inspect(self._engine).get_table_names(self._names.schema)
+        return {name for name in names if name.startswith(self.table_prefix)}
+
+    def _tables_known(self) -> set[str]:
+        tables = {table.name for table in self.database.tables.metadata.tables.values()}
+        return {*tables, f"{self.table_prefix}schema_version"}
+
+    # -- between measurements --------------------------------------------------------------------------
+
+    def empty(self) -> None:
+        """Take every row out of the tables that grow."""
+        with self._engine.connect() as connection:
+            if self.is_sqlite:
+                for name in _EMPTIED:
+                    connection.exec_driver_sql(f"DELETE FROM {self._names.table(name)}")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            else:
+                names = ", ".join(self._names.table(name) for name in _EMPTIED)
+                connection.exec_driver_sql(f"TRUNCATE {names}")
+
+    def transactions(self) -> int | None:
+        """How many transactions the server has counted for this database; ``None`` where nobody counts."""
+        if self.is_sqlite:
+            return None
+        (row,) = self._ask(
+            "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+        )
+        return int(row[0])
+
+    def facts(self) -> dict[str, object]:
+        """What the figures were measured on."""
+        facts: dict[str, object] = {
+            "database": self.database.shown,
+            "python": platform.python_version(),
+            "cores": os.cpu_count(),
+        }
+        if self.is_sqlite:
+            facts |= {"engine": f"SQLite {sqlite3.sqlite_version}"}
+            for pragma in ("journal_mode", "synchronous"):
+                facts[pragma] = self._ask(f"PRAGMA {pragma}")[0][0]
+            return facts
+        facts["engine"] = f"PostgreSQL {self._ask('SHOW server_version')[0][0]}"
+        for setting in ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method"):
+            facts[setting] = self._ask(f"SHOW {setting}")[0][0]
+        return facts
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _ask(self, sql: str) -> list[tuple[Any, ...]]:
+        with self._engine.connect() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
+
+    def _drop(self) -> None:
+        known = self._tables_known()
+        with self._engine.connect() as connection:
+            for name in sorted(self._tables_found() & known):
+                table = self._names.table(name.removeprefix(self.table_prefix))
+                connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
+
+    def _leave(self) -> None:
+        """Let go of the lock and of a file that was not there before."""
+        lock, self._lock = self._lock, None
+        self.database.close()
+        if self._path is None:
+            if lock is not None:
+                with suppress(DBAPIError):  # the server may be gone, and the lock with it
+                    lock.close()
+            self._engine.dispose()
+            return
+        self._engine.dispose()
+        if lock is not None:
+            os.unlink(f"{self._path}-bench")
+            os.close(lock)
+            if self._made_file:
+                for ending in ("", "-wal", "-shm", "-migrating"):
+                    with suppress(FileNotFoundError):
+                        os.unlink(self._path + ending)

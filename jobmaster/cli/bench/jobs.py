@@ -1,0 +1,59 @@
+"""What the measured jobs do: next to nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from ...handlers import JobContext, JobHandler
+
+if TYPE_CHECKING:
+    from ...cluster.config import ClusterConfig
+
+__all__ = ["CLUSTER_ID", "DEFINITIONS", "NOTHING", "STAMP", "DoNothing", "Stamp", "config_for", "payload"]
+
+CLUSTER_ID = "jobmaster-bench"
+NOTHING = "bench.nothing"
+STAMP = "bench.stamp"
+DEFINITIONS = (NOTHING, STAMP)
+
+
+class DoNothing(JobHandler, definition_id=NOTHING):
+    """Decodes its data and is done; counts its runs."""
+
+    runs = 0
+    first_at = 0.0
+
+    async def handle(self, job: JobContext) -> None:
+        _ = job.data
+        if not DoNothing.runs:
+            DoNothing.first_at = time.time()
+        DoNothing.runs += 1
+
+
+class Stamp(JobHandler, definition_id=STAMP):
+    """Notes when it began."""
+
+    began: dict[int, float] = {}
+
+    async def handle(self, job: JobContext) -> None:
+        now = time.time()
+        Stamp.began[job.data.get_int("number")] = now
+
+
+def payload(number: int) -> dict[str, object]:
+    """A payload of the size that jobs tend to have."""
+    return {
+        "number": number,
+        "customer": "c-1029384756",
+        "kind": "invoice",
+        "amount": "129.90",
+        "urgent": False,
+    }
+
+
+def config_for(url: str, table_prefix: str) -> ClusterConfig:
+    """The measured cluster: the library's defaults, with tables of its own."""
+    from ..standalone import configured
+
+    return configured(CLUSTER_ID, url).table_prefix(table_prefix).add_handlers(DoNothing, Stamp)
