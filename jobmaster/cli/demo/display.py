@@ -76,11 +76,13 @@ class Display:
         return f"{', '.join(parts)}, {rate:,.0f} jobs/s"
 
     def _picture(self, watcher: Watcher, run: Run) -> RenderableType:
-        from rich.console import Group
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
         total = max(1, len(run.files) + len(run.special) + run.leftovers)
-        bar = ProgressBar(total=total, completed=watcher.ended, width=60)
-        last = Text(watcher.last, style="dim", no_wrap=True, overflow="ellipsis")
-        return Group(bar, Text(self._counts(watcher, run)), last)
+        grid = Table.grid()
+        grid.add_row(ProgressBar(total=total, completed=watcher.ended, width=60))
+        grid.add_row(Text(self._counts(watcher, run)))
+        grid.add_row(Text(watcher.last, style="dim", no_wrap=True, overflow="ellipsis"))
+        return grid
