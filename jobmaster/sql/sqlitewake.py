@@ -119,10 +119,12 @@ class _Watch:
         connection = sqlite3.connect(f"file:{quote(self._path)}?mode=ro", uri=True, timeout=1.0)
         try:
             last: int | None = None
-            while not self._closing.wait(_LOOK_EVERY):
+            while not self._closing.is_set():
                 (version,) = connection.execute("PRAGMA data_version").fetchone()
-                if version != last and last is not None:
+                if version != last:
+                    # At the first look too: nobody knows what was missed before it.
                     self._on_change()
                 last = version
+                self._closing.wait(_LOOK_EVERY)
         finally:
             connection.close()

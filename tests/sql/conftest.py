@@ -32,7 +32,7 @@ def make_database() -> Iterator[MakeDatabase]:
 
 
 @pytest.fixture
-def database(make_database: MakeDatabase, database_url: str) -> Database:
+def database(database_url: str, make_database: MakeDatabase) -> Database:
     """An open database."""
     database = make_database(database_url)
     database.open()

@@ -360,7 +360,7 @@ class Heard:
             self.lanes.append(lane)
             self._changed.notify_all()
 
-    def hears(self, act: object, lane: str) -> None:
+    def hears(self, act: object, lane: str | None) -> None:
         """Act, and wait until a wake-up for this lane, or for all of them, has come."""
         assert callable(act)
         with self._changed:

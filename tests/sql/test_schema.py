@@ -1,0 +1,179 @@
+"""Tables: made by migrations, checked at every start, refused when they belong to somebody else."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import threading
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from jobmaster.errors import ConfigurationError
+from jobmaster.sql import Database
+from jobmaster.sql.schema import SCHEMA_VERSION, SchemaStatus
+from jobmaster.sql.tables import Tables
+
+
+def catalogue(database: Database, schema: str | None) -> list[Any]:
+    """What the engine says about the tables, without the parts that name the place."""
+    if database.dialect.name == "sqlite":
+        rows = database.gateway.read(
+            "look", lambda tx: tx.cursor.execute("SELECT type, name, sql FROM sqlite_master").fetchall()
+        )
+        found = [(kind, name, re.sub(r"\s+|\"", "", sql or "")) for kind, name, sql in rows]
+        return sorted(row for row in found if "schema_version" not in row[1])
+    queries = [
+        """SELECT table_name, column_name, data_type, is_nullable, column_default
+           FROM information_schema.columns WHERE table_schema = %s""",
+        "SELECT tablename, indexname, replace(indexdef, schemaname || '.', '') FROM pg_indexes "
+        "WHERE schemaname = %s",
+        """SELECT c.relname, c.reloptions::text, ''
+           FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+           WHERE n.nspname = %s AND relkind = 'r'""",
+    ]
+
+    def look(tx: Any) -> list[Any]:
+        found: list[Any] = []
+        for query in queries:
+            found += [tuple(map(str, row)) for row in tx.cursor.execute(query, (schema,)).fetchall()]
+        return sorted(row for row in found if "schema_version" not in row[0])
+
+    return database.gateway.read("look", look)
+
+
+def test_a_migrated_schema_equals_a_fresh_one(database_url: str, make_database: Any, tmp_path: Any) -> None:
+    migrated = make_database(database_url)
+    migrated.open()
+    if migrated.dialect.name == "sqlite":
+        fresh = make_database(f"sqlite:///{tmp_path / 'fresh.db'}")
+        schema = None
+    else:
+        fresh = make_database(database_url, schema="fresh", table_prefix="jm_")
+        schema = "fresh"
+    with fresh._gateway.engine.connect() as connection:
+        if schema is not None:
+            connection.exec_driver_sql('CREATE SCHEMA "fresh"')
+        Tables.of("jm_", schema).metadata.create_all(connection)
+    expected = catalogue(migrated, None if schema is None else "public")
+    assert expected
+    fresh._opened = True  # its tables carry no stamp
+    assert catalogue(fresh, schema) == expected
+
+
+def test_state_follows_the_tables(database_url: str, make_database: Any) -> None:
+    database = make_database(database_url)
+    assert database.schema.state().status is SchemaStatus.ABSENT
+    database.open()
+    assert database.schema.state().status is SchemaStatus.CURRENT
+    assert database.schema.state().found == SCHEMA_VERSION
+
+
+def test_provisioning_twice_changes_nothing(database_url: str, make_database: Any) -> None:
+    database = make_database(database_url)
+    database.open()
+    before = database.store_id
+    database.schema.provision()
+    database.close()
+    database.open()
+    assert database.store_id == before
+
+
+def test_many_may_start_at_once(database_url: str, make_database: Any) -> None:
+    databases = [make_database(database_url) for _ in range(4)]
+    errors: list[BaseException] = []
+    ready = threading.Barrier(4)
+
+    def start(database: Database) -> None:
+        ready.wait(10)
+        try:
+            database.open()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=start, args=(database,)) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len({database.store_id for database in databases}) == 1
+
+
+def test_a_newer_schema_is_refused(database_url: str, make_database: Any) -> None:
+    database = make_database(database_url)
+    database.open()
+    meta = database.gateway.names.table("meta")
+    database.gateway.transaction(
+        "age", lambda tx: tx.cursor.execute(f"UPDATE {meta} SET value = '999' WHERE name = 'schema'")
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"schema version 999, newer than version .* upgrade jobmaster"
+    ):
+        make_database(database_url).open()
+
+
+def test_without_provisioning_the_tables_are_only_checked(database_url: str, make_database: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"jm_\* are missing.*jobmaster migrate"):
+        make_database(database_url, auto_provision=False).open()
+    make_database(database_url).open()
+    make_database(database_url, auto_provision=False).open()
+
+
+def test_the_ddl_can_be_run_by_hand(database_url: str, make_database: Any) -> None:
+    by_hand = make_database(database_url)
+    text = by_hand.schema.sql()
+    assert "jm_job" in text
+    if by_hand.dialect.name == "sqlite":
+        connection = sqlite3.connect(by_hand.dialect.url.path)
+        connection.executescript(text)
+        connection.close()
+    else:
+        import psycopg
+
+        with psycopg.connect(database_url, autocommit=True) as other:
+            other.execute(text)  # type: ignore[arg-type]
+    checked = make_database(database_url, auto_provision=False)
+    checked.open()
+    assert checked.schema.state().status is SchemaStatus.CURRENT
+
+
+def test_another_clusters_tables_are_refused(database_url: str, make_database: Any) -> None:
+    make_database(database_url, cluster_id="orders").open()
+    with pytest.raises(ConfigurationError, match=r"cluster 'billing'.*belong to cluster 'orders'"):
+        make_database(database_url, cluster_id="billing").open()
+
+
+def test_another_name_is_refused(database_url: str, make_database: Any) -> None:
+    make_database(database_url, name="pg-1").open()
+    with pytest.raises(ConfigurationError, match="agent 'pg-2' is stamped 'pg-1' in this database: "):
+        make_database(database_url, name="pg-2").open()
+
+
+def test_two_prefixes_are_two_stores(database_url: str, make_database: Any) -> None:
+    one = make_database(database_url, cluster_id="one", table_prefix="one_")
+    two = make_database(database_url, cluster_id="two", table_prefix="two_")
+    one.open()
+    two.open()
+    assert one.store_id != two.store_id
+
+
+@pytest.mark.postgres
+def test_a_schema_of_its_own(postgres_url: str, make_database: Any) -> None:
+    from tests.sql.conftest import stores_of
+
+    database = make_database(postgres_url, schema="Jobs")
+    stores = stores_of(database)
+    stores.open()
+    (job_id,) = stores.enqueue()
+    assert stores.job(job_id).id == job_id
+    inspector = sa.inspect(database.gateway.engine)
+    assert "jm_job" in inspector.get_table_names(schema="Jobs")
+    assert "jm_job" not in inspector.get_table_names(schema="public")
+
+
+@pytest.mark.sqlite
+def test_sqlite_has_no_schemas(sqlite_url: str, make_database: Any) -> None:
+    with pytest.raises(ConfigurationError, match="SQLite has no schemas"):
+        make_database(sqlite_url, schema="jobs").open()
