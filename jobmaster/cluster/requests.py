@@ -121,7 +121,7 @@ class RequestDesk:
         if isinstance(handler, str):
             _refuse(check_definition_id(handler))
         definition_id, bound = self._registry.resolve(handler)
-        text = bound.encode(data) if bound is not None else self._plain.encode(data)
+        text = bound.encode(data) if bound is not None else self._plain.encode({} if data is None else data)
         declared = bound.options if bound is not None else None
         lane = options.lane
         if lane is None:

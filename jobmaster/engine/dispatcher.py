@@ -13,7 +13,7 @@ from ..domain.events import JobStarted, UnknownDefinition
 from ..domain.job import ClaimedJob, JobError
 from ..domain.priorities import WeightedQueue
 from ..domain.retry import RetryPolicy
-from ..domain.status import JobStatus
+from ..domain.status import ClusterMode, JobStatus
 from ..domain.verdict import (
     Outcome,
     OutcomeKind,
@@ -140,7 +140,9 @@ class Dispatcher:
         self.fill()
 
     def fill(self) -> None:
-        """Start queued jobs while slots are free."""
+        """Start queued jobs while slots are free; hand them back once the cluster runs nothing."""
+        if self._limits.mode is not ClusterMode.ACTIVE and len(self._queue):
+            self.hand_back_queued()
         while self._free > 0 and not self.held:
             popped = self._queue.pop()
             if popped is None:

@@ -108,6 +108,14 @@ class Worker:
         self._supervisor.start("pulse", self._pulse)
         self._watch.start(self._supervisor)
         self._supervisor.start("pump", self._pump.run)
+        self._logger.info(
+            "worker %s started on agent %r: lane %s, %s, %d slots",
+            self.options.id,
+            self._transport.name,
+            self.options.lane,
+            self.options.mode.value,
+            self.options.slots,
+        )
         self._announcer.emit(WorkerStarted(self.options.id, self.options.name, self.options.lane))
 
     async def stop(self) -> None:
@@ -130,6 +138,7 @@ class Worker:
             self._listener = None
         await self._supervisor.stop()
         await self._leave()
+        self._logger.info("worker %s stopped", self.options.id)
         self._announcer.emit(WorkerStopped(self.options.id, self.options.name, self.options.lane))
 
     def hurry(self) -> None:
