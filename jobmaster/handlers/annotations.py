@@ -65,10 +65,14 @@ def resolve(annotation: object, function: Callable[..., Any], known: Mapping[str
 
 
 def _evaluate(text: str, names: Mapping[str, Any], local: Mapping[str, Any]) -> object:
-    try:
-        return eval(text, dict(names), dict(local))
-    except Exception:
-        return Unresolved(text)
+    found: object = text
+    for _ in range(2):  # text within text: a quoted annotation in a module that postpones all of them
+        if isinstance(found, str):
+            try:
+                found = eval(found, dict(names), dict(local))
+            except Exception:
+                return Unresolved(text)
+    return found
 
 
 def parameters_of(
