@@ -53,6 +53,13 @@ UPDATE {table:bucket} SET status = 'completing' WHERE worker_id = :worker_id AND
 SELECT b.id, b.worker_id, b.worker_name, b.lane, b.priority, b.status, b.lease_until,
        (SELECT count(*) FROM {table:job} j WHERE j.bucket_id = b.id)
 FROM {table:bucket} b ORDER BY b.worker_id, b.priority DESC, b.id""",
+    "rescue_needed": """
+SELECT 1 WHERE EXISTS (
+  SELECT 1 FROM {table:bucket}
+  WHERE lease_until <= {now} OR status IN ('lost', 'draining', 'ready_to_delete'))
+OR EXISTS (
+  SELECT 1 FROM {table:job} j
+  WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id))""",
     "bucket_expired": """
 SELECT id FROM {table:bucket} WHERE lease_until <= {now} AND status IN ('active', 'completing')
 ORDER BY id LIMIT :limit {lock_skip}""",

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from jobmaster import (
-    Cluster,
     ClusterArchived,
     ClusterConfig,
     ConfigurationError,

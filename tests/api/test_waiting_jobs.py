@@ -133,7 +133,7 @@ def test_explain_says_why_a_job_waits(idle: Cluster) -> None:
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        (lambda s: s.once_at("x", datetime(2026, 1, 1)), ValueError, "naive"),
+        (lambda s: s.once_at("x", datetime(2026, 1, 1)), ValueError, "naive"),  # noqa: DTZ001
         (lambda s: s.once_at("x", "tomorrow"), TypeError, "aware datetime"),
         (lambda s: s.once_after("x", -1), ValueError, "between"),
         (lambda s: s.once_now("x", {"a": object()}), InvalidJob, "a"),
@@ -180,7 +180,7 @@ async def test_async_twins_do_the_same(database_url: str) -> None:
         assert (await s.retry_job_async(job.id)).status is JobStatus.READY
         assert len(await s.once_many_async([JobRequest(Add, {"left": 1})] * 3, returning="ids")) == 3
         with pytest.raises(ValueError, match="naive"):
-            await s.once_at_async(Hello, datetime(2026, 1, 1), {"name": "x"})
+            await s.once_at_async(Hello, datetime(2026, 1, 1), {"name": "x"})  # noqa: DTZ001
         # a sync call inside a running loop works and blocks it
         assert s.count_jobs() == 4
     finally:
