@@ -73,7 +73,7 @@ def _announce(cluster: Cluster) -> None:
     workers = settings_of(cluster).workers
     lanes = ", ".join(sorted({worker.lane for worker in workers}))
     logging.getLogger("jobmaster.run").info(
-        "process %d runs %d worker%s of cluster %r, lane %s",
+        "process %d starts %d worker%s of cluster %r, lane %s",
         os.getpid(),
         len(workers),
         "s"[len(workers) == 1 :],

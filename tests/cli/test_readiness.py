@@ -1,0 +1,123 @@
+"""`check` and `migrate`, the version and the help."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+
+import jobmaster
+from tests.cli.conftest import Project
+
+HEAVY = ["sqlalchemy", "alembic", "pydantic", "psycopg", "rich", "anyio"]
+
+
+def findings(project: Project, *arguments: str) -> dict[str, tuple[bool, str]]:
+    ran = project.run("check", *arguments, "--json")
+    found = ran.json
+    assert (ran.code == 0) == found["ready"]
+    return {finding["what"]: (finding["ok"], finding["detail"]) for finding in found["findings"]}
+
+
+def test_check_and_migrate_from_nothing_to_ready(any_project: Project) -> None:
+    before = findings(any_project, "app:cluster")
+    assert before["configuration"] == (True, "cluster 'app'")
+    assert not before["schema" if any_project.url.startswith("postgres") else "connection"][0]
+    made = any_project.run("migrate", "app:cluster")
+    assert "tables made, version 1" in made.out
+    assert "have version 1 already" in any_project.run("migrate", "app:cluster").out
+    after = findings(any_project, "app:cluster")
+    assert after["schema"] == (True, "version 1")
+    assert after["identity"] == (True, "not stamped yet: the first start does it")
+    assert after["handlers"] == (True, "die, fail, hello, sleep")
+    assert after["workers"] == (True, "busy (lane default, full)")
+    any_project.enqueue("hello", {"name": "x"})
+    assert "cluster 'app', agent 'standalone'" in findings(any_project, "app:cluster")["identity"][1]
+    shown = any_project.run("check", "app:cluster")
+    assert shown.code == 0
+    assert " fault " not in shown.out
+
+
+def test_check_creates_nothing(project: Project) -> None:
+    assert project.run("check", "app:cluster").code == 2
+    assert not (project.folder.parent / "sqlite" / "jobmaster.db").exists()
+
+
+def test_check_tells_every_fault_of_a_configuration(project: Project) -> None:
+    ran = project.run("check", "app:contradictory", "--json")
+    assert ran.code == 2
+    details = [finding["detail"] for finding in ran.json["findings"]]
+    assert len(details) == 2
+    assert " fault " in project.run("check", "app:contradictory").out
+
+
+def test_check_finds_the_tables_of_another_cluster_and_of_a_newer_release(project: Project) -> None:
+    project.enqueue("hello", {"name": "x"})
+    connection = sqlite3.connect(project.url.removeprefix("sqlite:///"))
+    with connection:
+        connection.execute("UPDATE jm_meta SET value = 'other' WHERE name = 'cluster_id'")
+    assert findings(project, "app:cluster")["identity"] == (
+        False,
+        "the tables belong to cluster 'other', not to 'app'",
+    )
+    with connection:
+        connection.execute("UPDATE jm_meta SET value = '999' WHERE name = 'schema'")
+    connection.close()
+    assert findings(project, "app:cluster")["schema"][0] is False
+
+
+def test_check_finds_an_unreachable_database(project: Project) -> None:
+    project.url = "postgresql://nobody:secret@127.0.0.1:1/nowhere"
+    ok, detail = findings(project, "app:cluster")["connection"]
+    assert not ok
+    assert "127.0.0.1:1" in detail
+    assert "secret" not in detail
+
+
+def test_migrate_by_url_with_a_prefix_of_its_own(any_project: Project) -> None:
+    arguments = ("--url", any_project.url, "--table-prefix", "mine_")
+    assert "tables made" in any_project.run("migrate", *arguments).out
+    found = any_project.run("migrate", *arguments, "--json").json
+    assert found["before"] == found["after"]
+    assert found["after"]["status"] == "current"
+    assert any_project.run("check", *arguments).code == 0
+    assert any_project.run("check", "--url", any_project.url).code == 2
+
+
+def test_migrate_prints_statements_that_make_the_tables(any_project: Project) -> None:
+    printed = any_project.run("migrate", "app:cluster", "--sql")
+    assert printed.code == 0
+    if any_project.url.startswith("postgres"):
+        import psycopg
+
+        with psycopg.connect(any_project.url) as session:
+            session.execute(printed.out)  # type: ignore[call-overload]
+    else:
+        path = any_project.url.removeprefix("sqlite:///")
+        connection = sqlite3.connect(path)
+        connection.executescript(printed.out)
+        connection.close()
+    assert any_project.run("check", "app:cluster").code == 0
+    assert any_project.run("status", "app:cluster").code == 0
+
+
+def test_the_version(project: Project) -> None:
+    assert project.run("--version").out == f"jobmaster {jobmaster.__version__}\n"
+
+
+def test_every_command_explains_itself(project: Project) -> None:
+    shown = project.run("--help")
+    assert shown.code == 0
+    for command in ("demo", "run", "check", "migrate", "jobs", "workers", "status", "bench"):
+        assert f"\n  {command} " in shown.out
+        assert project.run(command, "--help").code == 0
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from jobmaster.cli import main; main(['--help']); "
+        "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Commands:" in done.stdout
+    assert sorted(set(HEAVY) & set(done.stderr.split())) == []
