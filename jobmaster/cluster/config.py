@@ -58,6 +58,7 @@ class ClusterConfig(SettingSteps):
         self._databases: list[_Database] = []
         self._database_options: dict[str, Any] = {}
         self._workers: list[WorkerSettings] = []
+        self._worker_calls = 0
         self._handlers: list[object] | None = None
         self._middleware: list[Middleware] = []
         self._services: list[Service] = []
@@ -211,7 +212,8 @@ class ClusterConfig(SettingSteps):
         ``concurrency`` in all. ``batch_size`` bounds what it claims at once and, with five times its slots,
         what it holds.
         """
-        number = len(self._workers) + 1
+        self._worker_calls += 1
+        number = self._worker_calls
         shown = f"worker {name if name is not None else number!r}"
         faults = [
             check_name("lane", lane),
@@ -222,7 +224,7 @@ class ClusterConfig(SettingSteps):
         found = [fault for fault in faults if fault]
         if found:
             for index, fault in enumerate(found):
-                self._problems[f"{shown} {index}"] = f"{shown}: {fault}"
+                self._problems[f"worker {self._worker_calls}.{index}"] = f"{shown}: {fault}"
             return self
         quantity = {Priority(priority): count for priority, count in (bucket_quantity or {}).items()}
         worker = WorkerSettings(
@@ -306,6 +308,13 @@ class ClusterConfig(SettingSteps):
     def _rename(self, name: str) -> None:
         self._name = name
         self._check("name", check_name("cluster name", name))
+
+    def _forget_workers(self) -> None:
+        """A list of workers replaces the list of a source with less precedence."""
+        self._workers.clear()
+        self._worker_calls = 0
+        for key in [key for key in self._problems if key.startswith("worker ")]:
+            del self._problems[key]
 
     def _use(self, step: str, kind: str, url: object, options: Mapping[str, Any]) -> ClusterConfig:
         self._databases.append(_Database(self._origin, step, kind, url, options))

@@ -258,7 +258,7 @@ def _apply_workers(config: ClusterConfig, value: object, shown: str) -> list[str
     if not isinstance(value, list) or not all(isinstance(worker, Mapping) for worker in value):
         raise _Wrong("a list of tables")
     faults: list[str] = []
-    config._workers.clear()
+    config._forget_workers()
     for number, worker in enumerate(value, start=1):
         read, wrong = _options(worker, _WORKER, config.add_worker, f"{shown} {number}")
         if not wrong:

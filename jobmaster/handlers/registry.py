@@ -52,9 +52,19 @@ class HandlerRegistry:
         self._services = ServiceContainer(services)
         self.problems += self._services.problems
         self._wiring = Wiring(codecs, self._services, tuple(middleware), resolver)
-        if not self.problems:
+        if self.problems:
             # with a broken service every handler that takes it would be reported too
-            self._bind_all(_discover() if handlers is None else self._accept(handlers))
+            return
+        if handlers is not None:
+            self._bind_all(self._accept(handlers))
+            return
+        self._bind_all(_declared())
+        if self.problems:
+            # classes that nobody holds any more live until the collector comes by; ask it before complaining
+            for kept in (self.problems, self.advice, self._bound, self._ids):
+                kept.clear()
+            gc.collect()
+            self._bind_all(_declared())
 
     # -- asking ----------------------------------------------------------------------------------------
 
@@ -253,17 +263,6 @@ def _declaration(target: Target) -> Declaration:
 
 def _name(target: Target) -> str:
     return qualified_name(target.function if isinstance(target, JobFunction) else target)
-
-
-def _discover() -> list[Target]:
-    found = _declared()
-    ids = [_declaration(target).definition_id for target in found]
-    if len(set(ids) - {None}) < len([definition_id for definition_id in ids if definition_id is not None]):
-        # classes that nobody holds any more live until the collector comes by; ask it before complaining
-        del found
-        gc.collect()
-        found = _declared()
-    return found
 
 
 def _declared() -> list[Target]:

@@ -21,7 +21,7 @@ from tests.unit.handlers.runs import registry_of, run_of, site
 SAID_IN_CHILD = "imported as " + __name__
 
 
-class Here(JobHandler, definition_id="here", execution="process"):
+class Here(JobHandler, definition_id="parent-here", execution="process"):
     def handle(self, job: JobContext) -> str:
         if job.data.get_bool("hang", default=False):
             grandchild = subprocess.Popen(

@@ -1,4 +1,8 @@
-"""Handlers for child processes. They stand at module level, where a child can import them."""
+"""Handlers for child processes. They stand at module level, where a child can import them.
+
+Every cluster built in the same test run without ``add_handlers`` finds them too, so each must be without
+fault by itself, with an id of its own.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +27,12 @@ class Resize:
     width: int = 640
 
 
-class Typed(JobHandler[Resize], definition_id="typed", execution="process"):
+class Typed(JobHandler[Resize], definition_id="child-typed", execution="process"):
     def handle(self, job: JobContext[Resize]) -> Resize:
         return Resize(job.data.url, job.data.width * 2)
 
 
-@job("facts", execution="process")
+@job("child-facts", execution="process")
 def facts(job: JobContext) -> dict[str, Any]:
     return {
         "pid": os.getpid(),
@@ -46,14 +50,14 @@ def facts(job: JobContext) -> dict[str, Any]:
     }
 
 
-@job("coroutine", execution="process")
+@job("child-coroutine", execution="process")
 async def coroutine(job: JobContext) -> str:
     await asyncio.sleep(0)
     await job.progress(0.25, "a quarter")
     return "awaited"
 
 
-@job("talks", execution="process")
+@job("child-talks", execution="process")
 def talks(job: JobContext) -> None:
     for step in range(1, 5):
         job.report_progress(step / 4, f"step {step}")
@@ -61,7 +65,7 @@ def talks(job: JobContext) -> None:
     job.log("x" * 100_000)
 
 
-@job("raises", execution="process")
+@job("child-raises", execution="process")
 def raises(job: JobContext) -> object:
     match job.data["what"]:
         case "error":
@@ -90,7 +94,7 @@ class Unprintable(Exception):
         raise ValueError("cannot be shown")
 
 
-class Picky(JobHandler, definition_id="picky", execution="process"):
+class Picky(JobHandler, definition_id="child-picky", execution="process"):
     def handle(self, job: JobContext) -> None:
         raise LookupError(job.data["kind"])
 
@@ -106,7 +110,7 @@ def _wait_for_ever() -> None:
     threading.Event().wait()
 
 
-@job("polite", execution="process")
+@job("child-polite", execution="process")
 def polite(job: JobContext) -> None:
     _say(job, f"{os.getpid()}")
     while True:
@@ -114,7 +118,7 @@ def polite(job: JobContext) -> None:
         time.sleep(0.002)
 
 
-@job("polite-coroutine", execution="process")
+@job("child-polite-coroutine", execution="process")
 async def polite_coroutine(job: JobContext) -> None:
     _say(job, f"{os.getpid()}")
     try:
@@ -124,7 +128,7 @@ async def polite_coroutine(job: JobContext) -> None:
         raise
 
 
-@job("finishing", execution="process")
+@job("child-finishing", execution="process")
 def finishing(job: JobContext) -> str:
     _say(job, f"{os.getpid()}")
     while not job.cancelled:
@@ -132,20 +136,20 @@ def finishing(job: JobContext) -> str:
     return "finished all the same"
 
 
-@job("stubborn", execution="process")
+@job("child-stubborn", execution="process")
 def stubborn(job: JobContext) -> None:
     _say(job, f"{os.getpid()}")
     _wait_for_ever()
 
 
-@job("with-grandchild", execution="process")
+@job("child-with-grandchild", execution="process")
 def with_grandchild(job: JobContext) -> None:
     grandchild = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
     _say(job, f"{os.getpid()} {grandchild.pid}")
     _wait_for_ever()
 
 
-@job("dies", execution="process")
+@job("child-dies", execution="process")
 def dies(job: JobContext) -> None:
     how = job.data["how"]
     if isinstance(how, int):
@@ -154,19 +158,19 @@ def dies(job: JobContext) -> None:
     _wait_for_ever()
 
 
-@job("signalled", execution="process")
+@job("child-signalled", execution="process")
 def signalled(job: JobContext) -> str:
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(os.getpid(), number)
     return "still here"
 
 
-@job("echo", execution="process")
+@job("child-echo", execution="process")
 def echo(job: JobContext) -> object:
     return job.data["text"]
 
 
-@job("own-children", execution="process")
+@job("child-own-children", execution="process")
 def own_children(job: JobContext) -> int:
     import multiprocessing
 
@@ -202,11 +206,12 @@ async def open_session(counter: Counter, job: JobContext) -> AsyncIterator[Sessi
     yield Session(counter)
 
 
-class Counts(JobHandler, definition_id="counts", execution="process"):
-    def __init__(self, session: Session) -> None:
+class Counts(JobHandler, definition_id="child-counts", execution="process"):
+    def __init__(self, session: Session | None = None) -> None:
         self.session = session
 
     def handle(self, job: JobContext) -> int:
+        assert self.session is not None
         return self.session.counter.runs
 
 

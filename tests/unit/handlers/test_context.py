@@ -17,7 +17,7 @@ from jobmaster.handlers.run import LOG_LIMIT
 from tests.unit.handlers.runs import JOB_ID, STARTED_AT, WORKER_ID, registry_of, run_of, site
 
 
-@job("probe")
+@job("context-probe")
 async def probe(job: JobContext) -> None:
     """Never called: the tests look at the context themselves."""
 
@@ -44,7 +44,7 @@ def test_the_context_shows_the_job_and_where_it_runs() -> None:
     assert isinstance(context.data, PlainData)
     assert context.data is context.data
     assert context.metadata == {"team": "media"}
-    assert context.definition_id == "probe"
+    assert context.definition_id == "context-probe"
     assert context.lane == "default"
     assert context.priority is Priority.CRITICAL
     assert context.attempt == 3
@@ -61,7 +61,7 @@ def test_the_context_shows_the_job_and_where_it_runs() -> None:
     assert context.agent_connection == "standalone"
     assert context.worker_id == WORKER_ID
     assert context.scheduler == "the scheduler"
-    assert repr(context) == f"<JobContext 'probe' {JOB_ID} attempt 3>"
+    assert repr(context) == f"<JobContext 'context-probe' {JOB_ID} attempt 3>"
 
 
 def test_without_metadata_there_is_an_empty_mapping() -> None:
@@ -73,7 +73,7 @@ def test_the_logger_names_the_job(caplog: pytest.LogCaptureFixture) -> None:
         JobContext[Any](new_run(attempt=1)).logger.info("resized %d", 5)
     (record,) = caplog.records
     assert record.getMessage() == "resized 5"
-    assert (record.job_id, record.definition_id, record.attempt) == (str(JOB_ID), "probe", 2)  # type: ignore[attr-defined]
+    assert (record.job_id, record.definition_id, record.attempt) == (str(JOB_ID), "context-probe", 2)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("reason", ["cancelled", "timeout", "interrupted", "lost"])

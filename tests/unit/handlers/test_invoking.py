@@ -29,27 +29,27 @@ class Args(BaseModel):
     width: int = 640
 
 
-class Greeter(JobHandler, definition_id="greeter"):
+class Greeter(JobHandler, definition_id="invoking-greeter"):
     async def handle(self, job: JobContext) -> str:
         return f"Hello {job.data['name']}"
 
 
-class SyncGreeter(JobHandler, definition_id="sync-greeter"):
+class SyncGreeter(JobHandler, definition_id="invoking-sync-greeter"):
     def handle(self, job: JobContext) -> str:
         return f"Hello {job.data.get_str('name')} from {threading.current_thread().name}"
 
 
-class Typed(JobHandler[Args], definition_id="typed"):
+class Typed(JobHandler[Args], definition_id="invoking-typed"):
     async def handle(self, job: JobContext[Args]) -> Args:
         return Args(url=job.data.url, width=job.data.width * 2)
 
 
-@job("greet")
+@job("invoking-greet")
 async def greet(job: JobContext[Args]) -> str:
     return job.data.url
 
 
-@job("greet-plainly")
+@job("invoking-greet-plainly")
 def greet_plainly(job: JobContext) -> dict[str, Any]:
     return dict(job.data)
 

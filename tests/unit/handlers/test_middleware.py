@@ -10,17 +10,17 @@ from jobmaster.handlers import CallNext, JobContext, Run, job
 from tests.unit.handlers.runs import invoke, problems_of, registry_of, run_of, site
 
 
-@job("number")
+@job("middleware-number")
 async def number(job: JobContext) -> int:
     return 5
 
 
-@job("number-in-thread")
+@job("middleware-number-in-thread")
 def number_in_thread(job: JobContext) -> int:
     return 5
 
 
-@job("number-in-process", execution="process")
+@job("middleware-number-in-process", execution="process")
 def number_in_process(job: JobContext) -> int:
     return 5
 

@@ -38,7 +38,7 @@ class Coordinates:
 
 class Full(
     JobHandler[Args],
-    definition_id="full",
+    definition_id="registry-full",
     timeout=timedelta(seconds=30),
     max_retries=5,
     retry=Retry.exponential(initial=5, maximum=300, jitter=True),
@@ -50,7 +50,7 @@ class Full(
     def handle(self, job: JobContext[Args]) -> None: ...
 
 
-class Child(Full, definition_id="child", timeout=5):
+class Child(Full, definition_id="registry-child", timeout=5):
     pass
 
 
@@ -66,14 +66,14 @@ class Template(JobHandler[Base], ABC, Generic[Base]):
         return self.part()
 
 
-class Filled(Template[Args], definition_id="filled"):
+class Filled(Template[Args], definition_id="registry-filled"):
     def part(self) -> str:
         return "x"
 
 
 def test_options_are_as_declared_and_absent_ones_are_none() -> None:
     registry = registry_of(Full, Bare)
-    full = registry.get("full")
+    full = registry.get("registry-full")
     assert full is not None
     options = full.options
     assert options.timeout == timedelta(seconds=30)
@@ -92,7 +92,7 @@ def test_options_are_as_declared_and_absent_ones_are_none() -> None:
 
 def test_a_subclass_inherits_options_but_not_the_id() -> None:
     registry = registry_of(Full, Child)
-    child = registry.get("child")
+    child = registry.get("registry-child")
     assert child is not None
     assert child.options.timeout == timedelta(seconds=5)
     assert child.options.max_retries == 5
@@ -116,9 +116,9 @@ def test_what_a_caller_names_is_resolved() -> None:
     async def send(job: JobContext) -> None: ...
 
     registry = registry_of(Full, send)
-    assert registry.resolve(Full) == ("full", registry.get("full"))
+    assert registry.resolve(Full) == ("registry-full", registry.get("registry-full"))
     assert registry.resolve(send) == ("send", registry.get("send"))
-    assert registry.resolve("full") == ("full", registry.get("full"))
+    assert registry.resolve("registry-full") == ("registry-full", registry.get("registry-full"))
     assert registry.resolve("elsewhere") == ("elsewhere", None)
     assert len(registry) == 2
 
@@ -185,21 +185,20 @@ def test_data_left_out_is_an_empty_mapping() -> None:
         registry.resolve(Full)[1].encode(None)  # type: ignore[union-attr]
 
 
-class WrongOptions(
-    JobHandler,
-    definition_id="wrong\n",
-    timeout=-1,
-    max_retries=-1,
-    retry="often",  # type: ignore[arg-type]
-    priority=9,  # type: ignore[arg-type]
-    lane="no lane",
-    metadata=[1],  # type: ignore[arg-type]
-    execution="fiber",  # type: ignore[arg-type]
-):
-    async def handle(self, job: JobContext) -> None: ...
-
-
 def test_every_fault_of_the_options_is_told() -> None:
+    class WrongOptions(
+        JobHandler,
+        definition_id="wrong\n",
+        timeout=-1,
+        max_retries=-1,
+        retry="often",  # type: ignore[arg-type]
+        priority=9,  # type: ignore[arg-type]
+        lane="no lane",
+        metadata=[1],  # type: ignore[arg-type]
+        execution="fiber",  # type: ignore[arg-type]
+    ):
+        async def handle(self, job: JobContext) -> None: ...
+
     problems = problems_of(WrongOptions)
     assert len(problems) == 8
     for fragment in (
@@ -213,7 +212,8 @@ def test_every_fault_of_the_options_is_told() -> None:
         "execution must be 'auto', 'thread' or 'process'",
     ):
         assert any(fragment in problem for problem in problems), fragment
-    assert all(problem.startswith(f"handler {__name__}.WrongOptions: ") for problem in problems)
+    name = f"{__name__}.{WrongOptions.__qualname__}"
+    assert all(problem.startswith(f"handler {name}: ") for problem in problems)
 
 
 def test_metadata_that_cannot_be_stored_is_a_fault() -> None:
@@ -296,17 +296,17 @@ def test_a_payload_type_that_cannot_be_one_is_a_fault() -> None:
 
 
 def test_two_handlers_with_one_id_are_named() -> None:
-    @job("full")
+    @job("registry-full")
     async def twin(job: JobContext) -> None: ...
 
     (problem,) = problems_of(Full, twin)
-    assert problem.startswith("definition id 'full' belongs to several handlers: ")
+    assert problem.startswith("definition id 'registry-full' belongs to several handlers: ")
     assert f"{__name__}.Full" in problem
     assert "twin" in problem
     assert problems_of(Full, Full) == []
 
 
-@pytest.mark.parametrize("wrong", [5, "full", object, JobHandler, Template, len])
+@pytest.mark.parametrize("wrong", [5, "registry-full", object, JobHandler, Template, len])
 def test_only_handlers_are_taken(wrong: object) -> None:
     (problem,) = problems_of(wrong)
     assert problem.startswith("add_handlers: ")
@@ -326,7 +326,7 @@ def test_without_a_list_every_concrete_handler_alive_is_found() -> None:
     found = discovered()
     assert found.get("discovered-here") is not None
     assert found.get("discovered-function") is not None
-    assert found.get("filled") is not None
+    assert found.get("registry-filled") is not None
     names = {bound.name for bound in found}
     assert not any(name.endswith((".Template", ".JobHandler")) for name in names)
 

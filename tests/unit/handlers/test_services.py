@@ -68,8 +68,15 @@ class Journal:
         return generate
 
 
-class Uses(JobHandler, definition_id="uses"):
-    def __init__(self, storage: Storage, settings: "Settings", engine: Optional[Engine] = None) -> None:  # noqa: UP037, UP045
+class Uses(JobHandler, definition_id="services-uses"):
+    def __init__(
+        self,
+        storage: Storage | None = None,
+        settings: "Settings | None" = None,  # noqa: UP037
+        engine: Optional[Engine] = None,  # noqa: UP045
+    ) -> None:
+        assert storage is not None
+        assert settings is not None
         self.storage = storage
         self.settings = settings
         self.engine = engine
@@ -146,13 +153,15 @@ class Managed(Settings):
         self.name = "left"
 
 
-@job("tells")
-async def tells(job: JobContext, settings: Settings) -> str:
+@job("services-tells")
+async def tells(job: JobContext, settings: Settings | None = None) -> str:
+    assert settings is not None
     return settings.name
 
 
-@job("tells-in-thread")
-def tells_in_thread(job: JobContext, settings: Settings) -> str:
+@job("services-tells-in-thread")
+def tells_in_thread(job: JobContext, settings: Settings | None = None) -> str:
+    assert settings is not None
     return settings.name
 
 
@@ -313,10 +322,14 @@ async def test_a_resolver_replaces_the_services() -> None:
         await asyncio.sleep(0)
         return resolve(kind)
 
+    @job("needs-settings")
+    async def needs(job: JobContext, settings: Settings, engine: Engine | None = None) -> list[object]:
+        return [settings.name, engine]
+
     for resolver in (resolve, resolve_async):
-        registry = registry_of(Uses, tells, resolver=resolver)
+        registry = registry_of(Uses, needs, resolver=resolver)
         assert await invoke(registry, Uses) == '["stored x","resolved",true]'
-        assert await invoke(registry, tells) == '"for a parameter"'
+        assert await invoke(registry, needs) == '["for a parameter",null]'
     assert asked == [Uses, Settings] * 2
 
 
@@ -467,5 +480,5 @@ def test_a_process_handler_needs_importable_services() -> None:
     assert problems_of(in_process, services=[Service(Settings, make_settings)]) == []
 
 
-@job("in-process", execution="process")
-def in_process(job: JobContext, settings: Settings) -> None: ...
+@job("services-in-process", execution="process")
+def in_process(job: JobContext, settings: Settings | None = None) -> None: ...
