@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from jobmaster.domain.job import ClaimedJob, JobFilter
 from jobmaster.domain.status import JobStatus
@@ -94,12 +94,21 @@ class JobTable(RuleBasedStateMachine):
     def _read_run_at(self, job: ModelJob) -> None:
         job.run_at = self.stores.job(job.id).scheduled_at
 
+    @initialize()
+    def begin_with_work(self) -> None:
+        """Two workers that hold a few jobs each: most of what can go wrong begins there."""
+        self.open_buckets()
+        self.open_buckets()
+        self.enqueue([3, 3, 3, 5], 0, False)
+        self.claim(0, 2)
+        self.claim(1, 2)
+
     # --- rules --------------------------------------------------------------------------------------
 
     @rule(
         priorities=st.lists(st.integers(1, 5), min_size=1, max_size=4),
         age=st.integers(0, 3),
-        held=st.booleans(),
+        held=st.sampled_from([False, False, False, True]),
     )
     def enqueue(self, priorities: list[int], age: int, held: bool) -> None:
         run_at = FUTURE if held else PAST + timedelta(seconds=age)
@@ -161,12 +170,40 @@ class JobTable(RuleBasedStateMachine):
         owned = job.end is None and job.holder == index and job.claim_no == ticket.claim_no
         return job if owned else None
 
-    @precondition(lambda self: self.tickets)
+    def _pool(self, owned: bool) -> list[tuple[int, ClaimedJob]]:
+        """Tickets that are good, or those of live jobs that are not any more."""
+        pool = [(n, ticket) for n, ticket in self.tickets if (self._owned(n, ticket) is not None) == owned]
+        live = {job.id for job in self.jobs if job.end is None}
+        return [(n, ticket) for n, ticket in pool if ticket.id in live]
+
+    @precondition(lambda self: self._pool(owned=True))
     @rule(picks=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(OUTCOMES)), min_size=1, max_size=4))
     def settle(self, picks: list[tuple[int, str]]) -> None:
+        self._settle(self._pool(owned=True), picks)
+
+    @precondition(lambda self: self._pool(owned=False))
+    @rule(number=st.integers(0, 99), outcome=st.sampled_from(OUTCOMES))
+    def settle_too_late(self, number: int, outcome: str) -> None:
+        self._settle(self._pool(owned=False), [(number, outcome)])
+
+    @precondition(lambda self: self.tickets)
+    @rule(picks=st.lists(st.tuples(st.integers(0, 99), st.sampled_from(OUTCOMES)), min_size=2, max_size=5))
+    def settle_good_and_bad_together(self, picks: list[tuple[int, str]]) -> None:
+        self._settle(self.tickets, picks)
+
+    @precondition(lambda self: self._pool(owned=True))
+    @rule(number=st.integers(0, 99))
+    def hand_back_and_claim_again(self, number: int) -> None:
+        pool = self._pool(owned=True)
+        index, ticket = pool[number % len(pool)]
+        self._settle([(index, ticket)], [(0, "hand back")])
+        if self.holders[index] is not None:
+            self.claim(self._living().index(index), 4)
+
+    def _settle(self, pool: list[tuple[int, ClaimedJob]], picks: list[tuple[int, str]]) -> None:
         chosen: dict[UUID, tuple[int, ClaimedJob, str]] = {}
         for number, outcome in picks:
-            index, ticket = self.tickets[number % len(self.tickets)]
+            index, ticket = pool[number % len(pool)]
             chosen.setdefault(ticket.id, (index, ticket, outcome))
         maker = self.stores
         changes, refused, moved = [], set(), []
@@ -295,6 +332,17 @@ class JobTable(RuleBasedStateMachine):
         for job in held:
             job.free()
         self.holders[index] = None
+
+    @precondition(lambda self: any(job.holder is not None and job.end is None for job in self.jobs))
+    @rule(number=st.integers(0, 9))
+    def lose_and_claim_again(self, number: int) -> None:
+        """Several times over, a job changes from one vanishing worker to the next."""
+        for _ in range(2):
+            if any(n not in self.expired for n in self._living()):
+                self.crash(number)
+            self.rescue()
+            self.open_buckets()
+            self.claim(len(self._living()) - 1, 4)
 
     @precondition(lambda self: self.expired)
     @rule()

@@ -30,7 +30,7 @@ def run(stores: Callable[[], Stores], clear: Callable[[], None], examples: int) 
         machine,
         settings=settings(
             max_examples=examples,
-            stateful_step_count=30,
+            stateful_step_count=40,
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
@@ -51,8 +51,8 @@ def test_in_memory() -> None:
 @pytest.mark.parametrize(
     ("fixture", "examples"),
     [
-        pytest.param("sqlite_url", 250, marks=pytest.mark.sqlite, id="sqlite"),
-        pytest.param("postgres_url", 120, marks=pytest.mark.postgres, id="postgres"),
+        pytest.param("sqlite_url", 400, marks=pytest.mark.sqlite, id="sqlite"),
+        pytest.param("postgres_url", 150, marks=pytest.mark.postgres, id="postgres"),
         pytest.param("sqlite_url", 5000, marks=[pytest.mark.sqlite, pytest.mark.long], id="sqlite-long"),
         pytest.param(
             "postgres_url", 5000, marks=[pytest.mark.postgres, pytest.mark.long], id="postgres-long"
