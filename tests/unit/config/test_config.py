@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -375,8 +376,20 @@ def test_extensions_reach_the_cluster() -> None:
 
 
 def test_without_add_handlers_those_that_are_imported_are_found() -> None:
-    built: Any = config().build()
-    assert built.registry.get("config-tests") is not None
+    # in a process of its own, where no other test has declared handlers
+    code = (
+        "from jobmaster import ClusterConfig, JobHandler, job\n"
+        "class One(JobHandler, definition_id='one'):\n"
+        "    def handle(self, job): ...\n"
+        "@job('two')\n"
+        "def two(job): ...\n"
+        "cluster = ClusterConfig('c').use_sqlite('a.db').build()\n"
+        "print(sorted(bound.definition_id for bound in cluster._registry))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("['one', 'two']\n", "")
 
 
 def test_add_handlers_without_any_serves_none() -> None:
