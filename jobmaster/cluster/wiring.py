@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from .backend import Stores
 from .settings import ClusterSettings
+
+if TYPE_CHECKING:
+    from ..sql.gateway import FaultPoints
 
 __all__ = ["wire"]
 
 _POOL_SIZE = 10
 
 
-def wire(settings: ClusterSettings) -> Stores:
-    """The stores of a cluster, connected to nothing yet.
+def wire(settings: ClusterSettings, faults: FaultPoints | None = None) -> Stores:
+    """The stores of a cluster, connected to nothing yet. ``faults`` is told of every commit, for tests.
 
     Standalone is nothing but this wiring: one database in both roles, and the settlement for it.
     """
@@ -32,6 +37,7 @@ def wire(settings: ClusterSettings) -> Stores:
         operation_timeout=settings.operation_timeout.total_seconds(),
         startup_timeout=settings.startup_timeout.total_seconds(),
         auto_provision=wanted.auto_provision,
+        faults=faults,
     )
     return Stores(
         SqlMasterStore(database),

@@ -26,6 +26,7 @@ __all__ = [
     "defer_unknown",
     "hand_back",
     "lost_verdict",
+    "unstorable",
 ]
 
 
@@ -264,6 +265,36 @@ def defer_unknown(
         error=error,
         record=record,
         worker_id=worker_id,
+    )
+
+
+def unstorable(change: StateChange, reason: str, now: datetime) -> StateChange:
+    """The verdict in place of one that the store refuses for its content: the job fails and says why."""
+    error = JobError("StoreError", f"its outcome cannot be stored: {reason}")
+    job = change.job
+    number = change.attempt
+    record = AttemptRecord(
+        job.id,
+        job.claim_no,
+        number,
+        change.started_at,
+        now,
+        AttemptOutcome.FAILED,
+        error,
+        change.worker_id,
+        None,
+    )
+    return StateChange(
+        job,
+        JobStatus.FAILED,
+        number,
+        change.failures,
+        change.losses,
+        change.started_at,
+        now,
+        error=error,
+        record=record,
+        worker_id=change.worker_id,
     )
 
 

@@ -17,6 +17,10 @@ from ..handlers.child import main as child_main
 
 __all__ = ["ChildProcess"]
 
+_multiprocessing = threading.Lock()
+"""Held while a process is started or reaped: multiprocessing keeps its list of children without a lock, and
+looks for ended ones whenever another is started."""
+
 _EXIT_PATIENCE = 5.0
 """Seconds that a process may take to end after it has closed its pipe."""
 
@@ -101,7 +105,8 @@ class ChildProcess:
         exitcode: int | None = None
         failure: Exception | None = None
         try:
-            process.start()
+            with _multiprocessing:
+                process.start()
         except Exception as fault:
             failure = fault
         for end in self._theirs:
@@ -136,8 +141,9 @@ class ChildProcess:
         self.kill()
         with self._lock:
             self._pid = None
-        process.join()
-        exitcode = process.exitcode
-        if exitcode is not None:
-            process.close()
+        with _multiprocessing:
+            process.join()
+            exitcode = process.exitcode
+            if exitcode is not None:  # else somebody else in this program has waited for it
+                process.close()
         return exitcode

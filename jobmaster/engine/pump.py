@@ -7,17 +7,19 @@ the load. What the store answers ambiguously is read back before anything else i
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from uuid import UUID
 
 from ..domain.events import ConnectionLost, ConnectionRestored, LeaseLost
 from ..domain.status import ClusterMode, WorkerMode
-from ..domain.verdict import StateChange
+from ..domain.verdict import StateChange, unstorable
 from ..errors import StoreError, TransientStoreError
 from ..ports import AgentTransport, ClaimRequest, Clock, Settled, Settlement
 from .announcer import Announcer
 from .backoff import Backoff
 from .dispatcher import Dispatcher
+from .errortext import storable
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
 from .signals import Alarm
@@ -190,6 +192,8 @@ class Pump:
         now = self._clock.monotonic()
         if settled.refused:
             self._logger.warning("%d outcomes refused: their claims were lost", len(settled.refused))
+        if settled.poisoned:
+            changes = self._spare(changes, settled.poisoned)
         self._announcer.settled(changes, settled.refused)
         self.dispatcher.settled(changes)
         if request is None:
@@ -200,6 +204,20 @@ class Pump:
             if tenure is self.tenure:
                 self.dispatcher.offer(settled.claimed)
         self._poll_at = now + self._poll_every
+
+    def _spare(
+        self, changes: list[StateChange], poisoned: Mapping[UUID, str]
+    ) -> list[StateChange]:
+        """Some verdicts hold something that the store refuses for good: their jobs fail and say so, so that
+        none of them is brought again and again. The others."""
+        now = self._clock.now()
+        for change in changes:
+            reason = poisoned.get(change.job.id)
+            if reason is not None:
+                self._logger.error("the outcome of job %s cannot be stored: %s", change.job.id, reason)
+                verdict = unstorable(change, storable(reason, 4_000), now)
+                self._outbox.put(verdict, self._clock.monotonic())
+        return [change for change in changes if change.job.id not in poisoned]
 
     def _reached(self) -> None:
         self._backoff.reset()

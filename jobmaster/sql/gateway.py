@@ -160,6 +160,8 @@ class Gateway:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._writer: Any = None
+        self._generation = 0
+        """Counts lost connections."""
         self._pid = os.getpid()
         self._abandoned: list[Any] = []
 
@@ -287,13 +289,23 @@ class Gateway:
     def _connect(self, write: bool) -> Any:
         try:
             if not (write and self.dialect.single_writer):
-                return self.engine.raw_connection()
+                return self._checkout()
             engine = self.engine
             if self._writer is None:
                 self._writer = engine.raw_connection()
             return self._writer
         except Exception as error:
             self._raise(error, False)
+
+    def _checkout(self) -> Any:
+        """A pooled connection that was made since a connection was last lost; older ones are closed."""
+        while True:
+            pooled = self.engine.raw_connection()
+            if pooled.info.setdefault("jobmaster_generation", self._generation) == self._generation:
+                return pooled
+            with suppress(Exception):  # its server went away: there is nothing left to close in order
+                pooled.invalidate()
+            pooled.close()
 
     def _release(self, pooled: Any, write: bool) -> None:
         if pooled is not self._writer:
@@ -311,9 +323,8 @@ class Gateway:
                 self._writer = None
             with suppress(Exception):  # it is broken: there is nothing left to close in order
                 pooled.invalidate()
-            if self._engine is not None and not self.dialect.single_writer:
-                # The server went away under this one, so the idle ones are most likely dead as well.
-                self._engine.dispose()
+            # The server went away under this one, so the idle ones are most likely dead as well.
+            self._generation += 1
         else:
             self._release(pooled, write)
 

@@ -17,10 +17,14 @@ _PROJECT = Path(__file__).resolve().parents[2]
 class WorkerProcess:
     """One ``tests.harness.worker``."""
 
-    def __init__(self, url: str, record: Path, log: Path, options: dict[str, float]) -> None:
+    def __init__(
+        self, url: str, record: Path, log: Path, options: dict[str, float], die_at: str | None = None
+    ) -> None:
         command = [sys.executable, "-m", "tests.harness.worker", "--url", url, "--record", str(record)]
         for name, value in options.items():
             command += [f"--{name.replace('_', '-')}", f"{value:g}"]
+        if die_at is not None:
+            command += ["--die-at", die_at]
         self.log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(command, cwd=_PROJECT, stdout=output, stderr=output)
@@ -43,6 +47,14 @@ class WorkerProcess:
 
     def thaw(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float) -> int:
+        """The exit code; negative for the signal that ended it."""
+        return self._process.wait(timeout=seconds)
 
     def stop(self, seconds: float = 30.0) -> int:
         """SIGTERM; the exit code."""
@@ -76,6 +88,17 @@ class Workers:
         ]
         self.all += started
         return started
+
+    def start_doomed(self, point: str) -> WorkerProcess:
+        """Start a worker that dies at a fault point, ``NAME:N``."""
+        log = self._directory / f"worker-{len(self.all)}.log"
+        worker = WorkerProcess(self._url, self.record, log, self._options, point)
+        self.all.append(worker)
+        return worker
+
+    def has_begun(self) -> bool:
+        """Whether any handler has begun."""
+        return self.record.exists() and self.record.stat().st_size > 0
 
     def logs(self) -> str:
         """What all of them said, for a failing test."""

@@ -10,7 +10,8 @@ import signal
 import time
 from datetime import timedelta
 
-from jobmaster import ClusterConfig, JobContext, JobHandler
+from jobmaster import ClusterConfig, JobContext, JobHandler, Retry
+from tests.harness.faults import FaultPoint, build
 from tests.harness.record import Recorder
 
 recorder: Recorder
@@ -38,6 +39,18 @@ class NumberedInThread(JobHandler, definition_id="numbered-thread"):
         return number
 
 
+class NumberedFailing(JobHandler, definition_id="numbered-failing", retry=Retry.fixed(0.05)):
+    """Fails the first time."""
+
+    async def handle(self, job: JobContext) -> int:
+        number = job.data.get_int("number")
+        recorder.write(number, job.attempt, "start")
+        if job.failures == 0:
+            raise ValueError("the first run fails")
+        recorder.write(number, job.attempt, "end")
+        return number
+
+
 class Poison(JobHandler, definition_id="poison"):
     """Kills its process."""
 
@@ -56,6 +69,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--max-losses", type=int, default=5)
+    parser.add_argument("--die-at", default="", help="POINT:N, SIGKILL at the N-th passing of a fault point")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(process)d %(asctime)s %(name)s %(message)s")
     global recorder
@@ -66,14 +80,14 @@ def main() -> None:
         .lease(timedelta(seconds=given.lease))
         .grace_period(timedelta(seconds=given.grace))
         .max_losses(given.max_losses)
-        .add_handlers(Numbered, NumberedInThread, Poison)
+        .add_handlers(Numbered, NumberedInThread, NumberedFailing, Poison)
         .add_worker(name="worker", concurrency=given.concurrency, batch_size=given.batch_size)
     )
     if given.url.startswith("sqlite"):
         cluster.use_sqlite(given.url)
     else:
         cluster.use_postgres(given.url)
-    cluster.build().run()
+    build(cluster, FaultPoint.parse(given.die_at) if given.die_at else None).run()
 
 
 if __name__ == "__main__":
