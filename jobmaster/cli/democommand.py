@@ -108,6 +108,7 @@ def _config(url: str, table_prefix: str, watcher: Watcher) -> ClusterConfig:
     return (
         configured("demo", url)
         .table_prefix(table_prefix)
+        .startup_timeout(5)
         .lease(5)
         .grace_period(2)
         .add_handlers(*HANDLERS)

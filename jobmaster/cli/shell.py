@@ -61,6 +61,8 @@ def run_command(arguments: Sequence[str] | None) -> int:
             None if arguments is None else list(arguments), prog_name="jobmaster", standalone_mode=False
         )
         sys.stdout.flush()
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
     except (Refusal, JobMasterError, TimeoutError) as fault:
         _tell(sentence(fault))
         return FAULT

@@ -272,7 +272,10 @@ async def _serve(actor: Actor, answers: Callable[[str], None]) -> None:
 
 def main() -> None:
     """Serve requests until the input ends."""
-    url, table_prefix = json.loads(sys.stdin.readline())
+    first = sys.stdin.readline()
+    if not first:
+        return
+    url, table_prefix = json.loads(first)
     logging.getLogger("jobmaster").setLevel(logging.ERROR)
     # answers have a channel of their own: whatever prints cannot mix with them
     channel = os.fdopen(os.dup(1), "w", buffering=1)

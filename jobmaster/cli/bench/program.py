@@ -171,8 +171,7 @@ class Program:
         self._cast.dismiss((worker,))
         passed = after["at"] - before["at"]
         if counted_before is not None and counted_after is not None:
-            # the first of the two looks is among what the second one sees
-            transactions, counter = counted_after - counted_before - 1, "counted by the server"
+            transactions, counter = float(counted_after - counted_before), "counted by the server"
         else:
             transactions, counter = after["transactions"] - before["transactions"], "counted in the worker"
         yield Figure("idle worker, transactions", transactions / passed, "per s", note=counter)

@@ -1,0 +1,89 @@
+"""The command `jobmaster bench` on an engine, and what it leaves there."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+TINY = ("--jobs", "300", "--rounds", "1", "--seconds", "0.3", "--idle-seconds", "0.5")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A database to measure."""
+
+    url: str
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line."""
+        return [sys.executable, "-m", "jobmaster.cli", "bench", self.url, *arguments]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=110, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start it; its standard error says what it is doing."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+    def figures(self, *arguments: str) -> dict[str, dict[str, Any]]:
+        """Measure; the figures by name."""
+        ran = self.run("--json", *arguments)
+        assert ran.returncode == 0, ran.stderr
+        return {figure["name"]: figure for figure in json.loads(ran.stdout)["figures"]}
+
+    def execute(self, sql: str) -> None:
+        """Change something in the database."""
+        if self.path is None:
+            with psycopg.connect(self.url) as session:
+                session.execute(sql)  # type: ignore[call-overload]
+            return
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(sql)
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite database."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite") else None
+
+    @property
+    def tables(self) -> list[str]:
+        """What is in the database."""
+        if self.path is None:
+            query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
+            with psycopg.connect(self.url) as session:
+                return [name for (name,) in session.execute(query)]
+        if not self.path.exists():
+            return []
+        with closing(sqlite3.connect(self.path)) as connection:
+            query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1"
+            return [name for (name,) in connection.execute(query)]
+
+    @property
+    def files(self) -> list[str]:
+        """What lies where the SQLite file would lie."""
+        return [] if self.path is None else sorted(file.name for file in self.path.parent.iterdir())
+
+
+@pytest.fixture
+def bench(database_url: str) -> Bench:
+    """Once on each engine."""
+    return Bench(database_url)

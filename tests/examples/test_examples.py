@@ -1,0 +1,120 @@
+"""Every program in `examples/` does what it says, run as a user would run it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers.process import free_port
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PRINTED = {
+    "hello": ["Hello John", "JobStatus.SUCCEEDED"],
+    "plain_script": ["first: a7937b64b8ca", "second: 16367aacb67a", "third: b1e99324505b", "stopped cleanly"],
+    "transactional_enqueue": [
+        "unpayable: the payment was refused, so there is no order and no job",
+        "confirmed a book",
+        "confirmed a lamp",
+        "2 jobs for 3 attempts",
+    ],
+    "typed_payloads": [
+        "cat.png at 640 pixels",
+        "dog.png at 64 pixels",
+        "invoice 7 over 129.90, due 24 December 2026",
+        "42.0",
+        "refused before anything was stored: data does not fit ResizeArgs: data.width: Input should be "
+        "greater than or equal to 1",
+    ],
+    "retries_and_timeouts": [
+        "unreliable: succeeded, succeeded at run 3",
+        "    run 1: failed",
+        "    run 2: failed",
+        "    run 3: succeeded",
+        "too-slow: failed, timed out after 0.5 s",
+        "    run 1: timed_out",
+        "not-yet: succeeded, the time has come",
+        "    run 1: snoozed",
+        "    run 2: succeeded",
+        "hopeless: failed, failed: no such customer",
+        "    run 1: failed",
+    ],
+}
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*PRINTED, "fastapi_app"}
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_it_prints_what_it_promises(name: str, tmp_path: Path) -> None:
+    for _ in range(2):  # the second time on the database of the first
+        done = subprocess.run(
+            [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert lines[: len(PRINTED[name])] == PRINTED[name]
+
+
+def test_the_first_example_is_the_one_of_the_documentation() -> None:
+    quickstart = (EXAMPLES.parent / "docs" / "quickstart.md").read_text()
+    assert f"```python\n{(EXAMPLES / 'hello.py').read_text()}```" in quickstart
+
+
+def test_a_web_application_embeds_a_worker(tmp_path: Path) -> None:
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--app-dir", EXAMPLES, "--port", str(port)],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        ordered = _ask(f"{base}/reports?customer=42", "POST")
+        job = _until_ended(f"{base}/jobs/{ordered['id']}")
+        assert job["status"] == "succeeded"
+        assert job["result"] == {"customer": 42, "pages": 3}
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            _ask(f"{base}/jobs/01935a3c-7d7e-7b4c-9d5e-0123456789ab", "GET", patience=0)
+    finally:
+        server.terminate()
+        _, said = server.communicate(timeout=30)
+    assert "Application shutdown complete" in said
+    assert "Traceback" not in said
+
+
+def _ask(url: str, method: str, patience: float = 30.0) -> Any:
+    """Ask; while the server is not up yet, ask again."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError:
+            raise
+        except urllib.error.URLError:
+            assert time.monotonic() < end, "the server does not answer"
+            time.sleep(0.05)
+
+
+def _until_ended(url: str) -> Any:
+    end = time.monotonic() + 30
+    while (job := _ask(url, "GET"))["status"] not in ("succeeded", "failed", "cancelled"):
+        assert time.monotonic() < end, job
+        time.sleep(0.02)
+    return job
