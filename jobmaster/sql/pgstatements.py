@@ -52,6 +52,11 @@ added AS (
   FROM a ON CONFLICT DO NOTHING)
 SELECT statement_timestamp()""",
     "copy": f"COPY {{table:job}} ({', '.join(COPY)}) FROM STDIN (FORMAT BINARY)",
+    # Conditions on bucket_id that repeat what is known are written so that no index can serve them. A plan
+    # made while the table is empty is kept, and to it the index of ready or of claimed rows looks as good as
+    # the right one: each row was then found by reading all of them (16 ms for a claim of 100, not 0.6).
+    # The rows to claim are found by their place: they are locked, so it cannot change before the update.
+    #
     # One statement for all priorities. Candidates are locked first, so that a bucket is looked at, and locked
     # against its rescuer, only when there is something to put into it: an idle poll writes nothing.
     "claim": f"""
@@ -59,9 +64,9 @@ WITH asked AS (
   SELECT * FROM unnest(:priority::smallint[], :bucket::uuid[], :count::int[], :after_at::timestamptz[],
     :after_id::uuid[]) AS a(priority, bucket_id, n, after_at, after_id)),
 picked AS MATERIALIZED (
-  SELECT c.id, a.bucket_id
+  SELECT c.place, a.bucket_id
   FROM asked a CROSS JOIN LATERAL (
-    SELECT j.id FROM {{table:job}} j
+    SELECT j.ctid AS place FROM {{table:job}} j
     WHERE j.lane = :lane AND j.priority = a.priority AND j.bucket_id IS NULL
       AND j.run_at <= statement_timestamp() AND (j.run_at, j.id) > (a.after_at, a.after_id)
     ORDER BY j.run_at, j.id LIMIT a.n FOR UPDATE SKIP LOCKED) c),
@@ -73,7 +78,7 @@ held AS MATERIALIZED (
 claimed AS (
   UPDATE {{table:job}} j SET bucket_id = p.bucket_id, claim_no = j.claim_no + 1
   FROM picked p
-  WHERE j.id = p.id AND j.bucket_id IS NULL AND (SELECT count(*) FROM held) = :buckets
+  WHERE j.ctid = p.place AND num_nonnulls(j.bucket_id) = 0 AND (SELECT count(*) FROM held) = :buckets
   RETURNING {_CLAIMED})
 SELECT * FROM claimed ORDER BY priority DESC, run_at, id""",
     "claimed_in": f"SELECT {_CLAIMED} FROM {{table:job}} j WHERE j.bucket_id = ANY(:ids::uuid[])",
@@ -84,7 +89,7 @@ WITH a AS (
   AS a(id, bucket_id, claim_no, attempt, started_at, finished_at, result, worker_id)),
 done AS (
   DELETE FROM {{table:job}} j USING a
-  WHERE j.id = a.id AND j.bucket_id = a.bucket_id AND j.claim_no = a.claim_no
+  WHERE j.id = a.id AND j.bucket_id IS NOT DISTINCT FROM a.bucket_id AND j.claim_no = a.claim_no
   RETURNING {", ".join(f"j.{name}" for name in _KEPT.split(", "))},
     {", ".join(f"a.{name}" for name in _NEW.split(", "))})
 INSERT INTO {{table:history}} ({_KEPT}, {_NEW}, status)

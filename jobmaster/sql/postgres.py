@@ -124,10 +124,12 @@ class PostgresDialect(Dialect):
                 "timezone": "UTC",
                 "jit": "off",
                 # Cached plans of the hot statements must stay index plans, also those made while the tables
-                # were empty.
+                # were empty. Planning each time would cost more than running a small claim.
                 "enable_seqscan": "off",
                 "enable_hashjoin": "off",
                 "enable_mergejoin": "off",
+                "enable_bitmapscan": "off",
+                "plan_cache_mode": "force_generic_plan",
             }
             arguments["options"] = " ".join(f"-c {key}={value}" for key, value in session.items())
             arguments["prepare_threshold"] = 0

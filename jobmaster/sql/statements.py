@@ -72,11 +72,11 @@ ORDER BY id LIMIT :limit {lock_skip}""",
     "claims_lock": """
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane, unknown_since
-FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id LIMIT :limit {lock_skip}""",
+FROM {table:job} WHERE bucket_id {in:ids} LIMIT :limit {lock_skip}""",
     "claims_lock_all": """
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane, unknown_since
-FROM {table:job} WHERE bucket_id {in:ids} ORDER BY id {lock}""",
+FROM {table:job} WHERE bucket_id {in:ids} {lock}""",
     "claims_left": "SELECT DISTINCT bucket_id FROM {table:job} WHERE bucket_id {in:ids}",
     "claims_orphaned": """
 SELECT j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses, j.started_at, j.cancel_requested_at,
@@ -110,7 +110,7 @@ UPDATE {table:job}
 SET data = :data, metadata = :metadata, run_at = COALESCE(:run_at, {now} + {span:delay}),
     definition_id = :definition_id, lane = :lane, priority = :priority, timeout_ms = :timeout_ms,
     max_retries = :max_retries, retry = :retry
-WHERE id = :id AND bucket_id IS NULL""",
+WHERE id = :id""",
     "history_has": "SELECT id FROM {table:history} WHERE id {in:ids}",
     "history_lock": "SELECT claim_no, attempt, unique_key, lane FROM {table:history} WHERE id = :id {lock}",
     "history_revive": f"""
@@ -275,7 +275,8 @@ UPDATE {table:job} j
 SET started_at = COALESCE(j.started_at, a.started_at),
     progress_fraction = COALESCE(a.progress_fraction, j.progress_fraction),
     progress_message = COALESCE(a.progress_message, j.progress_message)
-FROM a WHERE j.id = a.id AND j.bucket_id = a.bucket_id AND j.claim_no = a.claim_no""",
+FROM a
+WHERE j.id = a.id AND j.bucket_id IS NOT DISTINCT FROM a.bucket_id AND j.claim_no = a.claim_no""",
         (
             """
 UPDATE {table:job}

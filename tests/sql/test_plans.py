@@ -58,6 +58,8 @@ class Explainer:
         self._cursor.execute(self._prefix + sql, values)
         self.plans.append(self._cursor.fetchall())
 
+    rowcount = 0
+
     def fetchall(self) -> list[Any]:
         return []
 
@@ -127,6 +129,43 @@ def test_postgres_claims_by_an_ordered_index_scan(postgres_url: str, make_databa
     # An index of a million rows is a level or two deeper; five descents, and nothing more.
     assert touched[1] <= touched[0] + 30, touched
     assert touched[0] <= BATCH * 5 * 3
+
+
+@pytest.mark.postgres
+def test_postgres_plans_made_on_empty_tables_are_good_for_full_ones(
+    postgres_url: str, make_database: Any
+) -> None:
+    """Such plans are kept: whatever ties with the right index now would read every row later."""
+    from tests.sql.conftest import stores_of
+
+    database = make_database(postgres_url)
+    stores = stores_of(database)
+    stores.open()
+    holder = stores.holder()
+    stores.enqueue()
+    (claimed,) = holder.claim()
+    holder.settle(holder.succeeded(claimed))
+    database.gateway.read("analyze", lambda tx: tx.cursor.execute("VACUUM ANALYZE jm_job"))
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        explained = Explained(tx, "EXPLAIN (FORMAT JSON) ")
+        database.dialect.claim(explained, holder.request(BATCH))
+        database.dialect.succeed(explained, [holder.succeeded(claimed)] * 2)
+        return [plan[0][0][0]["Plan"] for plan in explained.cursor.plans]
+
+    claim, succeed = database.gateway.transaction("explain", work)
+    assert _ways_to(claim, "jm_job") == {("Index Scan", "jm_job_ready"), ("Tid Scan", None)}
+    assert _ways_to(claim, "jm_bucket") == {("Index Scan", "jm_bucket_pkey")}
+    assert _ways_to(succeed, "jm_job") == {("Index Scan", "jm_job_pkey")}
+    assert not [node for node in nodes(claim) if node["Node Type"] == "Materialize"]
+
+
+def _ways_to(plan: dict[str, Any], table: str) -> set[tuple[str, str | None]]:
+    return {
+        (node["Node Type"], node.get("Index Name"))
+        for node in nodes(plan)
+        if node.get("Relation Name") == table and "Scan" in node["Node Type"]
+    }
 
 
 @pytest.mark.sqlite

@@ -1,3 +1,3 @@
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane, unknown_since
-FROM "public"."jm_job" WHERE bucket_id = ANY(%(ids)s) ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+FROM "public"."jm_job" WHERE bucket_id = ANY(%(ids)s) LIMIT %(limit)s FOR UPDATE SKIP LOCKED

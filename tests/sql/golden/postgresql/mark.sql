@@ -3,4 +3,5 @@ UPDATE "public"."jm_job" j
 SET started_at = COALESCE(j.started_at, a.started_at),
     progress_fraction = COALESCE(a.progress_fraction, j.progress_fraction),
     progress_message = COALESCE(a.progress_message, j.progress_message)
-FROM a WHERE j.id = a.id AND j.bucket_id = a.bucket_id AND j.claim_no = a.claim_no
+FROM a
+WHERE j.id = a.id AND j.bucket_id IS NOT DISTINCT FROM a.bucket_id AND j.claim_no = a.claim_no
