@@ -32,6 +32,13 @@ class Stores:
     close: Callable[[], None]
     describe: str
     """Where the data lies, without secrets."""
+    clock: Clock | None = None
+    """The clock that the stores live by, when it is not that of a real database."""
+
+    @property
+    def in_loop(self) -> bool:
+        """Whether the stores block nobody and keep a clock of their own, so that all may run in one loop."""
+        return self.clock is not None
 
 
 class Backend:
@@ -45,7 +52,6 @@ class Backend:
         declared: Mapping[str, Any],
         operation_timeout: float,
         logger: logging.Logger,
-        clock: Clock | None = None,
     ) -> None:
         self.cluster_id = cluster_id
         self.master = stores.master
@@ -54,7 +60,8 @@ class Backend:
         self.location = stores.describe
         self.limits = limits
         self.operation_timeout = operation_timeout
-        self.clock: Clock = clock if clock is not None else SystemClock()
+        self.clock: Clock = stores.clock if stores.clock is not None else SystemClock()
+        self.in_loop = stores.in_loop
         self.board = SettingsBoard(limits, declared, logger)
         self._stores = stores
         self._lock = threading.RLock()

@@ -18,7 +18,7 @@ from ..engine.announcer import Announcer
 from ..engine.completions import Completions
 from ..engine.options import ClusterLimits
 from ..handlers import HandlerRegistry
-from ..ports import BucketInfo, Clock, ClusterSetting, WorkerInfo
+from ..ports import BucketInfo, ClusterSetting, WorkerInfo
 from .administration import Administration, AgentInfo, ClusterStatus
 from .backend import Backend, Stores
 from .directory import JobDirectory
@@ -53,7 +53,6 @@ class Cluster:
         default: bool = False,
         *,
         stores: Stores | None = None,
-        clock: Clock | None = None,
     ) -> None:
         if stores is None:
             stores = wire(settings)
@@ -79,7 +78,6 @@ class Cluster:
             declared,
             settings.operation_timeout.total_seconds(),
             self._logger,
-            clock,
         )
         self._producer = Producer(self._backend, self._wake, self._logger)
         self._desk = RequestDesk(registry, registry.codecs, limits, lambda: (stores.transport.name,))
@@ -114,6 +112,12 @@ class Cluster:
     def is_running(self) -> bool:
         """Whether this process runs the cluster's workers now."""
         return self._runtime is not None
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many claimed jobs this process holds, and how many outcomes it has not stored yet."""
+        runtime = self._runtime
+        return (0, 0) if runtime is None else runtime.load
 
     # -- life cycle ------------------------------------------------------------------------------------
 

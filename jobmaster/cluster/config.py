@@ -248,7 +248,18 @@ class ClusterConfig(SettingSteps):
         ``workers=False`` leaves the workers out: the half that only enqueues. Raises ``ConfigurationError``
         with every fault found.
         """
-        database, problems = self._choose_database()
+        settings, registry = self.prepare(*self._choose_database(), workers=workers)
+        from .cluster import Cluster
+
+        return Cluster(settings, registry, tuple(self._observers), self._default)
+
+    def prepare(
+        self, database: DatabaseSettings | None, problems: Sequence[str] = (), *, workers: bool = True
+    ) -> tuple[ClusterSettings, HandlerRegistry]:
+        """The checked settings and handlers on this database, for whoever wires stores of another kind.
+
+        Raises ``ConfigurationError`` with ``problems`` and every other fault found.
+        """
         problems = [*self._problems.values(), *problems]
         registry = HandlerRegistry(
             self._handlers,
@@ -262,8 +273,6 @@ class ClusterConfig(SettingSteps):
             raise ConfigurationError(*problems)
         for advice in registry.advice:
             logging.getLogger("jobmaster.handlers").warning("%s", advice)
-        from .cluster import Cluster
-
         settings = ClusterSettings(
             self._name,
             database,
@@ -271,7 +280,12 @@ class ClusterConfig(SettingSteps):
             declared=frozenset(self._values),
             **self._values,
         )
-        return Cluster(settings, registry, tuple(self._observers), self._default)
+        return settings, registry
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """The observers added so far."""
+        return tuple(self._observers)
 
     def _choose_database(self) -> tuple[DatabaseSettings | None, list[str]]:
         if not self._databases:

@@ -16,7 +16,7 @@ from ..engine.announcer import Announcer
 from ..engine.children import ChildRunner
 from ..engine.coordinator import Coordinator
 from ..engine.options import WorkerOptions
-from ..engine.storethreads import StoreThreads
+from ..engine.storethreads import InlineStoreThreads, StoreCalls, StoreThreads
 from ..engine.supervisor import Supervisor
 from ..engine.threads import ThreadRunner
 from ..engine.worker import Worker
@@ -57,7 +57,11 @@ class Runtime:
         self._scheduler = scheduler
         self._announcer = announcer
         self._logger = logger
-        self._calls = StoreThreads(2 * len(settings.workers) + 2, "jobmaster-store")
+        self._calls: StoreCalls = (
+            InlineStoreThreads()
+            if backend.in_loop
+            else StoreThreads(2 * len(settings.workers) + 2, "jobmaster-store")
+        )
         self._supervisor = Supervisor(logger)
         self._posts: list[_Post] = []
         self._coordinator: Coordinator | None = None
@@ -120,7 +124,8 @@ class Runtime:
             settings.grace_period,
             wanted.parallelism_factor,
             wanted.concurrency,
-            {int(priority): count for priority, count in (wanted.bucket_quantity or {}).items()},
+            {int(priority): count for priority, count in wanted.bucket_quantity.items()},
+            self._backend.in_loop,
         )
         backend = self._backend
         threads = ThreadRunner(options.slots, f"jobmaster-{wanted.name}")
@@ -194,6 +199,12 @@ class Runtime:
         """End the grace period of a stop that is under way."""
         for post in self._posts:
             post.worker.hurry()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Claimed jobs held here, and outcomes not stored yet."""
+        workers = self.workers
+        return sum(w.dispatcher.held_jobs for w in workers), sum(w.unsettled for w in workers)
 
     def wake(self, lane: str | None) -> None:
         """Jobs were enqueued in this process. From any thread."""

@@ -21,6 +21,10 @@ from .threads import ThreadRunner
 
 __all__ = ["ChildDied", "ChildRunner"]
 
+_NEVER_BEGUN = (
+    "before it began the run (a child imports the main module: what starts the program must be guarded by "
+    'if __name__ == "__main__")'
+)
 _MOST_STARTS = 3
 """Children that may die in a row before they began a run."""
 _ATOMIC = 4096
@@ -181,7 +185,7 @@ class ChildRunner:
             except _NeverBegun as fault:
                 starts += 1
                 if run.cancel_reason is not None or starts >= _MOST_STARTS:
-                    raise ChildDied(fault.exitcode, "before it began the run") from None
+                    raise ChildDied(fault.exitcode, _NEVER_BEGUN) from None
             finally:
                 child.stay = None
                 self._give_back(child)

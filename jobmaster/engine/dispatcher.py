@@ -101,7 +101,12 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more claimed jobs fit."""
-        return self._options.buffer - len(self._queue) - len(self.running) - len(self._isolation.parked)
+        return self._options.buffer - self.held_jobs
+
+    @property
+    def held_jobs(self) -> int:
+        """How many claimed jobs are here, running or not."""
+        return len(self._queue) + len(self.running) + len(self._isolation.parked)
 
     @property
     def starved(self) -> bool:

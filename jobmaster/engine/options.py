@@ -43,6 +43,8 @@ class WorkerOptions:
     parallelism_factor: float = 1.0
     concurrency: int | None = None
     bucket_quantity: Mapping[int, int] = field(default_factory=dict)
+    renew_in_loop: bool = False
+    """Renew leases on the event loop's clock instead of from a thread: for tests."""
 
     @property
     def slots(self) -> int:

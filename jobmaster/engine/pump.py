@@ -72,6 +72,7 @@ class Pump:
         self._poll_at = 0.0
         self._poll_every = _SOON
         self._in_flight = False
+        self._under_way = 0
         self._backoff = Backoff(0.05, 1.0)
         self._outage_since: float | None = None
         self._readback: list[StateChange] | None = None
@@ -81,6 +82,11 @@ class Pump:
     def settled(self) -> bool:
         """Whether nothing waits to be stored."""
         return not self._outbox and not self._in_flight and self._readback is None
+
+    @property
+    def pending(self) -> int:
+        """How many verdicts wait to be stored, those under way included."""
+        return len(self._outbox) + self._under_way + len(self._readback or ())
 
     def unsettled(self) -> list[StateChange]:
         """Take out what could not be stored."""
@@ -153,6 +159,7 @@ class Pump:
         self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None
     ) -> None:
         self._in_flight = True
+        self._under_way = len(changes)
         try:
             settled = await self._calls.run(self._guarded_settle, tenure, changes, request)
         except TransientStoreError as fault:
@@ -173,6 +180,7 @@ class Pump:
             self._learn(tenure, changes, request, settled)
         finally:
             self._in_flight = False
+            self._under_way = 0
 
     def _guarded_settle(
         self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None

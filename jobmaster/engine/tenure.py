@@ -71,7 +71,10 @@ class Tenure:
         asked_at = self._clock.monotonic()
         self._transport.open_buckets(self.infos, self._options.mode, self._options.lease)
         self.trust.renewed(asked_at)
-        self._renewer.start()
+        if self._options.renew_in_loop:
+            self._renewer.start_in_loop()
+        else:
+            self._renewer.start()
 
     def complete(self) -> None:
         """The buckets accept no claim from now on; leases are still renewed. Blocking."""

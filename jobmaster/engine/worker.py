@@ -63,6 +63,8 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._alive_at = clock.monotonic()
         self._hurried = False
+        self._ringing = False
+        """Whether a wake-up is on its way to the loop: one is enough for many."""
         self._watch = Watch(transport, calls, clock, lambda: self._pump.tenure, logger)
         self._pump = Pump(
             options,
@@ -96,6 +98,11 @@ class Worker:
     def id(self) -> UUID:
         """The id of this worker, fresh per start."""
         return self.options.id
+
+    @property
+    def unsettled(self) -> int:
+        """How many outcomes are not stored yet."""
+        return self._pump.pending
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -187,14 +194,14 @@ class Worker:
     def _wake_from_thread(self, lane: str | None) -> None:
         if lane is not None and lane != self.options.lane:
             return
-        if self._pump.woken and not self.dispatcher.running:
-            return
         self._pump.woken = True
-        if self._loop is None or self._loop.is_closed():
+        if self._ringing or self._loop is None or self._loop.is_closed():
             return
+        self._ringing = True
         self._loop.call_soon_threadsafe(self._on_wake)
 
     def _on_wake(self) -> None:
+        self._ringing = False
         self._alarm.ring()
 
     # -- lease and life signs --------------------------------------------------------------------------

@@ -46,6 +46,12 @@ class FakeClock:
         with self._lock:
             return len(self._sleepers)
 
+    @property
+    def next_wake(self) -> float | None:
+        """The monotonic instant at which the next sleeper wakes; ``None`` when nobody sleeps."""
+        with self._lock:
+            return min((sleeper.until for sleeper in self._sleepers), default=None)
+
     async def sleep(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         sleeper = _Sleeper(self._passed + seconds, loop, loop.create_future())
