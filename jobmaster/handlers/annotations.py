@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import inspect
 import sys
 import types
@@ -80,7 +81,7 @@ def parameters_of(
 ) -> list[Parameter]:
     """The parameters of a function or class constructor that a caller could fill, after the first ``skip``.
 
-    Raises ``ValueError`` or ``TypeError`` when the callable tells nothing about itself.
+    A callable that tells nothing about itself, as some written in C, has none.
     """
     source: Callable[..., Any] = function
     if inspect.isclass(function):
@@ -90,11 +91,12 @@ def parameters_of(
             if source is object.__new__:
                 return []
         skip += 1
+    try:
         parameters = list(inspect.signature(source).parameters.values())
-    else:
-        parameters = list(inspect.signature(function).parameters.values())
-    if not hasattr(inspect.unwrap(source), "__code__") and hasattr(source, "__call__"):  # noqa: B004
-        source = source.func if hasattr(source, "func") else source.__call__
+    except ValueError:
+        return []
+    if not hasattr(inspect.unwrap(source), "__code__"):
+        source = source.func if isinstance(source, functools.partial) else type(source).__call__
     found = []
     for parameter in parameters[skip:]:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Generic
@@ -104,8 +103,7 @@ def is_concrete(handler: type[JobHandler[Any]]) -> bool:
 
 
 def declared_handlers() -> list[type[JobHandler[Any]]]:
-    """Every concrete handler class alive, in the order of declaration, without those that a reload or a
-    repeated notebook cell has replaced."""
+    """Every concrete handler class alive, base classes before their subclasses."""
     seen: dict[type[JobHandler[Any]], None] = {}
 
     def collect(base: type[JobHandler[Any]]) -> None:
@@ -115,19 +113,7 @@ def declared_handlers() -> list[type[JobHandler[Any]]]:
                 collect(handler)
 
     collect(JobHandler)
-    return [handler for handler in seen if is_concrete(handler) and not _replaced(handler)]
-
-
-def _replaced(handler: type[JobHandler[Any]]) -> bool:
-    found: Any = sys.modules.get(handler.__module__)
-    for part in handler.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return (
-        found is not handler
-        and inspect.isclass(found)
-        and issubclass(found, JobHandler)
-        and found.__qualname__ == handler.__qualname__
-    )
+    return [handler for handler in seen if is_concrete(handler)]
 
 
 def payload_argument(handler: type[JobHandler[Any]]) -> object | None:

@@ -6,7 +6,7 @@ import importlib
 import sys
 from typing import Any
 
-__all__ = ["dereference", "qualified_name", "reference_to"]
+__all__ = ["dereference", "is_replaced", "qualified_name", "reference_to"]
 
 _MAIN = "__main__"
 
@@ -15,6 +15,25 @@ def qualified_name(target: object) -> str:
     """``module.qualname`` for people."""
     name = getattr(target, "__qualname__", None) or type(target).__qualname__
     return f"{getattr(target, '__module__', '?')}.{name}"
+
+
+def is_replaced(target: object) -> bool:
+    """Whether its module holds another object of the same kind under its name: a reload, or a notebook cell
+    that was run again, has replaced it."""
+    found = _found(getattr(target, "__module__", ""), getattr(target, "__qualname__", ""))
+    return (
+        found is not target
+        and type(found) is type(target)
+        and getattr(found, "__module__", None) == getattr(target, "__module__", None)
+        and getattr(found, "__qualname__", None) == getattr(target, "__qualname__", None)
+    )
+
+
+def _found(module: str, name: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def reference_to(target: object) -> str:
@@ -31,10 +50,7 @@ def reference_to(target: object) -> str:
     main = sys.modules.get(module)
     if module == _MAIN and not (getattr(main, "__file__", None) or getattr(main, "__spec__", None)):
         raise ValueError(f"{name} is defined in an interactive session, so it cannot be imported")
-    found: Any = main
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    if found is not target:
+    if _found(module, name) is not target:
         raise ValueError(f"{module}.{name} is another object now, so this one cannot be imported")
     return f"{module}:{name}"
 

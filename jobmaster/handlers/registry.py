@@ -17,7 +17,7 @@ from .function import JobFunction, declared_functions
 from .handler import JobHandler, declared_handlers, is_concrete, payload_argument
 from .middleware import Middleware, middleware_faults
 from .options import Declaration
-from .reference import qualified_name, reference_to
+from .reference import is_replaced, qualified_name, reference_to
 from .services import Plan, Service, ServiceContainer, name_of
 
 __all__ = ["HandlerRegistry"]
@@ -267,7 +267,8 @@ def _name(target: Target) -> str:
 
 def _declared() -> list[Target]:
     functions = sorted(declared_functions(), key=_name)
-    return [*declared_handlers(), *functions]
+    targets: list[Target] = [*declared_handlers(), *functions]
+    return [target for target in targets if not is_replaced(target)]
 
 
 def _kind(declaration: Declaration, function: Callable[..., Any]) -> Kind:
@@ -292,11 +293,8 @@ def _first_parameter(
         skip = 0 if static else 1
         if inspect.iscoroutinefunction(target.should_retry):
             faults.append("should_retry must be a plain function: it is called between runs")
-    try:
-        parameters = parameters_of(function, declaration.annotations, skip=skip)
-        bare = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
-    except (TypeError, ValueError) as fault:
-        return None, [*faults, f"the parameters of {shown} cannot be read ({fault})"]
+    parameters = parameters_of(function, declaration.annotations, skip=skip)
+    bare = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
     if not parameters and inspect.Parameter.VAR_POSITIONAL not in bare:
         return None, [*faults, f"{shown} takes no job: its first parameter (after self) is the job"]
     if not isinstance(target, JobFunction):

@@ -140,10 +140,7 @@ class ServiceContainer:
         """How to call ``target`` with services after its first ``skip`` parameters, and what is missing.
 
         With ``any_type`` every annotation counts as a service: a resolver will be asked for it."""
-        try:
-            parameters = parameters_of(target, known, skip=skip)
-        except (TypeError, ValueError) as fault:
-            return Plan((), ()), [f"{whose}: its parameters cannot be read ({fault})"]
+        parameters = parameters_of(target, known, skip=skip)
         positional: list[Any] = []
         keywords: list[tuple[str, Any]] = []
         faults: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import sys
@@ -394,6 +395,46 @@ async def test_a_child_that_died_idle_is_replaced_unseen(children: ChildRunner) 
 
 async def test_a_child_takes_no_notice_of_signals_meant_for_its_parent(children: ChildRunner) -> None:
     assert await carry_out(children, programs.signalled) == "still here"
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_happens_in_whatever_order_every_run_ends_as_it_was_told(seed: int) -> None:
+    """Random runs, stopped at random moments in random ways, five at a time in three children."""
+    chance = random.Random(seed)
+    children = ChildRunner(3, cancel_grace=0.05)
+    turn = asyncio.Semaphore(5)
+    handlers = [programs.echo, programs.polite, programs.polite_coroutine, programs.finishing]
+    handlers += [programs.stubborn, programs.dies, programs.echo, programs.echo]
+
+    async def one(number: int) -> None:
+        handler = chance.choice(handlers)
+        data = {"text": number, "file": os.devnull, "how": chance.choice([0, 1, "SIGKILL"])}
+        delay, way = chance.random() / 10, chance.randrange(5)
+        async with turn:
+            run = new_run(children, handler, data)
+            task = asyncio.ensure_future(run.bound.invoke(run))  # type: ignore[var-annotated, arg-type]
+            done, _ = await asyncio.wait([task], timeout=delay)
+            if not done:
+                run.request_cancel(("cancelled", "interrupted", "timeout", "lost", "lost")[way])  # type: ignore[arg-type]
+                for _ in range(way if way < 3 else 0):
+                    task.cancel()
+                    await asyncio.sleep(0)
+                done, _ = await asyncio.wait([task], timeout=0.01)
+                run.request_cancel("lost")
+            outcome = await asyncio.gather(task, return_exceptions=True)
+        match outcome[0]:
+            case str() as text:
+                assert text == (str(number) if handler is programs.echo else '"finished all the same"')
+            case ChildDied() as death:
+                assert death.exitcode in ((0, 1, -9) if handler is programs.dies else (-9,))
+            case other:
+                assert isinstance(other, asyncio.CancelledError | JobCancelled), repr(other)
+                assert run.cancel_reason is not None
+
+    await asyncio.gather(*(one(number) for number in range(60)))
+    assert children.alive <= 3
+    await children.close()
+    assert children.alive == 0
 
 
 # -- trust -------------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ async def test_threads_are_started_as_needed_and_used_again() -> None:
 
 async def test_no_more_than_its_size_run_at_once_and_the_rest_wait() -> None:
     runner = ThreadRunner(2)
-    leave = threading.Event()
+    pair = threading.Barrier(2)
     most = 0
     lock = threading.Lock()
 
@@ -54,10 +54,9 @@ async def test_no_more_than_its_size_run_at_once_and_the_rest_wait() -> None:
         nonlocal most
         with lock:
             most = max(most, runner.busy)
-        leave.wait(10)
+        pair.wait(10)
 
     calls = [runner.submit(count) for _ in range(6)]
-    leave.set()
     await asyncio.gather(*(call.future for call in calls))
     assert most == 2
     runner.close()

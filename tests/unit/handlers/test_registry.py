@@ -355,17 +355,21 @@ def test_a_redefined_class_replaces_the_former(monkeypatch: pytest.MonkeyPatch) 
     module = types.ModuleType("notebook_cells")
     monkeypatch.setitem(sys.modules, "notebook_cells", module)
     cell = (
-        "from jobmaster.handlers import JobContext, JobHandler\n"
+        "from jobmaster.handlers import JobContext, JobHandler, job\n"
+        "@job('redefined-function')\n"
+        "async def function(job): ...\n"
         "class Redefined(JobHandler, definition_id='redefined'):\n"
         "    async def handle(self, job: JobContext) -> None: ...\n"
     )
     exec(cell, module.__dict__)
-    former = module.Redefined
+    former = module.Redefined, module.function
     exec(cell, module.__dict__)
-    bound = discovered().get("redefined")
-    assert bound is not None
-    assert bound.target is module.Redefined
-    assert bound.target is not former
+    found = discovered()
+    for name, target in (("redefined", module.Redefined), ("redefined-function", module.function)):
+        bound = found.get(name)
+        assert bound is not None
+        assert bound.target is target
+        assert bound.target not in former
 
 
 def test_parentheses_of_the_decorator_are_required() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any, Optional, Protocol
@@ -186,6 +187,30 @@ async def test_every_kind_of_factory_serves_in_both_scopes(
 ) -> None:
     registry = registry_of(tells, tells_in_thread, services=[Service(Settings, factory, scope)])
     assert await opened_invoke(registry, handler, times=2) == [f'"{name}"', f'"{name}"']
+
+
+class Connector:
+    """A factory that is an object, as SQLAlchemy's sessionmaker is one."""
+
+    def __call__(self, settings: Settings) -> Session:
+        session = Session()
+        session.opened_for = settings.name  # type: ignore[attr-defined]
+        return session
+
+
+async def test_objects_partials_and_functions_written_in_c_are_factories() -> None:
+    @job("needs-all")
+    async def needs_all(job: JobContext, session: Session, engine: Engine, words: list[str]) -> list[object]:
+        return [session.opened_for, engine.settings.name, words]  # type: ignore[attr-defined]
+
+    services = [
+        Service(Session, Connector(), "job"),
+        Service(Engine, functools.partial(Engine, Settings("given")), "job"),
+        Service(Settings, Settings("mine")),
+        Service(list[str], list),
+    ]
+    registry = registry_of(needs_all, services=services)
+    assert await opened_invoke(registry, needs_all) == ['["mine","given",[]]']
 
 
 async def test_cluster_services_open_once_in_order_and_close_in_reverse() -> None:
