@@ -26,17 +26,21 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class SameDatabaseSettlement:
-    """``Settlement`` on one :class:`~jobmaster.sql.Database` in both roles."""
+    """``Settlement`` on one :class:`~jobmaster.sql.Database` in both roles.
 
-    def __init__(self, database: Database) -> None:
+    ``settle_timeout``, in seconds, bounds how long a settle is tried; the default is the operation timeout.
+    """
+
+    def __init__(self, database: Database, settle_timeout: float | None = None) -> None:
         self._database = database
+        self._settle_timeout = settle_timeout
 
     @property
     def _gateway(self) -> Gateway:
         return self._database.gateway
 
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
-        return settle(self._gateway, changes, claim)
+        return settle(self._gateway, changes, claim, self._settle_timeout)
 
     # --- enqueue ------------------------------------------------------------------------------------
 

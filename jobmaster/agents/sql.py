@@ -84,7 +84,8 @@ class SqlTransport:
             return Renewal(True, tx.now())
 
         try:
-            return self._gateway.transaction("renew", work)
+            # a third of the lease at most, so that trust has not run out when the answer comes
+            return self._gateway.transaction("renew", work, timeout=lease.total_seconds() / 3)
         except _NotAll:
             return Renewal(False, self.now())
 

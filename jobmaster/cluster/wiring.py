@@ -42,7 +42,7 @@ def wire(settings: ClusterSettings, faults: FaultPoints | None = None) -> Stores
     return Stores(
         SqlMasterStore(database),
         SqlTransport(database),
-        SameDatabaseSettlement(database),
+        SameDatabaseSettlement(database, settings.lease.total_seconds() / 3),
         database.open,
         database.close,
         database.shown,

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from .status import Priority
 
-__all__ = ["WEIGHTS", "WeightedQueue", "shares"]
+__all__ = ["WEIGHTS", "Shares", "WeightedQueue"]
 
 WEIGHTS: Mapping[int, int] = {
     Priority.VERY_LOW: 2,
@@ -22,28 +22,45 @@ WEIGHTS: Mapping[int, int] = {
 T = TypeVar("T")
 
 
-def shares(room: int, competing: Collection[int]) -> dict[int, int]:
-    """How many jobs of each priority to ask for when ``room`` more fit in the buffer.
+class Shares:
+    """Divides room for claims between priorities by weight, carrying fractions over to the next time.
 
-    The priorities in ``competing`` (those that had work lately; empty means all) share the room by weight,
-    the remainder going to the higher; every other priority is asked for one job, so that new work
-    there is found at once. The sum exceeds ``room`` by at most the number of those.
+    The largest-remainder method, with the remainders kept: however small the room is each time, every
+    competing priority gets its part in the long run, so that none starves.
     """
-    if room <= 0:
-        return {}
-    active = sorted(competing or WEIGHTS, reverse=True)
-    total = sum(WEIGHTS[priority] for priority in active)
-    limits = {priority: room * WEIGHTS[priority] // total for priority in active}
-    spare = room - sum(limits.values())
-    for priority in active:
-        if not spare:
-            break
-        limits[priority] += 1
-        spare -= 1
-    for priority in WEIGHTS:
-        if priority not in limits:
-            limits[priority] = 1
-    return {priority: limit for priority, limit in sorted(limits.items(), reverse=True) if limit}
+
+    __slots__ = ("_credit",)
+
+    def __init__(self) -> None:
+        self._credit: dict[int, float] = {}
+
+    def split(self, room: int, competing: Collection[int]) -> dict[int, int]:
+        """How many jobs of each priority to ask for when ``room`` more fit in the buffer.
+
+        The priorities in ``competing`` (those that had work lately; empty means all) share the room; every
+        other one is asked for one job, so that new work there is found at once. The sum exceeds ``room``
+        by at most the number of those.
+        """
+        if room <= 0:
+            return {}
+        active = sorted(competing or WEIGHTS, reverse=True)
+        total = sum(WEIGHTS[priority] for priority in active)
+        credit = {p: self._credit.get(p, 0.0) + room * WEIGHTS[p] / total for p in active}
+        limits = {priority: max(0, int(credit[priority])) for priority in active}
+        spare = room - sum(limits.values())
+        for priority in sorted(active, key=lambda p: (credit[p] - limits[p], p), reverse=True)[: max(0, spare)]:
+            limits[priority] += 1
+        for priority in reversed(active):
+            # carried credit may have rounded up more than there is room for: the lowest wait
+            if spare >= 0:
+                break
+            taken = min(-spare, limits[priority])
+            limits[priority] -= taken
+            spare += taken
+        self._credit = {priority: credit[priority] - limits[priority] for priority in active}
+        for priority in WEIGHTS:
+            limits.setdefault(priority, 1)
+        return {priority: limit for priority, limit in sorted(limits.items(), reverse=True) if limit}
 
 
 class WeightedQueue(Generic[T]):

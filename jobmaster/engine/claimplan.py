@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from ..domain.job import ClaimedJob
-from ..domain.priorities import WEIGHTS, shares
+from ..domain.priorities import WEIGHTS, Shares
 from ..ports import ClaimRequest, Clock
 
 __all__ = ["ClaimPlan"]
@@ -32,6 +32,7 @@ class ClaimPlan:
         self._lane = lane
         self._buckets = {priority: deque(ids) for priority, ids in buckets.items()}
         self._clock = clock
+        self._shares = Shares()
         self._cursor: dict[int, tuple[datetime, UUID]] = {}
         self._full_at = dict.fromkeys(WEIGHTS, float("-inf"))
         self._lively_at = dict.fromkeys(WEIGHTS, float("-inf"))
@@ -43,7 +44,7 @@ class ClaimPlan:
         now = self._clock.monotonic()
         open_ = {priority: self._next_open(priority, closed) for priority in self._buckets}
         lively = {p for p, at in self._lively_at.items() if now - at < _LIVELY and open_[p] is not None}
-        limits = {p: n for p, n in shares(room, lively).items() if open_[p] is not None}
+        limits = {p: n for p, n in self._shares.split(room, lively).items() if open_[p] is not None}
         if not limits:
             return None
         after: dict[int, tuple[datetime, UUID]] = {}

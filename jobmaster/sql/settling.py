@@ -18,8 +18,13 @@ from .gateway import ContentRefused, Gateway, Tx
 __all__ = ["settle"]
 
 
-def settle(gateway: Gateway, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
-    """See :meth:`jobmaster.ports.Settlement.settle`."""
+def settle(
+    gateway: Gateway,
+    changes: Sequence[StateChange],
+    claim: ClaimRequest | None,
+    timeout: float | None = None,
+) -> Settled:
+    """See :meth:`jobmaster.ports.Settlement.settle`; tried for ``timeout`` seconds at most."""
     if claim is not None and not any(limit > 0 for limit in claim.limits.values()):
         claim = None
     if not changes:
@@ -27,11 +32,11 @@ def settle(gateway: Gateway, changes: Sequence[StateChange], claim: ClaimRequest
         if idle is not None:
             return idle
     try:
-        return gateway.transaction("settle", lambda tx: _settle(tx, changes, claim))
+        return gateway.transaction("settle", lambda tx: _settle(tx, changes, claim), timeout=timeout)
     except (ContentRefused, ConflictError):
         if not changes:
             raise
-    return gateway.transaction("settle", lambda tx: _settle_apart(tx, changes, claim))
+    return gateway.transaction("settle", lambda tx: _settle_apart(tx, changes, claim), timeout=timeout)
 
 
 def _look(gateway: Gateway, claim: ClaimRequest | None) -> Settled | None:

@@ -173,7 +173,9 @@ def test_a_worker_that_dies_at_any_write_loses_nothing(
         cluster.close()
 
 
-@pytest.mark.parametrize("point", ["rescue.before_commit:1", "expire.after_commit:1", "rescue.after_commit:1"])
+@pytest.mark.parametrize(
+    "point", ["rescue.before_commit:1", "expire.after_commit:1", "rescue.after_commit:1"]
+)
 @pytest.mark.timeout(90)
 def test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next(
     database_url: str, tmp_path: Path, point: str
@@ -181,7 +183,8 @@ def test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next(
     jobs = 40
     cluster = observer_of(database_url)
     try:
-        cluster.scheduler.once_many([JobRequest("numbered", {"number": n, "seconds": 0.3}) for n in range(jobs)])
+        requests = [JobRequest("numbered", {"number": n, "seconds": 0.3}) for n in range(jobs)]
+        cluster.scheduler.once_many(requests)
         with Workers(database_url, tmp_path, lease=1, concurrency=10) as workers:
             (first,) = workers.start(1)
             end = time.monotonic() + 30

@@ -7,26 +7,39 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmaster.domain.priorities import WEIGHTS, WeightedQueue, shares
+from jobmaster.domain.priorities import WEIGHTS, Shares, WeightedQueue
 
 PRIORITIES = sorted(WEIGHTS)
 
 
-@given(room=st.integers(1, 2000), competing=st.sets(st.sampled_from(PRIORITIES)))
-def test_shares_fill_the_room_by_weight_and_probe_the_rest(room: int, competing: set[int]) -> None:
-    limits = shares(room, competing)
+@given(
+    rooms=st.lists(st.integers(1, 300), min_size=1, max_size=60),
+    competing=st.sets(st.sampled_from(PRIORITIES)),
+)
+def test_shares_fill_the_room_by_weight_and_probe_the_rest(rooms: list[int], competing: set[int]) -> None:
+    shares = Shares()
     active = competing or set(PRIORITIES)
+    given_out: Counter[int] = Counter()
+    for room in rooms:
+        limits = shares.split(room, competing)
+        assert sum(limits.get(p, 0) for p in active) == room
+        assert all(limits[p] == 1 for p in PRIORITIES if p not in active)
+        given_out.update({p: limits.get(p, 0) for p in active})
     total = sum(WEIGHTS[p] for p in active)
-    assert sum(limits.get(p, 0) for p in active) == room
-    for priority in PRIORITIES:
-        if priority in active:
-            assert abs(limits.get(priority, 0) - room * WEIGHTS[priority] / total) <= 1
-        else:
-            assert limits[priority] == 1
+    for priority in active:
+        assert abs(given_out[priority] - sum(rooms) * WEIGHTS[priority] / total) <= len(PRIORITIES)
+
+
+def test_the_lowest_gets_its_part_of_the_smallest_room() -> None:
+    shares = Shares()
+    given_out: Counter[int] = Counter()
+    for _ in range(200):
+        given_out.update(shares.split(1, PRIORITIES))
+    assert [given_out[p] for p in PRIORITIES] == [20, 30, 40, 50, 60]
 
 
 def test_no_room_asks_for_nothing() -> None:
-    assert shares(0, ()) == {}
+    assert Shares().split(0, ()) == {}
 
 
 def test_competing_priorities_are_served_by_weight_and_none_starves() -> None:
