@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import multiprocessing
 import signal
 import threading
 from collections.abc import Callable, Mapping
@@ -127,8 +128,7 @@ class Cluster:
         Raises ``ConfigurationError`` (schema, identity), ``TransientStoreError`` (database not reachable
         within the startup timeout), ``RuntimeError`` when it runs already.
         """
-        if self._runtime is not None:
-            raise RuntimeError(f"cluster {self.id!r} runs already in this process")
+        self._check_startable()
         self._log.open()
         runtime = self._runtime = Runtime(
             self._settings,
@@ -144,6 +144,15 @@ class Cluster:
             self._runtime = None
             await self.close_async()
             raise
+
+    def _check_startable(self) -> None:
+        if self._thread is not None or self._runtime is not None:
+            raise RuntimeError(f"cluster {self.id!r} runs already in this process")
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise RuntimeError(
+                f"cluster {self.id!r} is being started while a child process imports the main module: "
+                'start it under `if __name__ == "__main__":`'
+            )
 
     async def stop_async(self) -> None:
         """Stop the workers cleanly (see ``grace_period``) and release everything. Idempotent."""
@@ -164,8 +173,7 @@ class Cluster:
 
     def start(self) -> None:
         """Start the workers in a background thread; returns when they work. Raises as :meth:`start_async`."""
-        if self._thread is not None or self._runtime is not None:
-            raise RuntimeError(f"cluster {self.id!r} runs already in this process")
+        self._check_startable()
         thread = _RuntimeThread(self)
         thread.begin()
         self._thread = thread

@@ -48,7 +48,8 @@ class Shares:
         credit = {p: self._credit.get(p, 0.0) + room * WEIGHTS[p] / total for p in active}
         limits = {priority: max(0, int(credit[priority])) for priority in active}
         spare = room - sum(limits.values())
-        for priority in sorted(active, key=lambda p: (credit[p] - limits[p], p), reverse=True)[: max(0, spare)]:
+        by_remainder = sorted(active, key=lambda p: (credit[p] - limits[p], p), reverse=True)
+        for priority in by_remainder[: max(0, spare)]:
             limits[priority] += 1
         for priority in reversed(active):
             # carried credit may have rounded up more than there is room for: the lowest wait

@@ -6,6 +6,7 @@ import traceback
 from types import TracebackType
 
 from ..domain.job import JobError
+from ..handlers.remote import RemoteHandlerError
 
 __all__ = ["describe_error", "storable"]
 
@@ -27,6 +28,9 @@ def describe_error(error: BaseException) -> JobError:
 
     The frames of the engine itself are left out: the traceback begins with the handler.
     """
+    if isinstance(error, RemoteHandlerError):
+        # it was described where it was raised, in a child process
+        return error.job_error
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:

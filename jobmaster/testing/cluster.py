@@ -106,8 +106,8 @@ class MemoryCluster:
     async def _step(self, end: float) -> bool:
         """Move on by one step, unless that leads beyond ``end``.
 
-        To the next job that comes due; but by no more than a quarter of the lease, so that leases are renewed,
-        and while handlers run by no more than it takes for the next loop to wake, or a second.
+        To the next job that comes due; but by no more than a quarter of the lease, so that leases are
+        renewed, and while handlers run by no more than it takes for the next loop to wake, or a second.
         """
         wake, now = self.clock.next_wake, self.clock.monotonic()
         if wake is None:

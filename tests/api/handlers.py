@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 import time
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ __all__ = [
     "FailsForGood",
     "FailsTwice",
     "Hello",
+    "InChild",
     "InThread",
     "Logs",
     "Naps",
@@ -136,3 +139,18 @@ class Seen(JobHandler, definition_id="seen"):
             "schedule_id": job.schedule_id,
             "cancelled": job.cancelled,
         }
+
+
+class InChild(JobHandler[AddArgs], definition_id="in-child", execution="process", max_retries=0):
+    """Runs in a process of its own and does there what its arguments say."""
+
+    def handle(self, job: JobContext[AddArgs]) -> dict[str, int]:
+        job.report_progress(0.5, "in a child")
+        job.log("hello from a child")
+        if job.data.left == 13:
+            raise LookupError("no such thing")
+        if job.data.left == 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job.data.left == 60:
+            time.sleep(60)
+        return {"sum": job.data.left + job.data.right, "pid": os.getpid()}
