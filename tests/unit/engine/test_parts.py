@@ -1,0 +1,444 @@
+"""The engine's small parts, one at a time, on a fake clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from jobmaster.domain.ids import uuid7
+from jobmaster.domain.job import ClaimedJob, NewJob
+from jobmaster.domain.verdict import hand_back
+from jobmaster.engine.claimplan import ClaimPlan
+from jobmaster.engine.clock import SystemClock
+from jobmaster.engine.completions import Completions
+from jobmaster.engine.enqueuer import Enqueuer
+from jobmaster.engine.errortext import describe_error, storable
+from jobmaster.engine.isolation import Isolation
+from jobmaster.engine.outbox import Outbox
+from jobmaster.engine.renewer import Renewer
+from jobmaster.engine.signals import Alarm
+from jobmaster.engine.storethreads import StoreThreads
+from jobmaster.engine.supervisor import Service, Supervisor
+from jobmaster.engine.trust import Trust
+from jobmaster.errors import StoreError, TransientStoreError, TransportUnavailable
+from jobmaster.ports import Renewal
+from jobmaster.testing import FakeClock
+from tests.unit.domain.test_verdict import claimed
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+log = logging.getLogger("tests")
+
+
+# -- trust and leases ------------------------------------------------------------------------------------
+
+
+def test_trust_ends_before_the_lease_and_never_comes_back() -> None:
+    clock = FakeClock()
+    trust = Trust(clock, lease=15)
+    assert not Trust(clock, 15).holds()
+    trust.renewed(clock.monotonic())
+    clock.advance(11.9)
+    assert trust.holds()
+    trust.renewed(asked_at=clock.monotonic())
+    clock.advance(12.1)
+    assert not trust.holds()
+    trust.renewed(clock.monotonic())
+    assert not trust.holds()
+
+
+def test_trust_counts_from_the_question_not_from_the_answer() -> None:
+    clock = FakeClock()
+    trust = Trust(clock, lease=10)
+    asked_at = clock.monotonic()
+    clock.advance(7)  # the answer took that long
+    trust.renewed(asked_at)
+    clock.advance(1.5)
+    assert not trust.holds()
+
+
+class Lease:
+    """The part of a transport that a renewer uses."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.answers: list[bool | Exception] = []
+        self.asked = 0
+
+    def renew(self, worker_id: UUID, buckets: Sequence[UUID], lease: timedelta) -> Renewal:
+        self.asked += 1
+        answer = self.answers.pop(0) if self.answers else True
+        if isinstance(answer, Exception):
+            raise answer
+        return Renewal(answer, NOW)
+
+
+async def renewing(lease: Lease, clock: FakeClock, vital: float = 1e9) -> tuple[Trust, list[str], Renewer]:
+    trust, lost = Trust(clock, 15), list[str]()
+    trust.renewed(clock.monotonic())
+    renewer = Renewer(
+        lease,  # type: ignore[arg-type]
+        uuid4(),
+        [uuid4()],
+        timedelta(seconds=15),
+        trust,
+        clock,
+        lambda: vital,
+        lost.append,
+        log,
+    )
+    renewer.start_in_loop()
+    await spin()
+    return trust, lost, renewer
+
+
+async def spin() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def pass_time(clock: FakeClock, seconds: float) -> None:
+    for _ in range(int(seconds * 2)):
+        clock.advance(0.5)
+        await spin()
+
+
+async def test_a_renewer_keeps_trust_alive() -> None:
+    clock, lease = FakeClock(), Lease()
+    trust, lost, renewer = await renewing(lease, clock)
+    await pass_time(clock, 60)
+    assert trust.holds()
+    assert lost == []
+    assert 11 <= lease.asked <= 13
+    renewer.close()
+    await spin()
+
+
+async def test_failed_renewals_are_tried_again_until_trust_runs_out() -> None:
+    clock, lease = FakeClock(), Lease()
+    lease.answers = [TransientStoreError("down")] * 3
+    trust, lost, renewer = await renewing(lease, clock)
+    await pass_time(clock, 20)
+    assert trust.holds()
+    lease.answers = [TransientStoreError("down")] * 1000
+    await pass_time(clock, 13)
+    assert not trust.holds()
+    assert lost == ["the lease could not be renewed in time"]
+    renewer.close()
+    await spin()
+
+
+async def test_a_lease_that_the_store_denies_is_lost_at_once() -> None:
+    clock, lease = FakeClock(), Lease()
+    lease.answers = [False]
+    trust, lost, renewer = await renewing(lease, clock)
+    await pass_time(clock, 6)
+    assert lost == ["the lease had run out in the store"]
+    assert not trust.holds()
+    renewer.close()
+    await spin()
+
+
+async def test_a_stuck_loop_is_given_up() -> None:
+    clock, lease = FakeClock(), Lease()
+    _trust, lost, renewer = await renewing(lease, clock, vital=20)
+    await pass_time(clock, 19)
+    assert lost == []
+    await pass_time(clock, 10)
+    assert lost == ["the event loop is stuck"]
+    renewer.close()
+    await spin()
+
+
+# -- claiming ----------------------------------------------------------------------------------------------
+
+
+def jobs(count: int, priority: int, start: int = 0) -> list[ClaimedJob]:
+    return [
+        claimed(id=UUID(int=start + n), priority=priority, run_at=NOW + timedelta(seconds=start + n))
+        for n in range(count)
+    ]
+
+
+def plan(clock: FakeClock, quantity: int = 1) -> ClaimPlan:
+    return ClaimPlan("default", {p: [uuid4() for _ in range(quantity)] for p in range(1, 6)}, clock)
+
+
+def test_a_plan_asks_for_all_priorities_first_and_then_for_those_with_work() -> None:
+    clock = FakeClock()
+    p = plan(clock)
+    first = p.request(20)
+    assert first is not None
+    assert first.limits == {5: 6, 4: 5, 3: 4, 2: 3, 1: 2}
+    assert first.after == {}
+    p.learn(first, jobs(4, 3))
+    assert p.hungry
+    second = p.request(20)
+    assert second is not None
+    assert second.limits == {5: 1, 4: 1, 3: 20, 2: 1, 1: 1}
+    assert second.after == {3: (NOW + timedelta(seconds=3), UUID(int=3))}
+
+
+def test_the_cursor_starts_again_every_second_and_after_a_short_answer() -> None:
+    clock = FakeClock()
+    p = plan(clock)
+    request = p.request(20)
+    assert request is not None
+    p.learn(request, jobs(4, 3))
+    clock.advance(1.1)
+    late = p.request(20)
+    assert late is not None
+    assert late.after == {}
+    p.learn(late, jobs(late.limits[3], 3, start=10))
+    again = p.request(20)
+    assert again is not None
+    assert 3 in again.after
+    p.learn(again, [])
+    # nothing behind the cursor says nothing about what lies before it
+    assert p.hungry
+    whole = p.request(20)
+    assert whole is not None
+    assert whole.after == {}
+    p.learn(whole, [])
+    assert not p.hungry
+
+
+def test_closed_buckets_are_passed_over() -> None:
+    p = plan(FakeClock(), quantity=2)
+    first, second = p.request(20), p.request(20)
+    assert first is not None
+    assert second is not None
+    assert first.buckets[3] != second.buckets[3]
+    for _ in range(3):
+        third = p.request(20, closed=[first.buckets[3]])
+        assert third is not None
+        assert third.buckets[3] == second.buckets[3]
+    fourth = p.request(20, closed=[first.buckets[3], second.buckets[3]])
+    assert fourth is not None
+    assert 3 not in fourth.limits
+    assert p.request(0) is None
+
+
+def test_a_suspect_runs_alone_in_its_bucket() -> None:
+    isolation, bucket, other = Isolation(), uuid4(), uuid4()
+    a, b, c = (claimed(bucket_id=bucket) for _ in range(3))
+    suspect, second = (claimed(bucket_id=bucket, losses=1) for _ in range(2))
+    assert isolation.admit(a)
+    isolation.started(a)
+    assert not isolation.admit(suspect)  # waits for a
+    assert not isolation.admit(b)  # waits behind the suspect
+    assert isolation.admit(claimed(bucket_id=other))
+    assert isolation.closed == {bucket}
+    assert isolation.ended(a, ran=True) == [suspect, b]
+    assert isolation.admit(suspect)
+    isolation.started(suspect)
+    assert not isolation.admit(b)
+    assert not isolation.admit(second)
+    assert isolation.ended(suspect, ran=True) == []  # until its outcome is stored
+    assert isolation.settled([hand_back(a)]) == []
+    assert isolation.settled([hand_back(suspect)]) == [b, second]
+    assert isolation.admit(b)
+    isolation.started(b)
+    assert not isolation.admit(second)
+    assert not isolation.admit(c)
+    isolation.forget()
+    assert isolation.parked == []
+    assert isolation.ended(b, ran=True) == []
+    assert isolation.admit(c)
+
+
+def test_an_outbox_keeps_the_order_and_its_limit() -> None:
+    outbox, changes = Outbox(2), [hand_back(claimed()) for _ in range(5)]
+    for n, change in enumerate(changes):
+        outbox.put(change, float(n))
+    assert outbox.oldest_at == 0.0
+    first = outbox.take()
+    assert first == changes[:2]
+    outbox.put_back(first, 9.0)
+    assert [*outbox.take(), *outbox.take(), *outbox.take()] == changes
+    assert outbox.oldest_at == float("inf")
+    outbox.put(changes[0], 1.0)
+    assert outbox.ids() == {changes[0].job.id}
+    assert outbox.drop() == [changes[0].job.id]
+    assert not outbox
+
+
+# -- enqueueing ----------------------------------------------------------------------------------------------
+
+
+class Store:
+    """An agent whose inserts can be held up and made to fail."""
+
+    name = "fake"
+
+    def __init__(self) -> None:
+        self.inserts: list[list[NewJob]] = []
+        self.faults: list[Exception] = []
+        self.gate = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.gate.set()
+
+    def enqueue(self, jobs: Sequence[NewJob]) -> datetime:
+        self.entered.release()
+        assert self.gate.wait(10)
+        self.inserts.append(list(jobs))
+        if self.faults:
+            raise self.faults.pop(0)
+        if any(job.definition_id == "bad" for job in jobs):
+            raise StoreError("the store refuses this row")
+        return NOW
+
+
+def new(name: str = "x") -> NewJob:
+    return NewJob(uuid7(), name, "{}")
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+def enqueuer(store: Store, timeout: float = 5.0) -> Enqueuer:
+    return Enqueuer(store, timeout, SystemClock(), log)  # type: ignore[arg-type]
+
+
+def test_calls_that_arrive_during_an_insert_share_the_next(store: Store) -> None:
+    queue = enqueuer(store)
+    store.gate.clear()
+    first = queue.submit([new()])
+    assert store.entered.acquire(timeout=5)
+    rest: list[Future[datetime]] = [queue.submit([new()]) for _ in range(50)]
+    store.gate.set()
+    assert [future.result(5) for future in (first, *rest)] == [NOW] * 51
+    assert [len(insert) for insert in store.inserts] == [1, 50]
+    queue.close()
+
+
+def test_a_bad_row_fails_its_own_call_only(store: Store) -> None:
+    queue = enqueuer(store)
+    store.gate.clear()
+    first = queue.submit([new()])
+    assert store.entered.acquire(timeout=5)
+    good, bad, fine = queue.submit([new()]), queue.submit([new("bad")]), queue.submit([new()])
+    store.gate.set()
+    assert [future.result(5) for future in (first, good, fine)] == [NOW] * 3
+    with pytest.raises(StoreError, match="refuses"):
+        bad.result(5)
+    queue.close()
+
+
+def test_an_ambiguous_answer_is_asked_again_with_the_same_ids(store: Store) -> None:
+    queue = enqueuer(store)
+    store.faults = [TransientStoreError("gone", ambiguous=True)]
+    job = new()
+    assert queue.submit([job]).result(5) == NOW
+    first, second = store.inserts
+    assert (first[0].id, first[0].recheck) == (job.id, False)
+    assert (second[0].id, second[0].recheck) == (job.id, True)
+    queue.close()
+
+
+def test_a_store_that_stays_away_is_a_clear_error_naming_the_jobs(store: Store) -> None:
+    queue = enqueuer(store, timeout=0.2)
+    store.faults = [TransientStoreError("gone", ambiguous=True)] * 1000
+    job = new()
+    with pytest.raises(TransportUnavailable, match="perhaps") as caught:
+        queue.submit([job]).result(5)
+    assert caught.value.job_ids == (job.id,)
+    store.faults = [TransientStoreError("no connection")] * 1000
+    with pytest.raises(TransportUnavailable, match="not stored"):
+        queue.submit([new()]).result(5)
+    queue.close()
+    store.faults = []
+    assert queue.submit([new()]).result(5) == NOW  # a closed enqueuer works again when it is needed
+    queue.close()
+
+
+# -- loops ---------------------------------------------------------------------------------------------------
+
+
+async def test_a_service_that_raises_goes_on_after_a_backoff() -> None:
+    clock, ticks = FakeClock(), list[float]()
+
+    async def tick() -> float | None:
+        ticks.append(clock.monotonic())
+        if len(ticks) == 2:
+            raise ValueError("a bug")
+        if len(ticks) == 3:
+            raise StoreError("down")
+        return None
+
+    supervisor = Supervisor(log)
+    service = Service("test", tick, 10.0, clock, log)
+    supervisor.start("test", service.run)
+    await spin()
+    await pass_time(clock, 45)
+    assert len(ticks) >= 5
+    service.ring()
+    await spin()
+    assert ticks[-1] == clock.monotonic()
+    await supervisor.stop()
+
+
+async def test_an_alarm_keeps_a_ring_for_the_next_sleep() -> None:
+    clock = FakeClock()
+    alarm = Alarm(clock)
+    alarm.ring()
+    assert await alarm.sleep(100)
+    sleeper = asyncio.ensure_future(alarm.sleep(5))
+    await spin()
+    clock.advance(5)
+    await spin()
+    assert not await sleeper
+
+
+async def test_store_threads_end_and_come_back() -> None:
+    threads = StoreThreads(2, "test-store")
+    names = await asyncio.gather(*(threads.run(lambda: threading.current_thread().name) for _ in range(8)))
+    assert {name.rsplit("-", 1)[0] for name in names} == {"test-store"}
+    with pytest.raises(ZeroDivisionError):
+        await threads.run(lambda: 1 // 0)
+    threads.close()
+    assert await threads.run(lambda: 5) == 5
+    threads.close()
+
+
+def test_completions_wake_watchers_once_they_watch() -> None:
+    completions, job_id, woken = Completions(), uuid7(), list[int]()
+    completions.ended([job_id])
+    unwatch = completions.watch(job_id, lambda: woken.append(1))
+    completions.ended([uuid7(), job_id])
+    unwatch()
+    completions.ended([job_id])
+    assert woken == [1]
+
+
+def test_a_clock_follows_the_store_and_prefers_short_round_trips() -> None:
+    clock = SystemClock()
+    base = clock.monotonic()
+    clock.follow(NOW, base, base + 0.001)
+    assert abs((clock.now() - NOW).total_seconds()) < 1
+    clock.follow(NOW + timedelta(hours=1), base, base + 5)  # a slow answer soon after says less
+    assert abs((clock.now() - NOW).total_seconds()) < 1
+
+
+def test_errors_become_text_that_every_store_keeps() -> None:
+    class Nasty(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no text")
+
+    try:
+        raise Nasty
+    except Nasty as error:
+        described = describe_error(error)
+    assert "cannot be shown" in described.message
+    assert "test_parts.py" in str(described.traceback)
+    assert storable("a\x00b\ud800", 100) == "a\\x00b\\ud800"
+    assert len(storable("x" * 100_000, 1000)) < 1100
