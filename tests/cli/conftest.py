@@ -51,7 +51,7 @@ def make() -> ClusterConfig:
     url = os.environ["APP_URL"]
     config = ClusterConfig("app").lease(2).grace_period(float(os.environ.get("APP_GRACE", "5")))
     config = config.use_postgres(url) if url.startswith("postgres") else config.use_sqlite(url)
-    return config.add_worker(name="busy").startup_timeout(2)
+    return config.add_worker(name="busy").startup_timeout(2).operation_timeout(2)
 
 
 config = make()

@@ -87,20 +87,19 @@ class Actor:
 
     async def drain(self, count: int) -> dict[str, float]:
         """Start a worker on ``count`` jobs that wait already; when the first began, and the end of all."""
-        DoNothing.runs = 0
+        DoNothing.expect(count)
         await self.open(1)
-        return await self._until(count)
+        return await self._until_settled()
 
     async def expect(self, count: int) -> dict[str, float]:
         """Run the next ``count`` jobs; when the first began, and when all were settled."""
-        return await self._until(count)
+        DoNothing.expect(count)
+        return await self._until_settled()
 
-    async def _until(self, count: int) -> dict[str, float]:
-        while DoNothing.runs < count:
-            await asyncio.sleep(_LOOK_EVERY)
+    async def _until_settled(self) -> dict[str, float]:
+        await DoNothing.reached.wait()
         while await self._scheduler.count_jobs_async(status=_LIVE):
             await asyncio.sleep(_LOOK_EVERY)
-        DoNothing.runs = 0
         return {"began_at": DoNothing.first_at, "ended_at": time.time()}
 
     async def single_sequential(self, seconds: float) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,27 @@ DEFINITIONS = (NOTHING, STAMP)
 
 
 class DoNothing(JobHandler, definition_id=NOTHING):
-    """Decodes its data and is done; counts its runs."""
+    """Decodes its data and is done; counts its runs and tells when as many as expected have begun."""
 
     runs = 0
+    expected = 0
     first_at = 0.0
+    reached = asyncio.Event()
+
+    @classmethod
+    def expect(cls, runs: int) -> None:
+        """Begin to count anew."""
+        cls.runs, cls.expected = 0, runs
+        cls.reached.clear()
 
     async def handle(self, job: JobContext) -> None:
         _ = job.data
-        if not DoNothing.runs:
-            DoNothing.first_at = time.time()
-        DoNothing.runs += 1
+        cls = DoNothing
+        if not cls.runs:
+            cls.first_at = time.time()
+        cls.runs += 1
+        if cls.runs == cls.expected:
+            cls.reached.set()
 
 
 class Stamp(JobHandler, definition_id=STAMP):
