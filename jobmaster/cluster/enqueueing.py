@@ -5,7 +5,6 @@ Sync and async twins share everything but the way they wait.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal, overload
@@ -280,7 +279,7 @@ class EnqueueMethods:
             return self._producer.jobs([new], keyed)[0]
         if new.unique_key is not None:
             return self._producer.enqueue_one_keyed(new, on_conflict)
-        return self._producer.submit(new).result()
+        return self._producer.enqueue_one(new)
 
     async def _enqueue_async(
         self, new: NewJob, on_conflict: OnConflict, connection: object | None
@@ -292,4 +291,4 @@ class EnqueueMethods:
             return (await self._producer.threads.run(self._producer.jobs, [new], keyed))[0]
         if new.unique_key is not None:
             return await self._producer.threads.run(self._producer.enqueue_one_keyed, new, on_conflict)
-        return await asyncio.wrap_future(self._producer.submit(new))
+        return await self._producer.enqueue_one_async(new)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -73,20 +72,17 @@ class Producer:
 
     # -- storing ---------------------------------------------------------------------------------------
 
-    def submit(self, new: NewJob) -> Future[Job]:
+    def enqueue_one(self, new: NewJob) -> Job:
         """One job without a key, sharing an insert with other callers."""
-        answer: Future[Job] = Future()
-        answer.set_running_or_notify_cancel()
-        self._enqueuer.submit([new]).add_done_callback(lambda stored: self._stored(new, stored, answer))
-        return answer
+        return self._stored(new, self._enqueuer.submit([new]).result())
 
-    def _stored(self, new: NewJob, stored: Future[datetime], answer: Future[Job]) -> None:
-        fault = stored.exception()
-        if fault is not None:
-            answer.set_exception(fault)
-            return
+    async def enqueue_one_async(self, new: NewJob) -> Job:
+        """The same; occupies no thread while it waits."""
+        return self._stored(new, await self._enqueuer.submit_async([new]))
+
+    def _stored(self, new: NewJob, now: datetime) -> Job:
         self._wake(new.lane)
-        answer.set_result(self._snapshot(new, stored.result()))
+        return self._snapshot(new, now)
 
     def _snapshot(self, new: NewJob, now: datetime) -> Job:
         return snapshot(new, now, JobStatus.READY, self._backend.transport.name)

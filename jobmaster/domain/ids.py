@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 import time
 from uuid import UUID
@@ -13,24 +14,31 @@ __all__ = ["uuid7"]
 class _Sequence:
     """Monotonic UUIDv7 source of one process (RFC 9562, section 6.2, method 2: 74-bit random counter)."""
 
-    __slots__ = ("_last_ms", "_lock", "_pid", "_tail")
+    __slots__ = ("_draw", "_last_ms", "_lock", "_pid", "_tail")
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_ms = 0
         self._tail = 0
+        self._seed()
+
+    def _seed(self) -> None:
+        # unique, not secret: a generator seeded by the system saves a system call per id
         self._pid = os.getpid()
+        self._draw = random.Random(os.urandom(16)).getrandbits
 
     def next(self) -> UUID:
         ms = time.time_ns() // 1_000_000
         with self._lock:
-            if ms > self._last_ms or self._pid != os.getpid():
-                self._last_ms = max(ms, self._last_ms)
-                self._pid = os.getpid()
+            if self._pid != os.getpid():
+                self._seed()
+                self._last_ms = 0
+            if ms > self._last_ms:
+                self._last_ms = ms
                 # the top bit of the counter starts clear, so that it cannot overflow within a millisecond
-                self._tail = int.from_bytes(os.urandom(10), "big") >> 7
+                self._tail = self._draw(73)
             else:
-                self._tail += 1 + int.from_bytes(os.urandom(4), "big")
+                self._tail += 1 + self._draw(32)
             ms, tail = self._last_ms, self._tail
         value = (ms & 0xFFFF_FFFF_FFFF) << 80
         value |= 0x7 << 76

@@ -6,14 +6,16 @@ techniques for main memory database systems*, 1984).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 
 from ..domain.job import NewJob
 from ..errors import TransientStoreError, TransportUnavailable
@@ -26,19 +28,30 @@ _MOST = 500
 """Jobs that one shared insert takes."""
 
 
-@dataclass(slots=True)
 class _Call:
-    jobs: Sequence[NewJob]
-    deadline: float
-    future: Future[datetime] = field(default_factory=Future)
+    """Jobs of one caller, and the future that waits for them: of a thread, or of an event loop."""
+
+    __slots__ = ("deadline", "future", "jobs", "loop")
+
+    def __init__(
+        self,
+        jobs: Sequence[NewJob],
+        deadline: float,
+        future: Future[datetime] | asyncio.Future[datetime],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
+        self.jobs = jobs
+        self.deadline = deadline
+        self.future = future
+        self.loop = loop
 
 
 class Enqueuer:
     """Inserts jobs into one agent. Safe from any thread and from event loops, and after a fork.
 
-    The future of :meth:`submit` gives the store's instant at which the jobs were stored. After an ambiguous
-    answer the *same* store is tried again with the same ids, marked ``recheck``, until the operation timeout;
-    then :class:`TransportUnavailable` names the jobs.
+    The future of :meth:`submit` or :meth:`submit_async` gives the store's instant at which the jobs were
+    stored. After an ambiguous answer the *same* store is tried again with the same ids, marked ``recheck``,
+    until the operation timeout; then :class:`TransportUnavailable` names the jobs.
     """
 
     def __init__(
@@ -58,11 +71,27 @@ class Enqueuer:
 
     def submit(self, jobs: Sequence[NewJob]) -> Future[datetime]:
         """Queue jobs without unique keys; all of one call are stored together or not at all."""
+        future: Future[datetime] = Future()
+        self._queue(jobs, future, None)
+        return future
+
+    def submit_async(self, jobs: Sequence[NewJob]) -> asyncio.Future[datetime]:
+        """The same for the running event loop. A caller that is cancelled stops waiting; its jobs are stored
+        all the same."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[datetime] = loop.create_future()
+        self._queue(jobs, future, loop)
+        return future
+
+    def _queue(
+        self,
+        jobs: Sequence[NewJob],
+        future: Future[datetime] | asyncio.Future[datetime],
+        loop: asyncio.AbstractEventLoop | None,
+    ) -> None:
         if self._pid != os.getpid():
             self._reset()
-        call = _Call(jobs, self._clock.monotonic() + self._timeout)
-        # a caller that is cancelled stops waiting; its jobs are stored all the same
-        call.future.set_running_or_notify_cancel()
+        call = _Call(jobs, self._clock.monotonic() + self._timeout, future, loop)
         with self._wanted:
             self._calls.append(call)
             if self._thread is None:
@@ -70,7 +99,6 @@ class Enqueuer:
                 self._thread.start()
             else:
                 self._wanted.notify()
-        return call.future
 
     def close(self) -> None:
         """Store what is queued, then end the thread. A later submit starts another."""
@@ -108,14 +136,13 @@ class Enqueuer:
             self._give_up(batch, fault)
         except BaseException as fault:
             if len(batch) == 1:
-                batch[0].future.set_exception(fault)
+                _answer([(batch[0], None, fault)])
                 return
             # one bad row must not fail its neighbours: each call gets its own answer
             for call in batch:
                 self._store([call])
         else:
-            for call in batch:
-                call.future.set_result(now)
+            _answer([(call, now, None) for call in batch])
 
     def _give_up(self, batch: list[_Call], fault: TransportUnavailable) -> None:
         """The oldest call ran out of time; the others may have some left and go on as one batch."""
@@ -125,10 +152,10 @@ class Enqueuer:
             if call is batch[0] or call.deadline <= now:
                 own = TransportUnavailable(str(fault), [job.id for job in call.jobs])
                 own.__cause__ = fault.__cause__
-                call.future.set_exception(own)
+                _answer([(call, None, own)])
             else:
                 # nobody knows whether an earlier, ambiguous try stored them
-                rest.append(_Call(_marked(call.jobs), call.deadline, call.future))
+                rest.append(_Call(_marked(call.jobs), call.deadline, call.future, call.loop))
         if rest:
             self._store(rest)
 
@@ -155,3 +182,32 @@ class Enqueuer:
 def _marked(jobs: Sequence[NewJob]) -> list[NewJob]:
     """The same jobs, marked as perhaps stored already."""
     return [job if job.recheck else replace(job, recheck=True) for job in jobs]
+
+
+_Answer: TypeAlias = "tuple[_Call, datetime | None, BaseException | None]"
+
+
+def _answer(answers: list[_Answer]) -> None:
+    """Tell the callers; those of one event loop all at once, since each wake-up costs a system call."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Answer]] = {}
+    for answer in answers:
+        loop = answer[0].loop
+        if loop is None:
+            _resolve([answer])
+        else:
+            by_loop.setdefault(loop, []).append(answer)
+    for loop, mine in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, mine)
+
+
+def _resolve(answers: list[_Answer]) -> None:
+    for call, now, fault in answers:
+        future = call.future
+        if future.cancelled():
+            continue
+        if fault is not None:
+            future.set_exception(fault)
+        else:
+            assert now is not None
+            future.set_result(now)
