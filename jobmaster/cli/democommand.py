@@ -134,7 +134,8 @@ async def _play(
     with suppress(NotImplementedError):  # where the loop cannot, SIGTERM ends the process as usual
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, performance.cancel)
     async with config.build() as cluster:
-        await play(cluster.scheduler, watcher, walk(root, without=without, limit=limit), display, run)
+        entries = walk(root, without=without, limit=limit, closed=run.note_closed)
+        await play(cluster.scheduler, watcher, entries, display, run)
 
 
 def _report(outcome: Outcome, run: Run, display: Display) -> None:
@@ -145,7 +146,7 @@ def _report(outcome: Outcome, run: Run, display: Display) -> None:
     marks = {True: Text("as expected", style="green"), False: Text("NOT as expected", style="bold red")}
     rows = [(line.what, line.expected, line.seen, marks[line.ok]) for line in outcome.lines]
     display.show(table(None, ("jobs", "expected", "seen", ""), rows))
-    for trouble in outcome.troubles:
+    for trouble in (*outcome.troubles, *run.closed[:10]):
         display.say(f"  {trouble}")
     jobs = len(run.files) + len(run.special)
     display.say(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -44,6 +45,7 @@ class Terminal:
         )
         os.close(theirs)
         self.raw = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._seen = 0
 
     def __enter__(self) -> Terminal:
@@ -71,8 +73,9 @@ class Terminal:
                 self._seen = found.end()
                 return found
             assert time.monotonic() < until, f"no {pattern!r} within {timeout} s in:\n{self.text}"
+            ended = self.process.poll() is not None
             if not self._read(0.1):
-                assert self.process.poll() is None, f"ended without {pattern!r}:\n{self.text}"
+                assert not ended, f"ended without {pattern!r}:\n{self.text}"
 
     def _read(self, patience: float) -> bool:
         ready, _, _ = select.select([self._ours], [], [], patience)
@@ -82,7 +85,7 @@ class Terminal:
             data = os.read(self._ours, 65536)
         except OSError:
             return False  # the other side is closed
-        self.raw += data.decode(errors="replace")
+        self.raw += self._decoder.decode(data)
         return bool(data)
 
     def press(self, keys: bytes) -> None:
@@ -92,6 +95,8 @@ class Terminal:
     def wait(self, timeout: float = 30.0) -> int:
         """Read to the end; the exit code."""
         until = time.monotonic() + timeout
-        while self._read(0.1) or self.process.poll() is None:
+        ended = False
+        while self._read(0.1) or not ended:
+            ended = self.process.poll() is not None  # then one more look shows all that it has written
             assert time.monotonic() < until, f"did not end within {timeout} s:\n{self.text}"
         return self.process.wait()

@@ -103,9 +103,11 @@ def test_a_file_that_may_not_be_read(project: Project) -> None:
     root.mkdir()
     (root / "secret").write_text("x")
     (root / "secret").chmod(0)
+    (root / "locked").mkdir(mode=0)
     ran = project.run("demo", str(root), "--url", project.url)
     assert ran.code == 0, ran
-    assert "secret: failed: cannot be read: Permission denied" in ran.out
+    for name in ("secret", "locked"):
+        assert f"{name}: cannot be read: Permission denied" in ran.out
 
 
 def test_in_a_terminal_it_shows_a_bar(project: Project, files: Path) -> None:
@@ -125,7 +127,7 @@ def test_its_database_may_lie_among_the_files(project: Project) -> None:
     for _ in range(2):
         ran = project.run("demo", str(root), "--db", str(root / "demo.db"))
         assert ran.code == 0, ran
-        assert "1 files" in rows(ran.out)
+        assert "1 file" in rows(ran.out)
 
 
 def test_only_so_many_files_are_taken(project: Project, files: Path) -> None:

@@ -172,7 +172,10 @@ class Program:
         self._cast.dismiss((worker,))
         passed = after["at"] - before["at"]
         if counted_before is not None and counted_after is not None:
-            transactions, counter = float(counted_after - counted_before), "counted by the server"
+            transactions, counter = (
+                float(counted_after - counted_before),
+                "counted by the server for the whole database",
+            )
         else:
             transactions, counter = after["transactions"] - before["transactions"], "counted in the worker"
         yield Figure("idle worker, transactions", transactions / passed, "per s", note=counter)

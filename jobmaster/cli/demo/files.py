@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +30,17 @@ class Entry:
     obstacle: str | None
 
 
-def walk(root: Path, *, without: Path | None, limit: int) -> Iterator[Entry]:
+def walk(
+    root: Path, *, without: Path | None, limit: int, closed: Callable[[OSError], None] | None = None
+) -> Iterator[Entry]:
     """Every file under ``root`` in a stable order, at most ``limit``; links to directories are left out.
 
-    ``without`` names a database file to leave out, with the files that lie beside it.
+    ``without`` names a database file to leave out, with the files that lie beside it. ``closed`` hears of
+    directories that cannot be read.
     """
     left_out = None if without is None else os.path.realpath(without)
     count = 0
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=closed):
         folders.sort()
         for name in sorted(names):
             path = os.path.join(folder, name)

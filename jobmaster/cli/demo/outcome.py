@@ -87,7 +87,9 @@ def _files(scheduler: Scheduler, run: Run) -> tuple[list[Line], int, int, list[s
         seen += f", {missing:,} did not end as they should"
     elif counts["succeeded"] < readable:
         seen += f", {readable - counts['succeeded']:,} could not be read any more"
-    rows = [Line(f"{readable:,} files", f"{readable:,} succeeded", seen, all_told)]
+    rows = [
+        Line(f"{readable:,} file{'' if readable == 1 else 's'}", f"{readable:,} succeeded", seen, all_told)
+    ]
     if unreadable or counts["unreadable"]:
         told = f"{counts['unreadable']:,} failed, with the reason"
         rows.append(

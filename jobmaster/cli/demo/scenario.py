@@ -41,11 +41,17 @@ class Run:
     too_long: UUID | None = None
     cancelled: UUID | None = None
     late: UUID | None = None
+    closed: list[str] = field(default_factory=list)
+    """Directories that could not be read, with the reason."""
     leftovers: int = 0
     """Live jobs that an earlier, interrupted run had left."""
     still_live: int = 0
     """Live jobs when waiting ended; 0 unless it was given up."""
     seconds: float = 0.0
+
+    def note_closed(self, fault: OSError) -> None:
+        """Remember a directory that could not be read."""
+        self.closed.append(f"{fault.filename}: cannot be read: {fault.strerror}")
 
     @property
     def special(self) -> tuple[UUID, ...]:
