@@ -136,8 +136,8 @@ class Pump:
             return False
         if self.dispatcher.starved:
             return self.woken or tenure.plan.hungry or now >= self._poll_at
-        # the slots are busy: refill in big bites, when half of the buffer is free
-        return (self.woken or tenure.plan.hungry) and room * 2 >= self._options.buffer
+        # the slots are busy: refill in big bites, since a transaction costs the same for few jobs as for many
+        return (self.woken or tenure.plan.hungry) and room * 4 >= self._options.buffer * 3
 
     def _flush_due(self, now: float) -> bool:
         waiting = len(self._outbox)

@@ -20,7 +20,7 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from . import pgarrays
+from . import pgarrays, pgsettle
 from .dialect import Dialect, Fault, Names, Text
 from .keyed import Step, as_json
 from .newjobs import millis, split_delay
@@ -314,48 +314,23 @@ class PostgresDialect(Dialect):
         return False
 
     def claim(self, tx: Tx, claim: ClaimRequest) -> list[ClaimedJob]:
-        priorities = [p for p, n in claim.limits.items() if n > 0]
-        after = [claim.after.get(p) for p in priorities]
-        cursor = tx.cursor
-        buckets = [claim.buckets[p] for p in priorities]
-        cursor.execute(
-            tx.texts["claim"].sql,
-            {
-                "lane": claim.lane,
-                "priority": pgarrays.smallints(priorities),
-                "bucket": pgarrays.uuids(buckets),
-                "count": pgarrays.ints([claim.limits[p] for p in priorities]),
-                "after_at": pgarrays.cursors([a[0] if a else None for a in after]),
-                "after_id": pgarrays.uuids([a[1] if a else _NO_CURSOR for a in after]),
-                "buckets": len(set(buckets)),
-            },
-            binary=True,
-        )
-        return _claimed(cursor)
+        tx.cursor.execute(tx.texts["claim"].sql, pgsettle.claim_values(claim), binary=True)
+        return pgsettle.claimed(tx.cursor)
 
     def claimed_in(self, tx: Tx, buckets: Sequence[UUID]) -> list[ClaimedJob]:
         tx.cursor.execute(tx.texts["claimed_in"].sql, {"ids": pgarrays.uuids(list(buckets))}, binary=True)
-        return _claimed(tx.cursor)
+        return pgsettle.claimed(tx.cursor)
 
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
-        jobs = [c.job for c in changes]
-        tx.cursor.execute(
-            tx.texts["succeed"].sql,
-            {
-                "id": pgarrays.uuids([j.id for j in jobs]),
-                "bucket_id": pgarrays.uuids([j.bucket_id for j in jobs]),
-                "claim_no": pgarrays.ints([j.claim_no for j in jobs]),
-                "attempt": pgarrays.ints([c.attempt for c in changes]),
-                "started_at": pgarrays.instants([c.started_at for c in changes]),
-                "finished_at": pgarrays.instants([c.finished_at for c in changes]),
-                "result": pgarrays.texts([c.result for c in changes]),
-                "worker_id": pgarrays.uuids([c.worker_id for c in changes]),
-            },
-            binary=True,
-        )
-        if tx.cursor.rowcount == len(changes):
-            return {j.id for j in jobs}
-        return {row[0] for row in tx.cursor.fetchall()}
+        tx.cursor.execute(tx.texts["succeed"].sql, pgsettle.succeed_values(changes), binary=True)
+        return pgsettle.owned(tx.cursor, changes)
+
+    def settle_plain(
+        self, tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
+    ) -> tuple[set[UUID], list[ClaimedJob], datetime]:
+        if self.options.pgbouncer:
+            return super().settle_plain(tx, changes, claim)
+        return pgsettle.in_one_trip(tx, changes, claim)
 
     # --- wake-ups -----------------------------------------------------------------------------------
 
@@ -379,21 +354,6 @@ class _Deaf:
 
     def close(self) -> None:
         """Nothing runs."""
-
-
-def _claimed(cursor: Any) -> list[ClaimedJob]:
-    make = ClaimedJob._make
-    claimed = [make(row) for row in cursor.fetchall()]
-    if claimed and claimed[0].run_at.tzinfo is not UTC:
-        # Behind a pooler the session keeps its own time zone.
-        return [_in_utc(job) for job in claimed]
-    return claimed
-
-
-def _in_utc(job: ClaimedJob) -> ClaimedJob:
-    instants = ("run_at", "enqueued_at", "unknown_since", "occurrence_at")
-    moved = {name: getattr(job, name).astimezone(UTC) for name in instants if getattr(job, name) is not None}
-    return job._replace(**moved)
 
 
 def _set_up(connection: Any, _record: Any) -> None:

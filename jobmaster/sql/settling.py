@@ -52,9 +52,18 @@ def _look(gateway: Gateway, claim: ClaimRequest | None) -> Settled | None:
 
 
 def _settle(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
+    if changes and all(map(_is_plain, changes)):
+        owned, claimed, now = tx.dialect.settle_plain(tx, changes, claim)
+        tx.reach("settle.written")
+        refused = frozenset(c.job.id for c in changes if c.job.id not in owned)
+        return Settled(refused, _drop_ended(tx, claimed), now)
     refused = _write(tx, changes) if changes else frozenset()
     tx.reach("settle.written")
     return _answer(tx, refused, {}, claim)
+
+
+def _is_plain(change: StateChange) -> bool:
+    return change.status is JobStatus.SUCCEEDED and change.record is None and change.error is None
 
 
 def _answer(
@@ -62,14 +71,14 @@ def _answer(
 ) -> Settled:
     claimed: list[ClaimedJob] = []
     if claim is not None:
-        claimed = tx.dialect.claim(tx, claim)
-        if any(job.recheck for job in claimed):
-            claimed = _drop_ended(tx, claimed)
+        claimed = _drop_ended(tx, tx.dialect.claim(tx, claim))
     return Settled(refused, claimed, tx.now(), poisoned)
 
 
 def _drop_ended(tx: Tx, claimed: list[ClaimedJob]) -> list[ClaimedJob]:
     doubtful = [job.id for job in claimed if job.recheck]
+    if not doubtful:
+        return claimed
     ended = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=doubtful)}
     if not ended:
         return claimed
@@ -116,14 +125,14 @@ def _drop_second_end(tx: Tx, change: StateChange) -> set[UUID]:
 
 
 def _write(tx: Tx, changes: Sequence[StateChange]) -> frozenset[UUID]:
-    plain = [c for c in changes if c.status is JobStatus.SUCCEEDED and c.record is None and c.error is None]
+    plain = [c for c in changes if _is_plain(c)]
     owned: set[UUID] = set()
     if plain:
         owned = tx.dialect.succeed(tx, plain)
         if len(owned) == len(changes):
             return frozenset()
     if len(plain) != len(changes):
-        others = [c for c in changes if c.status is not JobStatus.SUCCEEDED or c.record or c.error]
+        others = [c for c in changes if not _is_plain(c)]
         owned |= _write_others(tx, others)
     return frozenset(c.job.id for c in changes if c.job.id not in owned)
 
