@@ -18,6 +18,9 @@ from types import TracebackType
 
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]")
 
+_SIZES = ("COLUMNS", "LINES")
+"""Would say another size than the terminal has."""
+
 
 class Terminal:
     """Runs a command on a pseudo-terminal of `columns` by `lines`; ended with the context."""
@@ -39,7 +42,10 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             cwd=cwd,
-            env={**env, "TERM": "xterm-256color"},
+            env={
+                **{name: value for name, value in env.items() if name not in _SIZES},
+                "TERM": "xterm-256color",
+            },
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
