@@ -57,7 +57,7 @@ class Worker:
         self._logger = logger
         self._set_trusted_until = set_trusted_until
         self._alarm = Alarm(clock)
-        self._outbox = Outbox(options.batch_size)
+        self._outbox = Outbox(options.buffer)
         self._supervisor = Supervisor(logger)
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
