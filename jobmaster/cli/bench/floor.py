@@ -214,7 +214,7 @@ def _postgres_floor(database: Database) -> Floor:
     class PostgresFloor(Floor):
         def __init__(self, database: Database) -> None:
             super().__init__(database)
-            self._cursor = self._raw.cursor()
+            self._cursor, self._claiming = self._raw.cursor(), self._raw.cursor()
             self._after: tuple[datetime | None, UUID] = (None, UUID(int=0))
 
         def rows(self, first: int, count: int) -> list[Any]:
@@ -271,44 +271,50 @@ def _postgres_floor(database: Database) -> Floor:
             self._cursor.execute("COMMIT")
 
         def turn(self, done: Sequence[Any], most: int) -> list[Any]:
-            cursor = self._cursor
-            cursor.execute("BEGIN")
-            if done:
-                now = [datetime.now(UTC)] * len(done)
-                cursor.execute(
-                    self._texts["succeed"],
-                    {
-                        "id": pgarrays.uuids([row[0] for row in done]),
-                        "bucket_id": pgarrays.uuids([self._bucket] * len(done)),
-                        "claim_no": pgarrays.ints([row[2] for row in done]),
-                        "attempt": pgarrays.ints([1] * len(done)),
-                        "started_at": pgarrays.instants(now),
-                        "finished_at": pgarrays.instants(now),
-                        "result": pgarrays.texts([None] * len(done)),
-                        "worker_id": pgarrays.uuids([self._bucket] * len(done)),
-                    },
-                    binary=True,
-                )
-            rows: list[Any] = []
-            if most:
-                cursor.execute(
-                    self._texts["claim"],
-                    {
-                        "lane": DEFAULT_LANE,
-                        "priority": pgarrays.smallints([int(Priority.MEDIUM)]),
-                        "bucket": pgarrays.uuids([self._bucket]),
-                        "count": pgarrays.ints([most]),
-                        "after_at": pgarrays.cursors([self._after[0]]),
-                        "after_id": pgarrays.uuids([self._after[1]]),
-                        "buckets": 1,
-                    },
-                    binary=True,
-                )
-                rows = cursor.fetchall()
-                full = len(rows) == most
-                self._after = (rows[-1][6], rows[-1][0]) if full else (None, UUID(int=0))
-            cursor.execute("COMMIT")
+            # in one trip, as the library does it
+            self._cursor.execute("BEGIN")
+            with self._raw.pipeline():
+                if done:
+                    self._settle(done)
+                if most:
+                    self._claim(most)
+            rows = self._claiming.fetchall() if most else []
+            self._cursor.execute("COMMIT")
+            full = most and len(rows) == most
+            self._after = (rows[-1][6], rows[-1][0]) if full else (None, UUID(int=0))
             return rows
+
+        def _settle(self, done: Sequence[Any]) -> None:
+            now = [datetime.now(UTC)] * len(done)
+            self._cursor.execute(
+                self._texts["succeed"],
+                {
+                    "id": pgarrays.uuids([row[0] for row in done]),
+                    "bucket_id": pgarrays.uuids([self._bucket] * len(done)),
+                    "claim_no": pgarrays.ints([row[2] for row in done]),
+                    "attempt": pgarrays.ints([1] * len(done)),
+                    "started_at": pgarrays.instants(now),
+                    "finished_at": pgarrays.instants(now),
+                    "result": pgarrays.texts([None] * len(done)),
+                    "worker_id": pgarrays.uuids([self._bucket] * len(done)),
+                },
+                binary=True,
+            )
+
+        def _claim(self, most: int) -> None:
+            self._claiming.execute(
+                self._texts["claim"],
+                {
+                    "lane": DEFAULT_LANE,
+                    "priority": pgarrays.smallints([int(Priority.MEDIUM)]),
+                    "bucket": pgarrays.uuids([self._bucket]),
+                    "count": pgarrays.ints([most]),
+                    "after_at": pgarrays.cursors([self._after[0]]),
+                    "after_id": pgarrays.uuids([self._after[1]]),
+                    "buckets": 1,
+                },
+                binary=True,
+            )
 
     return PostgresFloor(database)
 
