@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from ..absence import requiring
 
 with requiring("django"):
-    from django.apps import apps
+    from django.apps import apps as installed  # `apps` would be hidden by the module of that name here
 
     from .connections import CloseConnections
     from .transactions import enqueue_on_commit
@@ -34,7 +34,7 @@ def get_cluster() -> Cluster:
 
     Raises ``ConfigurationError``; ``LookupError`` when ``jobmaster.integrations.django`` is not installed.
     """
-    return cast("JobMasterConfig", apps.get_app_config("jobmaster")).cluster
+    return cast("JobMasterConfig", installed.get_app_config("jobmaster")).cluster
 
 
 def get_scheduler() -> Scheduler:

@@ -14,7 +14,7 @@ from django.utils.module_loading import autodiscover_modules
 from ...cluster.cluster import Cluster
 from ...errors import ConfigurationError
 from ..source import find_cluster
-from .connections import CloseConnections, note_opened
+from .connections import CloseConnections
 
 __all__ = ["JobMasterConfig"]
 
@@ -37,7 +37,6 @@ class JobMasterConfig(AppConfig):
 
     def ready(self) -> None:
         """Import the ``jobs`` modules of all installed apps, so that their handlers are found."""
-        note_opened()
         autodiscover_modules("jobs")
         register(check_setting)
 

@@ -1,0 +1,1 @@
+"""A Django project as somebody might have it; run in processes of its own."""
