@@ -142,17 +142,30 @@ def test_what_is_refused_is_refused_at_once(sqlite_site: Site) -> None:
     out = sqlite_site.program(
         ENQUEUE
         + """
-from jobmaster import InvalidJob
-try:
-    with transaction.atomic():
-        Order.objects.create(item="lamp")
-        enqueue_on_commit(JobRequest("confirm", {"order": object()}))
-except InvalidJob:
-    print("refused", Order.objects.count(), scheduler.count_jobs())
+from jobmaster import ConfigurationError, InvalidJob
+unstorable = JobRequest("confirm", {"order": object()})
+unreachable = JobRequest("confirm", agent_connection="nowhere")
+def refuse():
+    for request in (unstorable, unreachable):
+        try:
+            with transaction.atomic():
+                Order.objects.create(item="lamp")
+                enqueue_on_commit(request)
+        except (InvalidJob, ConfigurationError) as fault:
+            print(type(fault).__name__, Order.objects.count(), scheduler.count_jobs())
+refuse()
+place("lamp")  # from now on it is known that the cluster lives elsewhere
+refuse()
 closed()
 """
     )
-    assert out == "refused 0 0\n"
+    assert out.splitlines() == [
+        "SerializationError 0 0",
+        "ConfigurationError 0 0",
+        "None 0",
+        "SerializationError 1 2",
+        "ConfigurationError 1 2",
+    ]
 
 
 def test_a_view_under_the_test_client(sqlite_site: Site) -> None:
