@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .cluster.administration import AgentInfo, ClusterStatus
     from .cluster.cluster import Cluster
     from .cluster.config import ClusterConfig
-    from .cluster.requests import JobRequest
+    from .cluster.requests import HandlerReference, JobRequest
     from .cluster.scheduler import Scheduler
     from .cluster.schedulers import get_scheduler
     from .domain.events import Event, Observer
@@ -66,7 +66,7 @@ _HOME = {
     "cluster.administration": ("AgentInfo", "ClusterStatus"),
     "cluster.cluster": ("Cluster",),
     "cluster.config": ("ClusterConfig",),
-    "cluster.requests": ("JobRequest",),
+    "cluster.requests": ("HandlerReference", "JobRequest"),
     "cluster.scheduler": ("Scheduler",),
     "cluster.schedulers": ("get_scheduler",),
     "domain.events": ("Event", "Observer"),
@@ -133,6 +133,7 @@ __all__ = [
     "DuplicateJob",
     "Event",
     "FailJob",
+    "HandlerReference",
     "IllegalTransition",
     "InvalidJob",
     "Job",

@@ -202,9 +202,9 @@ def _where(fault: BaseException) -> str:
 
 def settings_of(cluster: Cluster) -> ClusterSettings:
     """What a cluster was built from."""
-    return cluster._settings
+    return cluster.settings_in_code
 
 
 def definition_ids(cluster: Cluster) -> list[str]:
     """The definition ids that a cluster has handlers for."""
-    return sorted(bound.definition_id for bound in cluster._registry)
+    return list(cluster.definition_ids)

@@ -85,9 +85,14 @@ class Backend:
         with self._lock:
             if self._opened:
                 return
-            self._stores.open(wait)
-            asked_at = self.clock.monotonic()
-            now = self.transport.now()
+            try:
+                self._stores.open(wait)
+                asked_at = self.clock.monotonic()
+                now = self.transport.now()
+            except BaseException:
+                # a store that was refused for its schema or identity has connections by then
+                self._stores.close()
+                raise
             self.clock.follow(now, asked_at, self.clock.monotonic())
             self._opened = True
 

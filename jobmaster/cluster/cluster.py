@@ -115,6 +115,16 @@ class Cluster:
         return self._runtime is not None
 
     @property
+    def settings_in_code(self) -> ClusterSettings:
+        """What this process was configured with; :meth:`settings` shows what the master keeps."""
+        return self._settings
+
+    @property
+    def definition_ids(self) -> tuple[str, ...]:
+        """The definition ids of the handlers that this process knows, sorted."""
+        return tuple(sorted(bound.definition_id for bound in self._registry))
+
+    @property
     def load(self) -> tuple[int, int]:
         """How many claimed jobs this process holds, and how many outcomes it has not stored yet."""
         runtime = self._runtime

@@ -19,6 +19,7 @@ from .worker import Worker
 __all__ = ["Coordinator"]
 
 _REGISTRY_EVERY = 10.0
+"""At most this many seconds between life signs; more often with a short lease."""
 _SETTINGS_EVERY = 5.0
 _CLEAN_EVERY = 60.0
 _CLEAN_CHUNK = 1000
@@ -54,13 +55,14 @@ class Coordinator:
         self._refresh = refresh
         self._logger = logger
         self._infos: dict[object, WorkerInfo] = {}
+        self._seen_every = min(_REGISTRY_EVERY, lease.total_seconds() * 2 / 3)
 
     def start(self, supervisor: Supervisor, *, coordinates: bool) -> None:
         """Start the duties; without ``coordinates`` only those that concern this process itself."""
         clock, logger = self._clock, self._logger
         services = [
             Service("settings", self.refresh_settings, _SETTINGS_EVERY, clock, logger, first_after=1.0),
-            Service("registry", self.see_workers, _REGISTRY_EVERY, clock, logger, first_after=5.0),
+            Service("registry", self.see_workers, self._seen_every, clock, logger),
         ]
         if coordinates:
             # a random phase keeps fifty processes that were started together from asking together
@@ -118,7 +120,7 @@ class Coordinator:
 
     async def see_workers(self) -> float | None:
         """Say in the registry that this process's workers live."""
-        alive_for = max(timedelta(seconds=_REGISTRY_EVERY * 3), self._lease)
+        alive_for = timedelta(seconds=self._seen_every) + self._lease
         for worker in self._workers:
             unknown = worker.unknown_definitions()
             seen = await self._calls.run(self._master.see_worker, worker.id, unknown, alive_for)

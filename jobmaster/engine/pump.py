@@ -71,6 +71,8 @@ class Pump:
         """Whether a wake-up came since the last claim."""
         self._poll_at = 0.0
         self._poll_every = _SOON
+        self._came_up_empty = False
+        """Whether the last claim brought nothing."""
         self._in_flight = False
         self._under_way = 0
         self._backoff = Backoff(0.05, 1.0)
@@ -207,11 +209,15 @@ class Pump:
         if request is None:
             return
         tenure.plan.learn(request, settled.claimed)
+        self._came_up_empty = not settled.claimed
         if settled.claimed:
             self._poll_every = _SOON
+            self._poll_at = now + _SOON
             if tenure is self.tenure:
                 self.dispatcher.offer(settled.claimed)
-        self._poll_at = now + self._poll_every
+        else:
+            # look at once when the next job is due
+            self._poll_at = now
 
     def _spare(
         self, changes: list[StateChange], poisoned: Mapping[UUID, str]
@@ -257,9 +263,13 @@ class Pump:
         if answer is not None:
             store_now, due = answer
             until_due = (due - store_now).total_seconds()
-            if until_due <= 0 and not self.dispatcher.closed:
+            if until_due > 0:
+                wait = min(wait, until_due)
+            elif self._came_up_empty:
+                # what is due is claimed by others just now, or belongs into a closed bucket: wait a little
+                self._came_up_empty = False
+            else:
                 self.woken = True
-            wait = min(wait, max(0.001, until_due))
         self._poll_at = self._clock.monotonic() + wait
 
     # -- ambiguity and loss ----------------------------------------------------------------------------

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+import typing
+from typing import Any, get_type_hints
 
+import typing_extensions
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 
@@ -14,6 +17,15 @@ from .plain import non_finite, plain
 __all__ = ["TypedCodec"]
 
 _MOST_SHOWN = 20
+
+
+class _Example(typing.TypedDict):
+    """Any typed dictionary of the standard library, to know their kind by."""
+
+    field: int
+
+
+_StandardTypedDict = type(_Example)
 
 
 class TypedCodec:
@@ -27,7 +39,7 @@ class TypedCodec:
     def __init__(self, payload_type: Any) -> None:
         self._name = getattr(payload_type, "__name__", None) or str(payload_type)
         try:
-            self._adapter: TypeAdapter[Any] = TypeAdapter(payload_type)
+            self._adapter: TypeAdapter[Any] = TypeAdapter(_readable(payload_type))
             # forward references that cannot be resolved are told now, not when the first job comes
             self._adapter.rebuild(raise_errors=True)
         except (
@@ -70,6 +82,22 @@ class TypedCodec:
             return self._adapter.validate_json(text)
         except ValidationError as error:
             raise InvalidJob(f"the stored data does not fit {self._name}: {_faults(error)}") from None
+
+
+def _readable(payload_type: Any) -> Any:
+    """The type as pydantic reads it: before Python 3.12 it takes typed dictionaries of ``typing_extensions``
+    only, so that those of ``typing`` are made again as such, with those that they hold directly."""
+    if sys.version_info >= (3, 12) or type(payload_type) is not _StandardTypedDict:
+        return payload_type
+    required = payload_type.__required_keys__
+    fields = {
+        name: hint if name in required else typing_extensions.NotRequired[hint]
+        for name, hint in (
+            (name, _readable(hint))
+            for name, hint in get_type_hints(payload_type, include_extras=True).items()
+        )
+    }
+    return typing_extensions.TypedDict(payload_type.__name__, fields)  # type: ignore[operator]
 
 
 def _faults(error: ValidationError) -> str:

@@ -35,6 +35,8 @@ __all__ = ["Actor"]
 
 _LIVE = tuple(status for status in JobStatus if not status.is_final)
 _LOOK_EVERY = 0.002
+WORKER_SLOTS = 100
+"""Run slots of the measured workers. The default, twenty, suits handlers that do something."""
 
 
 class Actor:
@@ -53,7 +55,7 @@ class Actor:
         """Build the cluster with so many workers, and start it when it has any."""
         config = config_for(self._url, self._table_prefix)
         for _ in range(workers):
-            config.add_worker()
+            config.add_worker(concurrency=WORKER_SLOTS)
         self._cluster = config.build()
         if workers:
             await self._cluster.start_async()
