@@ -18,6 +18,7 @@ from ..domain.status import ClusterMode
 from ..engine.announcer import Announcer
 from ..engine.completions import Completions
 from ..engine.options import ClusterLimits
+from ..engine.storethreads import StoreThreads
 from ..handlers import HandlerRegistry
 from ..ports import BucketInfo, ClusterSetting, WorkerInfo
 from .administration import Administration, AgentInfo, ClusterStatus
@@ -249,7 +250,10 @@ class Cluster:
 
     async def close_async(self) -> None:
         """Async twin of :meth:`close`."""
-        await asyncio.to_thread(self.close)
+        # a thread of its own: the pools that would lend one are being closed, or gone at interpreter exit
+        closer = StoreThreads(1, "jobmaster-closer")
+        await closer.run(self.close)
+        closer.close()
 
     # -- administration --------------------------------------------------------------------------------
 

@@ -260,10 +260,13 @@ class Pump:
         self._reached()
         self._poll_every = min(_LONGEST_POLL, self._poll_every * 2)
         wait = self._poll_every
-        if answer is not None:
+        if answer is None:
+            self._came_up_empty = False
+        else:
             store_now, due = answer
             until_due = (due - store_now).total_seconds()
             if until_due > 0:
+                self._came_up_empty = False
                 wait = min(wait, until_due)
             elif self._came_up_empty:
                 # what is due is claimed by others just now, or belongs into a closed bucket: wait a little

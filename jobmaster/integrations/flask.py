@@ -122,7 +122,7 @@ class _LazyWorkers:
 
 
 def _run(cluster: Cluster) -> None:
-    if not cluster._settings.workers:
+    if not cluster.settings_in_code.workers:
         raise click.ClickException(f"cluster {cluster.id!r} has no worker to run: call add_worker()")
     if not logging.getLogger().handlers:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(str(fault)) from fault
 
     def _run(self, cluster: Cluster) -> None:
-        if not cluster._settings.workers:
+        if not cluster.settings_in_code.workers:
             raise CommandError(f"cluster {cluster.id!r} has no worker to run: call add_worker()")
         if not logging.getLogger().handlers:
             logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
@@ -46,8 +46,8 @@ class Command(BaseCommand):
             status = cluster.status()
         finally:
             cluster.close()
-        handlers = ", ".join(sorted(bound.definition_id for bound in cluster._registry)) or "none"
-        workers = ", ".join(worker.name for worker in cluster._settings.workers) or "none"
+        handlers = ", ".join(cluster.definition_ids) or "none"
+        workers = ", ".join(worker.name for worker in cluster.settings_in_code.workers) or "none"
         place = cluster._backend.location
         self.stdout.write(f"cluster {status.cluster_id!r} on {place}: {status.mode.value}")
         self.stdout.write(f"handlers: {handlers}")
