@@ -15,7 +15,7 @@ __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
 
 def observer_of(url: str) -> Cluster:
     """A cluster without workers: enqueues and looks."""
-    config = ClusterConfig("harness").use_standalone()
+    config = ClusterConfig("harness").use_standalone().add_handlers()
     config = config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)
     return config.build()
 
