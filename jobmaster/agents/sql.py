@@ -94,6 +94,12 @@ class SqlTransport:
             return Marked(frozenset(), frozenset())
         return self._gateway.transaction("mark", lambda tx: _mark(tx, marks))
 
+    def cancellations(self, buckets: Collection[UUID]) -> frozenset[UUID]:
+        wanted = list(buckets)
+        gateway = self._gateway
+        rows = gateway.read("cancellations", lambda tx: tx.rows("cancellations", ids=wanted))
+        return frozenset(gateway.dialect.uuid(row[0]) for row in rows)
+
     def complete_buckets(self, worker_id: UUID) -> None:
         self._gateway.transaction(
             "complete_buckets", lambda tx: tx.run("bucket_complete", worker_id=worker_id)

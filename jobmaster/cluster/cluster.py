@@ -93,6 +93,8 @@ class Cluster:
         self._administration = Administration(self._backend, self._producer, self._wake)
         self._runtime: Runtime | None = None
         self._thread: _RuntimeThread | None = None
+        self._starting: asyncio.Future[None] | None = None
+        self._stopping: asyncio.Future[None] | None = None
         self._log = EngineLog(settings.debug_jsonl_directory, settings.cluster_id)
         register(self._scheduler, settings.cluster_id, default=default)
 
@@ -137,9 +139,12 @@ class Cluster:
         """Start the workers in the current event loop.
 
         Raises ``ConfigurationError`` (schema, identity), ``TransientStoreError`` (database not reachable
-        within the startup timeout), ``RuntimeError`` when it runs already.
+        within the startup timeout), ``RuntimeError`` when it runs already or is stopped meanwhile.
         """
         self._check_startable()
+        await self._start()
+
+    async def _start(self) -> None:
         self._log.open()
         runtime = self._runtime = Runtime(
             self._settings,
@@ -149,9 +154,13 @@ class Cluster:
             self._announcer,
             self._logger,
         )
+        self._starting = asyncio.ensure_future(runtime.start())
         try:
-            await runtime.start()
-        except BaseException:
+            await self._starting
+        except BaseException as fault:
+            if self._stopping is not None:
+                # somebody stopped it in the middle of its start, and sees to the rest
+                raise RuntimeError(f"cluster {self.id!r} was stopped while it started") from fault
             self._runtime = None
             await self.close_async()
             raise
@@ -166,12 +175,26 @@ class Cluster:
             )
 
     async def stop_async(self) -> None:
-        """Stop the workers cleanly (see ``grace_period``) and release everything. Idempotent."""
-        runtime = self._runtime
-        if runtime is not None:
-            await runtime.stop()
-            self._runtime = None
-        await self.close_async()
+        """Stop the workers cleanly (see ``grace_period``) and release everything. Idempotent.
+
+        The stop runs to its end even if the caller is cancelled; whoever calls meanwhile waits for the same.
+        """
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        try:
+            runtime, starting = self._runtime, self._starting
+            if starting is not None and not starting.done():
+                starting.cancel()
+                await asyncio.wait([starting])
+            if runtime is not None:
+                await runtime.stop()
+                self._runtime = None
+            await self.close_async()
+        finally:
+            self._stopping = None
 
     async def __aenter__(self) -> Cluster:
         await self.start_async()
@@ -185,9 +208,12 @@ class Cluster:
     def start(self) -> None:
         """Start the workers in a background thread; returns when they work. Raises as :meth:`start_async`."""
         self._check_startable()
-        thread = _RuntimeThread(self)
-        thread.begin()
-        self._thread = thread
+        thread = self._thread = _RuntimeThread(self)
+        try:
+            thread.begin()
+        except BaseException:
+            self._thread = None
+            raise
 
     def stop(self) -> None:
         """Stop what :meth:`start` started, cleanly, and release everything. Idempotent."""
@@ -360,7 +386,12 @@ class _RuntimeThread:
             raise
 
     def end(self) -> None:
-        """Stop cleanly and wait for it; raises what ended the thread before, if anything did."""
+        """Stop cleanly and wait for it; raises what ended the thread before, if anything did. A start that is
+        under way is waited for first."""
+        if self._started.exception() is not None:
+            # it never ran, and its starter was told why
+            self._thread.join()
+            return
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
@@ -378,7 +409,7 @@ class _RuntimeThread:
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        await self._cluster.start_async()
+        await self._cluster._start()
         self._started.set_result(None)
         await self._stop.wait()
         await self._cluster.stop_async()

@@ -56,6 +56,7 @@ class Coordinator:
         self._logger = logger
         self._infos: dict[object, WorkerInfo] = {}
         self._seen_every = min(_REGISTRY_EVERY, lease.total_seconds() * 2 / 3)
+        self._alive_for = timedelta(seconds=self._seen_every) + lease
 
     def start(self, supervisor: Supervisor, *, coordinates: bool) -> None:
         """Start the duties; without ``coordinates`` only those that concern this process itself."""
@@ -79,7 +80,7 @@ class Coordinator:
         """Enter this process's workers into the registry."""
         for info in infos:
             self._infos[info.id] = info
-            await self._calls.run(self._master.register_worker, info)
+            await self._calls.run(self._master.register_worker, info, self._alive_for)
 
     async def forget(self) -> None:
         """Take them out again."""
@@ -120,15 +121,16 @@ class Coordinator:
 
     async def see_workers(self) -> float | None:
         """Say in the registry that this process's workers live."""
-        alive_for = timedelta(seconds=self._seen_every) + self._lease
         for worker in self._workers:
             unknown = worker.unknown_definitions()
-            seen = await self._calls.run(self._master.see_worker, worker.id, unknown, alive_for)
+            seen = await self._calls.run(self._master.see_worker, worker.id, unknown, self._alive_for)
             info = self._infos.get(worker.id)
             if seen is False and info is not None:
                 # the registry was cleaned while this process could not reach it
                 await self._calls.run(
-                    self._master.register_worker, replace(info, unknown_definitions=unknown)
+                    self._master.register_worker,
+                    replace(info, unknown_definitions=unknown),
+                    self._alive_for,
                 )
         return None
 

@@ -41,7 +41,7 @@ _STILL_RUNNING = timedelta(seconds=5)
 class Active:
     """One running job: the run that its handler sees, and what the engine keeps beside it."""
 
-    __slots__ = ("began_at", "deadline_at", "nudged_at", "rules", "run", "task")
+    __slots__ = ("began_at", "deadline_at", "entered", "nudged_at", "rules", "run", "task")
 
     def __init__(self, run: Run, rules: RetryRules, began_at: float, deadline_at: float) -> None:
         self.run = run
@@ -50,6 +50,8 @@ class Active:
         """Monotonic instant of its start."""
         self.deadline_at = deadline_at
         """Monotonic instant at which it times out."""
+        self.entered = False
+        """Whether its task has taken its first step: one cancelled before that would end unheard."""
         self.nudged_at = float("inf")
         """When it was last asked to stop."""
         self.task: asyncio.Task[None] | None = None
@@ -95,6 +97,11 @@ class Dispatcher:
         """Definition ids met here that no handler serves, with the monotonic instant last seen."""
         self.held = False
         """While true nothing new is started: the worker is stopping."""
+        self._released = False
+        self.expecting = False
+        """Whether a claim is under way, so that a job may be ours that has not come in."""
+        self._cancelled: set[UUID] = set()
+        """Jobs that were asked to be cancelled while a claim was under way."""
 
     # -- room and contents -----------------------------------------------------------------------------
 
@@ -138,10 +145,11 @@ class Dispatcher:
     def offer(self, jobs: Iterable[ClaimedJob]) -> None:
         """Take in claimed jobs and start what fits."""
         for job in jobs:
-            if job.cancel_requested:
+            if job.cancel_requested or job.id in self._cancelled:
                 self._verdict(self._cancelled_unstarted(job))
             else:
                 self._queue.push(job.priority, job)
+        self._cancelled.clear()
         self.fill()
 
     def fill(self) -> None:
@@ -208,6 +216,10 @@ class Dispatcher:
 
     async def _execute(self, active: Active) -> None:
         run = active.run
+        active.entered = True
+        if run.cancel_reason is not None:
+            self._never_began(active)
+            return
         raised: BaseException | None = None
         text: str | None = None
         try:
@@ -237,7 +249,8 @@ class Dispatcher:
             try:
                 await asyncio.wait([run.busy])
             except asyncio.CancelledError:
-                continue
+                if self._released:
+                    raise
 
     def _check_size(self, text: str | None) -> None:
         most = self._limits.max_message_bytes
@@ -302,17 +315,57 @@ class Dispatcher:
         """
         active.run.request_cancel(reason)
         if active.task is None:
-            # a suspect whose start mark is still being written: it never began
-            if reason != "lost":
-                self._verdict(hand_back(active.run.job))
-            self._leave(active)
+            # a suspect whose start mark is still being written
+            self._never_began(active)
         else:
             self.nudge(active)
+
+    def _never_began(self, active: Active) -> None:
+        """It was asked to stop before its handler began: that is no run."""
+        job, reason = active.run.job, active.run.cancel_reason
+        self._leave(active)
+        if reason == "cancelled":
+            self._verdict(self._cancelled_unstarted(job))
+        elif reason != "lost":
+            self._verdict(hand_back(job))
+
+    def cancel(self, job_id: UUID) -> None:
+        """Cancel a job that is held here: at once when it has not started; when it may be on its way here, as
+        soon as it comes in."""
+        active = self.running.get(job_id)
+        if active is not None:
+            if active.run.cancel_reason is None:
+                self.stop_run(active, "cancelled")
+            return
+        job = self._take_out(job_id)
+        if job is not None:
+            self._verdict(self._cancelled_unstarted(job))
+        elif self.expecting:
+            self._cancelled.add(job_id)
+
+    def _take_out(self, job_id: UUID) -> ClaimedJob | None:
+        found = self._isolation.withdraw(job_id)
+        if found is not None:
+            return found
+        waiting = self._queue.clear()
+        for job in waiting:
+            if job.id == job_id and found is None:
+                found = job
+            else:
+                self._queue.push(job.priority, job)
+        return found
+
+    def release(self) -> None:
+        """The worker has stopped: nothing waits any longer for threads that do not end."""
+        self._released = True
+        for active in self.running.values():
+            if active.task is not None:
+                active.task.cancel()
 
     def nudge(self, active: Active) -> None:
         """Cancel, or cancel again, what was asked to stop; a thread can only be asked."""
         active.nudged_at = self._clock.monotonic()
-        if active.task is not None and active.run.busy is None:
+        if active.task is not None and active.entered and active.run.busy is None:
             active.task.cancel()
 
     def hand_back_queued(self) -> int:

@@ -80,6 +80,15 @@ class Isolation:
                     freed += self._open(bucket)
         return freed
 
+    def withdraw(self, job_id: UUID) -> ClaimedJob | None:
+        """Take a parked job out."""
+        for jobs in self._parked.values():
+            for job in jobs:
+                if job.id == job_id:
+                    jobs.remove(job)
+                    return job
+        return None
+
     def forget(self) -> None:
         """The claims are no longer owned: nothing waits and nothing is to be stored any more."""
         self._parked.clear()

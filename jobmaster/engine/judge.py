@@ -70,7 +70,10 @@ def _may_retry(run: Run, raised: BaseException) -> bool:
     try:
         return run.bound.should_retry(raised, run)
     except Exception as fault:
-        run.site.logger.error("should_retry of %r raised: %r", run.job.definition_id, fault)
+        told = describe_error(fault)
+        run.site.logger.error(
+            "should_retry of %r raised %s: %s", run.job.definition_id, told.type, told.message
+        )
         return True
 
 

@@ -162,6 +162,7 @@ class Pump:
     ) -> None:
         self._in_flight = True
         self._under_way = len(changes)
+        self.dispatcher.expecting = request is not None
         try:
             settled = await self._calls.run(self._guarded_settle, tenure, changes, request)
         except TransientStoreError as fault:
@@ -183,6 +184,7 @@ class Pump:
         finally:
             self._in_flight = False
             self._under_way = 0
+            self.dispatcher.expecting = self._readback is not None
 
     def _guarded_settle(
         self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None
@@ -302,6 +304,7 @@ class Pump:
         if gone:
             self._logger.warning("%d claims vanished from the store: their handlers are stopped", len(gone))
             self.dispatcher.abandon(gone)
+        self.dispatcher.expecting = False
         waiting = self._outbox.ids()
         self.dispatcher.offer([job for job in stored if job.id not in known and job.id not in waiting])
 

@@ -24,8 +24,8 @@ __all__ = ["Renewer"]
 class Renewer:
     """One thread per set of buckets; ends when closed, or when trust is lost.
 
-    ``vital`` tells the monotonic instant until which the loop may be silent; ``on_lost(reason)`` is called
-    once, from this thread, when the buckets are lost.
+    ``vital`` tells the monotonic instant until which the loop may be silent; ``on_stuck()`` is called, from
+    this thread, when that has passed and the lease still holds; ``on_lost(reason)`` once, when it is lost.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Renewer:
         trust: Trust,
         clock: Clock,
         vital: Callable[[], float],
+        on_stuck: Callable[[], None],
         on_lost: Callable[[str], None],
         logger: logging.Logger,
     ) -> None:
@@ -47,6 +48,7 @@ class Renewer:
         self._trust = trust
         self._clock = clock
         self._vital = vital
+        self._on_stuck = on_stuck
         self._on_lost = on_lost
         self._logger = logger
         self._interval = lease.total_seconds() / 3
@@ -89,6 +91,7 @@ class Renewer:
         if not self._trust.holds():
             return self._lose("the lease could not be renewed in time")
         if self._clock.monotonic() > self._vital():
+            self._on_stuck()
             return self._lose("the event loop is stuck")
         asked_at = self._clock.monotonic()
         try:

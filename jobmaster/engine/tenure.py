@@ -27,6 +27,7 @@ class Tenure:
         options: WorkerOptions,
         clock: Clock,
         vital: Callable[[], float],
+        on_stuck: Callable[[], None],
         on_lost: Callable[[Tenure, str], None],
         logger: logging.Logger,
     ) -> None:
@@ -62,6 +63,7 @@ class Tenure:
             self.trust,
             clock,
             vital,
+            on_stuck,
             lambda reason: on_lost(self, reason),
             logger,
         )

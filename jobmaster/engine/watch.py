@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from uuid import UUID
 
-from ..ports import AgentTransport, Clock, RunningMark
+from ..domain.verdict import classify
+from ..errors import StoreError
+from ..ports import AgentTransport, Clock, RunningMark, Settlement
 from .dispatcher import Active, Dispatcher
+from .judge import judge
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
 from .tenure import Tenure
@@ -25,12 +29,16 @@ class Watch:
     def __init__(
         self,
         transport: AgentTransport,
+        settlement: Settlement,
         calls: StoreCalls,
         clock: Clock,
+        worker_id: UUID,
         tenure: Callable[[], Tenure | None],
         logger: logging.Logger,
     ) -> None:
         self._transport = transport
+        self._settlement = settlement
+        self._worker_id = worker_id
         self._calls = calls
         self._clock = clock
         self._tenure = tenure
@@ -79,10 +87,34 @@ class Watch:
                 active.run.job.definition_id,
             )
 
+    def record_overdue(self) -> None:
+        """The loop is stuck: record the time-outs that it cannot. From the renewer's thread, as the last act
+        before the lease is given up; otherwise a handler that blocks the loop would be lost again and again
+        instead of timing out once."""
+        now = self._clock.monotonic()
+        changes = []
+        for active in list(self.dispatcher.running.values()):
+            run = active.run
+            if active.deadline_at > now or run.cancel_reason is not None or run.bound.kind != "coroutine":
+                continue
+            run.request_cancel("timeout")
+            self._logger.error(
+                "job %s (%s) blocks the event loop beyond its timeout", run.job.id, run.job.definition_id
+            )
+            outcome = judge(run, None, None, self._clock.now())
+            changes.append(classify(run.job, outcome, active.rules, self._worker_id))
+        if changes:
+            try:
+                self._settlement.settle(changes, None)
+            except StoreError as fault:
+                self._logger.warning("the time-outs could not be recorded: %s", fault)
+
     async def _mark(self) -> float | None:
         tenure = self._tenure()
-        if tenure is None or not self.dispatcher.running or not tenure.trust.holds():
+        if tenure is None or not self.dispatcher.held_jobs or not tenure.trust.holds():
             return None
+        for job_id in await self._calls.run(self._transport.cancellations, tenure.buckets):
+            self.dispatcher.cancel(job_id)
         now = self._clock.monotonic()
         marks: list[RunningMark] = []
         watched: list[Active] = []
@@ -103,8 +135,6 @@ class Watch:
                 continue
             if job_id in answer.lost:
                 self.dispatcher.abandon([job_id])
-            elif job_id in answer.cancel and active.run.cancel_reason is None:
-                self.dispatcher.stop_run(active, "cancelled")
             elif active.task is None:
                 self.dispatcher.launch(active)
         return None

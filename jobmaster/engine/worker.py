@@ -65,7 +65,9 @@ class Worker:
         self._hurried = False
         self._ringing = False
         """Whether a wake-up is on its way to the loop: one is enough for many."""
-        self._watch = Watch(transport, calls, clock, lambda: self._pump.tenure, logger)
+        self._watch = Watch(
+            transport, settlement, calls, clock, options.id, lambda: self._pump.tenure, logger
+        )
         self._pump = Pump(
             options,
             limits,
@@ -155,10 +157,12 @@ class Worker:
     async def _leave(self) -> None:
         tenure, self._pump.tenure = self._pump.tenure, None
         if tenure is None:
+            self.dispatcher.release()
             return
         # what could not be stored, and threads that do not end, stay claimed until the lease has run out
         stuck = frozenset(active.run.job.bucket_id for active in self.dispatcher.running.values())
         stuck |= frozenset(change.job.bucket_id for change in self._pump.unsettled())
+        self.dispatcher.release()
         if stuck:
             self._logger.warning("stopped with unfinished work: %d buckets left to rescue", len(stuck))
         await self._quietly("close buckets", lambda: tenure.close(stuck))
@@ -184,12 +188,7 @@ class Worker:
     def cancel(self, job_id: UUID) -> None:
         """A hint from this process that a job is to be cancelled. From any thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._cancel_now, job_id)
-
-    def _cancel_now(self, job_id: UUID) -> None:
-        active = self.dispatcher.running.get(job_id)
-        if active is not None and active.run.cancel_reason is None:
-            self.dispatcher.stop_run(active, "cancelled")
+            self._loop.call_soon_threadsafe(self.dispatcher.cancel, job_id)
 
     def _wake_from_thread(self, lane: str | None) -> None:
         if lane is not None and lane != self.options.lane:
@@ -212,6 +211,7 @@ class Worker:
             self.options,
             self._clock,
             self._vital_until,
+            self._watch.record_overdue,
             self._lost_from_thread,
             self._logger,
         )

@@ -94,8 +94,8 @@ class MasterStore(Protocol):
         """Live jobs by agent, lane, priority and status."""
         ...
 
-    def register_worker(self, worker: WorkerInfo) -> None:
-        """Add a worker to the registry, seen now."""
+    def register_worker(self, worker: WorkerInfo, alive_for: timedelta) -> None:
+        """Add a worker to the registry, seen now; it counts as alive for ``alive_for``."""
         ...
 
     def see_worker(

@@ -137,6 +137,10 @@ class AgentTransport(Protocol):
         cancel them."""
         ...
 
+    def cancellations(self, buckets: Collection[UUID]) -> frozenset[UUID]:
+        """The claims of these buckets whose cancellation was requested. A cheap look."""
+        ...
+
     def complete_buckets(self, worker_id: UUID) -> None:
         """A worker begins its clean stop: its buckets accept no claim any more."""
         ...

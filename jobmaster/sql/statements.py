@@ -69,6 +69,8 @@ ORDER BY id LIMIT :limit {lock_skip}""",
     "buckets_there": "SELECT id FROM {table:bucket} WHERE id {in:ids}",
     "bucket_status": "UPDATE {table:bucket} SET status = :status WHERE id {in:ids}",
     # --- claims -----------------------------------------------------------------------------------
+    "cancellations": """
+SELECT id FROM {table:job} WHERE bucket_id {in:ids} AND cancel_requested_at IS NOT NULL""",
     "claims_lock": """
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane, unknown_since

@@ -86,10 +86,10 @@ class MemoryMasterStore:
 
     # --- workers ------------------------------------------------------------------------------------
 
-    def register_worker(self, worker: WorkerInfo) -> None:
+    def register_worker(self, worker: WorkerInfo, alive_for: timedelta) -> None:
         now = self.now()
         with self._database.lock:
-            self._database.workers[worker.id] = (replace(worker, seen_at=now), now + timedelta(minutes=1))
+            self._database.workers[worker.id] = (replace(worker, seen_at=now), now + alive_for)
 
     def see_worker(self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta) -> bool:
         now = self.now()

@@ -86,6 +86,10 @@ class MemoryTransport:
                     cancel.add(mark.job_id)
         return Marked(frozenset(lost), frozenset(cancel))
 
+    def cancellations(self, buckets: Collection[UUID]) -> frozenset[UUID]:
+        with self._database.lock:
+            return frozenset(row.new.id for row in self._database.claims(buckets) if row.cancel_requested)
+
     def complete_buckets(self, worker_id: UUID) -> None:
         with self._database.lock:
             for bucket in self._database.buckets.values():
