@@ -53,20 +53,27 @@ class Administration:
         return self._backend.master.settings()
 
     def pin(self, name: str, value: Any) -> None:
-        """Set and pin; takes effect here at once."""
+        """Set and pin; takes effect here at once. ``ClusterArchived`` for all but the mode."""
         stored = self._backend.board.parse(name, value)
-        self._producer.ready()
+        self._check_writable(name)
         self._backend.master.pin_setting(name, stored)
         self._backend.refresh()
         self._wake(None)
 
     def unpin(self, name: str) -> None:
-        """Unpin; what code declares holds again at once."""
+        """Unpin; what code declares holds again at once. ``ClusterArchived`` for all but the mode."""
         self._backend.board.check_name(name)
-        self._producer.ready()
+        self._check_writable(name)
         self._backend.master.unpin_setting(name)
         self._backend.declare()
         self._wake(None)
+
+    def _check_writable(self, name: str) -> None:
+        """An archived cluster is read-only, but for the one setting that leads out of it."""
+        if name == "cluster_mode":
+            self._producer.ready()
+        else:
+            self._producer.check_writable()
 
     def workers(self) -> list[WorkerInfo]:
         """The registry."""

@@ -15,7 +15,7 @@ from ..errors import IllegalTransition, InvalidJob, JobNotFound
 from ..ports import CancelResult
 from .backend import Backend
 from .producer import Producer
-from .requests import aware_utc
+from .requests import RequestDesk, aware_utc
 
 __all__ = ["JobDirectory", "job_filter"]
 
@@ -126,7 +126,16 @@ def _check_id(job_id: object) -> None:
         raise TypeError(f"a job id is a uuid.UUID, not {type(job_id).__name__}")
 
 
+def _schedule_id_fault(value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"schedule_id must be text, not {type(value).__name__}"
+    if any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) < 0xE000 for c in value):
+        return f"schedule_id {value!r} holds control characters or lone surrogates"
+    return None
+
+
 def job_filter(
+    desk: RequestDesk,
     status: JobStatus | str | Iterable[JobStatus | str] | None,
     lane: str | None,
     definition_id: str | None,
@@ -139,11 +148,10 @@ def job_filter(
     for fault in (
         check_name("lane", lane) if lane is not None else None,
         check_definition_id(definition_id) if definition_id is not None else None,
+        _schedule_id_fault(schedule_id) if schedule_id is not None else None,
     ):
         if fault is not None:
             raise InvalidJob(fault)
-    if metadata is not None and not isinstance(metadata, Mapping):
-        raise InvalidJob(f"metadata must be a mapping, not {type(metadata).__name__}")
     if status is None:
         statuses: tuple[JobStatus, ...] = ()
     elif isinstance(status, (str, JobStatus)):
@@ -154,7 +162,7 @@ def job_filter(
         statuses,
         lane,
         definition_id,
-        dict(metadata or {}),
+        desk.as_stored(metadata),
         schedule_id,
         None if scheduled_from is None else aware_utc(scheduled_from, "scheduled_from"),
         None if scheduled_to is None else aware_utc(scheduled_to, "scheduled_to"),

@@ -16,7 +16,7 @@ from ..domain.retry import RetryPolicy
 from ..domain.status import Priority
 from ..errors import InvalidJob
 from ..ports import OnConflict
-from .producer import Producer
+from .producer import Producer, check_policy
 from .requests import HandlerReference, JobOptions, JobRequest, RequestDesk, aware_utc
 
 __all__ = ["EnqueueMethods"]
@@ -206,6 +206,7 @@ class EnqueueMethods:
         ``returning="ids"`` is the fast way for bulk. Of several requests with one ``unique_key`` the first
         wins and its job is returned for the others.
         """
+        check_policy(on_conflict)
         news = self._requested(requests, returning)
         if not news:
             return []
@@ -245,6 +246,7 @@ class EnqueueMethods:
         connection: object | None = None,
     ) -> list[Job] | list[UUID]:
         """Async twin of :meth:`once_many`."""
+        check_policy(on_conflict)
         news = self._requested(requests, returning)
         if not news:
             return []
@@ -273,6 +275,7 @@ class EnqueueMethods:
         return news
 
     def _enqueue(self, new: NewJob, on_conflict: OnConflict, connection: object | None) -> Job:
+        check_policy(on_conflict)
         self._producer.check_writable()
         if connection is not None:
             keyed = self._producer.enqueue_in(connection, [new], on_conflict)
@@ -284,6 +287,7 @@ class EnqueueMethods:
     async def _enqueue_async(
         self, new: NewJob, on_conflict: OnConflict, connection: object | None
     ) -> Job:
+        check_policy(on_conflict)
         if not self._producer.writable_now:
             await self._producer.threads.run(self._producer.check_writable)
         if connection is not None:

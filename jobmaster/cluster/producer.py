@@ -20,7 +20,7 @@ from ..ports import Keyed, OnConflict
 from .backend import Backend
 from .requests import snapshot
 
-__all__ = ["Producer"]
+__all__ = ["Producer", "check_policy"]
 
 T = TypeVar("T")
 _POLICIES = ("return", "raise", "replace")
@@ -93,7 +93,7 @@ class Producer:
 
     def enqueue_many(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         """Many jobs in one transaction."""
-        _check_policy(on_conflict)
+        check_policy(on_conflict)
         if any(new.unique_key is not None for new in news):
             return self._store_keyed(news, on_conflict)
         now = self._insist(lambda jobs: self._backend.transport.enqueue(jobs), news)
@@ -102,7 +102,7 @@ class Producer:
         return [Keyed(new.id, True, new.run_at or now + new.delay, now) for new in news]
 
     def _store_keyed(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
-        _check_policy(on_conflict)
+        check_policy(on_conflict)
         keyed = self._insist(
             lambda jobs: self._backend.settlement.enqueue_keyed(jobs, on_conflict), news
         )
@@ -135,14 +135,14 @@ class Producer:
         self, connection: object, news: Sequence[NewJob], on_conflict: OnConflict
     ) -> list[Keyed]:
         """Insert through the caller's sync connection, without commit."""
-        _check_policy(on_conflict)
+        check_policy(on_conflict)
         return self._backend.settlement.enqueue_in(connection, news, on_conflict)
 
     async def enqueue_in_async(
         self, connection: object, news: Sequence[NewJob], on_conflict: OnConflict
     ) -> list[Keyed]:
         """Insert through the caller's connection, sync or async, without commit."""
-        _check_policy(on_conflict)
+        check_policy(on_conflict)
         return await self._backend.settlement.enqueue_in_async(connection, news, on_conflict)
 
     # -- answers ---------------------------------------------------------------------------------------
@@ -170,6 +170,7 @@ class Producer:
         return answer
 
 
-def _check_policy(on_conflict: object) -> None:
+def check_policy(on_conflict: object) -> None:
+    """Raise ``ValueError`` for what is no :data:`OnConflict`."""
     if on_conflict not in _POLICIES:
         raise ValueError(f"on_conflict must be one of {', '.join(map(repr, _POLICIES))}, not {on_conflict!r}")

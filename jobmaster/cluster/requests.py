@@ -135,9 +135,7 @@ class RequestDesk:
             priority = _priority(priority)
         metadata: dict[str, Any] = dict(declared.metadata or {}) if declared is not None else {}
         if options.metadata is not None:
-            if not isinstance(options.metadata, Mapping):
-                raise InvalidJob(f"metadata must be a mapping, not {type(options.metadata).__name__}")
-            metadata.update(options.metadata)
+            metadata.update(_mapping(options.metadata))
         kept = self._codecs.encode_metadata(metadata)
         self._check_size(definition_id, text, kept)
         if options.unique_key is not None:
@@ -167,6 +165,14 @@ class RequestDesk:
         run_at = None if request.run_at is None else aware_utc(request.run_at, "run_at")
         delay = timedelta(0) if request.delay is None else as_timedelta(request.delay, "delay")
         return self.new_job(request.handler, request.data, request.options(), run_at=run_at, delay=delay)
+
+    def as_stored(self, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Metadata to look for, as the store would keep it. Raises ``InvalidJob``."""
+        if metadata is None:
+            return {}
+        text = self._codecs.encode_metadata(_mapping(metadata))
+        stored: dict[str, Any] = {} if text is None else json.loads(text)
+        return stored
 
     def _check_size(self, definition_id: str, data: str, metadata: str | None) -> None:
         most = self._limits.max_message_bytes
@@ -206,6 +212,12 @@ def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str) -> Job:
 def _refuse(fault: str | None) -> None:
     if fault is not None:
         raise InvalidJob(fault)
+
+
+def _mapping(metadata: object) -> Mapping[str, Any]:
+    if not isinstance(metadata, Mapping):
+        raise InvalidJob(f"metadata must be a mapping, not {type(metadata).__name__}")
+    return metadata
 
 
 def _priority(value: object) -> Priority:

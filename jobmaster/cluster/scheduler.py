@@ -81,7 +81,7 @@ class Scheduler(EnqueueMethods):
         >>> failed = scheduler.find_jobs(status=JobStatus.FAILED, lane="images")  # doctest: +SKIP
         """
         criteria = job_filter(
-            status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
+            self._desk, status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
         )
         return self._directory.find(criteria, limit, cursor)
 
@@ -100,7 +100,7 @@ class Scheduler(EnqueueMethods):
     ) -> Page[Job]:
         """Async twin of :meth:`find_jobs`."""
         criteria = job_filter(
-            status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
+            self._desk, status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
         )
         return await self._run(self._directory.find, criteria, limit, cursor)
 
@@ -117,7 +117,7 @@ class Scheduler(EnqueueMethods):
     ) -> int:
         """How many jobs fit all filters."""
         criteria = job_filter(
-            status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
+            self._desk, status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
         )
         return self._directory.count(criteria)
 
@@ -134,7 +134,7 @@ class Scheduler(EnqueueMethods):
     ) -> int:
         """Async twin of :meth:`count_jobs`."""
         criteria = job_filter(
-            status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
+            self._desk, status, lane, definition_id, metadata, schedule_id, scheduled_from, scheduled_to
         )
         return await self._run(self._directory.count, criteria)
 

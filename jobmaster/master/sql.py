@@ -109,7 +109,7 @@ class SqlMasterStore:
 
     # --- workers ------------------------------------------------------------------------------------
 
-    def register_worker(self, worker: WorkerInfo) -> None:
+    def register_worker(self, worker: WorkerInfo, alive_for: timedelta) -> None:
         def work(tx: Tx) -> None:
             tx.run("worker_forget", id=worker.id)
             tx.run(
@@ -122,7 +122,7 @@ class SqlMasterStore:
                 host=worker.host,
                 pid=worker.pid,
                 started_at=worker.started_at,
-                alive_for=timedelta(minutes=1) // _MICROSECOND,
+                alive_for=alive_for // _MICROSECOND,
                 slots=worker.slots,
                 unknown_definitions=json.dumps(list(worker.unknown_definitions)),
             )

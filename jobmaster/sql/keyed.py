@@ -45,8 +45,11 @@ def keyed_enqueue(dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConfl
         if job.unique_key is not None:
             first_of.setdefault(job.unique_key, job)
     open_jobs = [job for job in jobs if job.unique_key is None or first_of[job.unique_key] is job]
+    if not dialect.single_writer:
+        # Two calls with some of the same keys wait for each other's rows: all of them take keys in one order.
+        open_jobs.sort(key=_order)
     if on_conflict == "raise":
-        yield from _refuse_taken(dialect, open_jobs)
+        yield from _refuse_taken(dialect, list(first_of.values()))
     for _ in range(_ROUNDS):
         yield from _insert(dialect, open_jobs, done)
         for job in open_jobs:
@@ -62,6 +65,10 @@ def keyed_enqueue(dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConfl
             return [_answer(job, first_of, done) for job in jobs]
     key = open_jobs[0].unique_key
     raise TransientStoreError(f"unique key {key!r} kept changing hands; try again")
+
+
+def _order(job: NewJob) -> bytes:
+    return b"" if job.unique_key is None else key_hash(job.unique_key)
 
 
 def _answer(job: NewJob, first_of: dict[str, NewJob], done: dict[UUID, Keyed]) -> Keyed:

@@ -101,7 +101,9 @@ def test_modes_and_pins(database_url: str) -> None:
     again = configure(database_url).add_worker().build()
     assert again.status().mode.value == "archived"
     assert again.settings()["cluster_mode"].pinned
+    again.set_mode("active")
     again.unpin("cluster_mode")
+    again.set_mode("active")
     again.pin("default_max_retries", 7)
     with pytest.raises(ConfigurationError, match="default_max_retries"):
         again.pin("default_max_retries", -1)

@@ -163,8 +163,8 @@ class MasterStoreConformance:
 
     def test_workers_come_and_go(self, stores: Stores) -> None:
         first, second = self._worker(stores, "first"), self._worker(stores, "second")
-        stores.master.register_worker(first)
-        stores.master.register_worker(second)
+        stores.master.register_worker(first, MINUTE)
+        stores.master.register_worker(second, MINUTE)
         shown = stores.master.workers()
         assert [worker.name for worker in shown] == ["first", "second"]
         assert shown[0].id == first.id
@@ -181,7 +181,7 @@ class MasterStoreConformance:
 
     def test_a_worker_not_seen_again_is_not_alive(self, stores: Stores) -> None:
         worker = self._worker(stores)
-        stores.master.register_worker(worker)
+        stores.master.register_worker(worker, MINUTE)
         assert stores.master.see_worker(worker.id, ["unknown-1", "ünknown-2"], MINUTE)
         (shown,) = stores.master.workers()
         assert shown.alive
@@ -192,16 +192,25 @@ class MasterStoreConformance:
         assert shown.unknown_definitions == ()
         assert not stores.master.see_worker(uuid7(), [], MINUTE)
 
+    def test_a_registered_worker_is_alive_for_as_long_as_it_said(self, stores: Stores) -> None:
+        brief, long = self._worker(stores, "brief"), self._worker(stores, "long")
+        stores.master.register_worker(brief, timedelta(0))
+        stores.master.register_worker(long, timedelta(days=1))
+        assert {worker.name: worker.alive for worker in stores.master.workers()} == {
+            "brief": False,
+            "long": True,
+        }
+
     def test_a_worker_dead_for_a_day_is_forgotten(self, stores: Stores) -> None:
         worker = self._worker(stores)
-        stores.master.register_worker(worker)
+        stores.master.register_worker(worker, MINUTE)
         stores.master.see_worker(worker.id, [], timedelta(hours=-25))
         assert stores.master.workers() == []
 
     def test_registering_again_is_no_second_worker(self, stores: Stores) -> None:
         worker = self._worker(stores)
-        stores.master.register_worker(worker)
-        stores.master.register_worker(worker)
+        stores.master.register_worker(worker, MINUTE)
+        stores.master.register_worker(worker, MINUTE)
         assert len(stores.master.workers()) == 1
 
     # --- settings -----------------------------------------------------------------------------------
