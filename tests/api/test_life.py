@@ -103,7 +103,6 @@ def test_modes_and_pins(database_url: str) -> None:
     assert again.settings()["cluster_mode"].pinned
     again.set_mode("active")
     again.unpin("cluster_mode")
-    again.set_mode("active")
     again.pin("default_max_retries", 7)
     with pytest.raises(ConfigurationError, match="default_max_retries"):
         again.pin("default_max_retries", -1)
