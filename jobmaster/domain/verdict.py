@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from typing import NamedTuple
 from uuid import UUID
 
 from .durations import describe_duration
@@ -26,6 +27,7 @@ __all__ = [
     "defer_unknown",
     "hand_back",
     "lost_verdict",
+    "plain_success",
     "unstorable",
 ]
 
@@ -87,9 +89,8 @@ class AttemptRecord:
     log: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class StateChange:
-    """What to write about one claimed job.
+class StateChange(NamedTuple):
+    """What to write about one claimed job. (A tuple, since one is made for every run.)
 
     A final ``status`` moves it to the history. ``READY`` and ``RETRYING`` give the claim up: the job is due
     ``delay`` after the store's present time, or, with ``delay`` ``None``, when it was due before.
@@ -109,6 +110,27 @@ class StateChange:
     unknown_since: datetime | None = None
     record: AttemptRecord | None = None
     worker_id: UUID | None = None
+
+
+def plain_success(
+    job: ClaimedJob, started_at: datetime, finished_at: datetime, result: str | None, worker_id: UUID
+) -> StateChange:
+    """The verdict on a run that succeeded and logged nothing: no attempt row, the hot path."""
+    return StateChange(
+        job,
+        JobStatus.SUCCEEDED,
+        job.attempt + 1,
+        job.failures,
+        job.losses,
+        started_at,
+        finished_at,
+        None,
+        result,
+        None,
+        None,
+        None,
+        worker_id,
+    )
 
 
 _RECORDED = {
@@ -143,17 +165,7 @@ def classify(job: ClaimedJob, outcome: Outcome, rules: RetryRules, worker_id: UU
     kind = outcome.kind
     attempt = job.attempt + 1
     if kind is OutcomeKind.SUCCEEDED and outcome.log is None:
-        return StateChange(
-            job,
-            JobStatus.SUCCEEDED,
-            attempt,
-            job.failures,
-            job.losses,
-            outcome.started_at,
-            outcome.finished_at,
-            result=outcome.result,
-            worker_id=worker_id,
-        )
+        return plain_success(job, outcome.started_at, outcome.finished_at, outcome.result, worker_id)
     failures = job.failures + (kind in _IS_FAILURE)
     error = outcome.error
     delay: timedelta | None = None

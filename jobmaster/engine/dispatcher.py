@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,13 +14,12 @@ from ..domain.priorities import WeightedQueue
 from ..domain.retry import RetryPolicy
 from ..domain.status import ClusterMode, JobStatus
 from ..domain.verdict import (
-    Outcome,
-    OutcomeKind,
     RetryRules,
     StateChange,
     classify,
     defer_unknown,
     hand_back,
+    plain_success,
 )
 from ..errors import MessageTooLarge
 from ..handlers import BoundHandler, CancelReason, Run, WorkerSite
@@ -97,6 +95,9 @@ class Dispatcher:
         """Definition ids met here that no handler serves, with the monotonic instant last seen."""
         self.held = False
         """While true nothing new is started: the worker is stopping."""
+        self._rules_by: tuple[object, dict[str, RetryRules]] = (None, {})
+        """The retry rules of jobs without options of their own, by definition id, and the defaults they
+        were made from."""
         self._released = False
         self.expecting = False
         """Whether a claim is under way, so that a job may be ours that has not come in."""
@@ -163,7 +164,7 @@ class Dispatcher:
             job = popped[1]
             if job.id in self.running:
                 # claimed anew while the run that lost its lease has not ended here: wait for it
-                self._verdict(replace(hand_back(job), delay=_STILL_RUNNING))
+                self._verdict(hand_back(job)._replace(delay=_STILL_RUNNING))
                 continue
             if not self._isolation.admit(job):
                 continue
@@ -202,14 +203,24 @@ class Dispatcher:
         self._expect(active.deadline_at)
 
     def _rules(self, job: ClaimedJob, bound: BoundHandler) -> RetryRules:
-        options = bound.options
+        options, limits = bound.options, self._limits
+        if job.max_retries is None and job.retry is None:
+            defaults = (limits.default_max_retries, limits.default_retry)
+            if defaults != self._rules_by[0]:
+                self._rules_by = (defaults, {})
+            known = self._rules_by[1].get(job.definition_id)
+            if known is None:
+                own = options.max_retries
+                known = RetryRules(defaults[0] if own is None else own, options.retry or defaults[1])
+                self._rules_by[1][job.definition_id] = known
+            return known
         most = job.max_retries if job.max_retries is not None else options.max_retries
         if most is None:
-            most = self._limits.default_max_retries
+            most = limits.default_max_retries
         if job.retry is not None:
             policy = RetryPolicy.from_spec(job.retry)
         else:
-            policy = options.retry or self._limits.default_retry
+            policy = options.retry or limits.default_retry
         return RetryRules(most, policy)
 
     # -- running ---------------------------------------------------------------------------------------
@@ -233,12 +244,12 @@ class Dispatcher:
             self._leave(active)
             return
         now = self._clock.now()
-        if raised is None and run.cancel_reason is None:
-            outcome = Outcome(OutcomeKind.SUCCEEDED, run.started_at, now, text, log=run.log_text())
-        else:
-            outcome = judge(run, raised, text, now)
         try:
-            change = classify(run.job, outcome, active.rules, self._options.id)
+            if raised is None and run.cancel_reason is None and run.log_text() is None:
+                change = plain_success(run.job, run.started_at, now, text, self._options.id)
+            else:
+                outcome = judge(run, raised, text, now)
+                change = classify(run.job, outcome, active.rules, self._options.id)
         finally:
             self._leave(active)
         self._verdict(change)

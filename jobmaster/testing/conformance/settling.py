@@ -154,7 +154,7 @@ class SettleConformance:
         holder = stores.holder()
         (claimed,) = holder.claim()
         since = stores.transport.now()
-        holder.settle(replace(holder.handed_back(claimed), delay=timedelta(0), unknown_since=since))
+        holder.settle(holder.handed_back(claimed)._replace(delay=timedelta(0), unknown_since=since))
         (again,) = holder.claim()
         assert again.unknown_since == since
         stores.transport.close_buckets(list(holder.buckets.values()))
@@ -171,7 +171,7 @@ class SettleConformance:
         record = holder.failed(claimed).record
         assert record is not None
         logged = replace(record, outcome=AttemptOutcome.SUCCEEDED, error=None, log="hello")
-        holder.settle(replace(holder.succeeded(claimed), record=logged))
+        holder.settle(holder.succeeded(claimed)._replace(record=logged))
         (attempt,) = stores.master.attempts(job_id)
         assert attempt.outcome is AttemptOutcome.SUCCEEDED
         assert attempt.log == "hello"
