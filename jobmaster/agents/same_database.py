@@ -71,7 +71,7 @@ class SameDatabaseSettlement:
 
     def _with_wake(self, jobs: Sequence[NewJob], on_conflict: OnConflict) -> Conversation:
         dialect = self._database.dialect
-        keyed = yield from keyed_enqueue(dialect, jobs, on_conflict)
+        keyed = yield from keyed_enqueue(dialect, jobs, on_conflict, self._database.name)
         lanes = lanes_to_wake(jobs, datetime.now(UTC))
         yield from dialect.wake_steps(self._gateway.names, lanes)
         return keyed

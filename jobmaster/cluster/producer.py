@@ -148,8 +148,8 @@ class Producer:
     # -- answers ---------------------------------------------------------------------------------------
 
     def jobs(self, news: Sequence[NewJob], keyed: Sequence[Keyed]) -> list[Job]:
-        """The jobs that live after a keyed enqueue, in order. Those of a foreign, uncommitted transaction
-        are shown as given."""
+        """The jobs that live after a keyed enqueue, in order; those that a caller's transaction met, as that
+        transaction sees them."""
         by_id: dict[UUID, Job] = {}
         for new, item in zip(news, keyed, strict=True):
             if item.inserted:
@@ -157,11 +157,11 @@ class Producer:
                 by_id[item.job_id] = replace(job, scheduled_at=item.run_at)
         answer: list[Job] = []
         for new, item in zip(news, keyed, strict=True):
-            job_or_none = by_id.get(item.job_id)
+            job_or_none = by_id.get(item.job_id) or item.job
             if job_or_none is None:
                 job_or_none = self._backend.master.get_job(item.job_id)
             if job_or_none is None:
-                # it lives in the caller's transaction only, or ended and was cleaned up a moment ago
+                # it ended and was cleaned up a moment ago
                 job_or_none = replace(
                     self._snapshot(new, item.enqueued_at), id=item.job_id, scheduled_at=item.run_at
                 )

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
-from ..domain.job import ClaimedJob, NewJob
+from ..domain.job import ClaimedJob, Job, NewJob
 from ..domain.verdict import StateChange
 from .transport import ClaimRequest
 
@@ -51,6 +51,9 @@ class Keyed:
     inserted: bool
     run_at: datetime
     enqueued_at: datetime
+    job: Job | None = None
+    """The job that was there before, as the caller's transaction sees it now; from :meth:`enqueue_in` only,
+    for nobody else can see what that transaction changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -109,8 +110,9 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
         inner = connection
 
         def run(sql: str, values: Any) -> Rows:
-            result = inner.exec_driver_sql(sql, values)
-            return result.fetchall() if result.returns_rows else []
+            with _text_as_str(inner.connection.driver_connection):
+                result = inner.exec_driver_sql(sql, values)
+                return result.fetchall() if result.returns_rows else []
 
         return _style_of(database, inner.dialect), run
     if isinstance(connection, sqlite3.Connection):
@@ -132,12 +134,27 @@ def _cursor_runner(connection: Any) -> Run:
         cursor = connection.cursor()
         try:
             cursor.row_factory = _plain_rows(connection)
-            cursor.execute(sql, values)
-            return cursor.fetchall() if cursor.description is not None else []
+            with _text_as_str(connection):
+                cursor.execute(sql, values)
+                return cursor.fetchall() if cursor.description is not None else []
         finally:
             cursor.close()
 
     return run
+
+
+@contextmanager
+def _text_as_str(connection: Any) -> Iterator[None]:
+    """SQLite connections may be set to give text as bytes or anything else: not to us."""
+    chosen = getattr(connection, "text_factory", str)
+    if chosen is str:
+        yield
+        return
+    connection.text_factory = str
+    try:
+        yield
+    finally:
+        connection.text_factory = chosen
 
 
 def _plain_rows(connection: Any) -> Any:
@@ -154,8 +171,9 @@ async def _async_runner(database: Database, connection: object) -> tuple[str, Ru
             inner = connection
 
             async def run_sa(sql: str, values: Any) -> Rows:
-                result = await inner.exec_driver_sql(sql, values)
-                return result.fetchall() if result.returns_rows else []
+                with _text_as_str((await inner.get_raw_connection()).driver_connection):
+                    result = await inner.exec_driver_sql(sql, values)
+                    return result.fetchall() if result.returns_rows else []
 
             return _style_of(database, inner.dialect), run_sa
     psycopg = sys.modules.get("psycopg")

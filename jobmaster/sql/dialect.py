@@ -103,7 +103,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def macro(self, name: str, argument: str) -> str:
-        """The text of ``{now}``, ``{span:x}``, ``{in:x}``, ``{lock}``, ``{lock_skip}``."""
+        """The text of ``{now}``, ``{span:x}``, ``{micros:x}``, ``{in:x}``, ``{lock}``, ``{lock_skip}``."""
 
     def render(self, template: str, names: Names, style: str | None = None) -> Text:
         """Fill in table names and macros, and write parameters the way the driver reads them."""
@@ -198,7 +198,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def instant(self, value: Any) -> datetime:
-        """An instant as read."""
+        """An instant as read, as the driver gives it or in microseconds (``{micros:x}``)."""
 
     # --- statements whose shape differs ---------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -17,6 +17,7 @@ from ..domain.job import NewJob
 from ..errors import DuplicateJob, TransientStoreError
 from ..ports.settlement import Keyed, OnConflict
 from .dialect import Dialect
+from .jobrows import live_job
 from .newjobs import delay_micros, key_hash, millis
 
 __all__ = ["Conversation", "Step", "keyed_enqueue"]
@@ -37,8 +38,14 @@ _ROUNDS = 5
 """Times that a key may be freed between our insert and our look for its holder."""
 
 
-def keyed_enqueue(dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConflict) -> Conversation:
-    """See :meth:`jobmaster.ports.Settlement.enqueue_keyed`."""
+def keyed_enqueue(
+    dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConflict, show_as: str | None = None
+) -> Conversation:
+    """See :meth:`jobmaster.ports.Settlement.enqueue_keyed`.
+
+    With ``show_as``, the name of the agent, answers carry the jobs that were met as this very transaction
+    sees them.
+    """
     done: dict[UUID, Keyed] = {}
     first_of: dict[str, NewJob] = {}
     for job in jobs:
@@ -62,6 +69,8 @@ def keyed_enqueue(dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConfl
                         raise DuplicateJob(job.unique_key, met.job_id)
         open_jobs = [job for job in open_jobs if job.id not in done]
         if not open_jobs:
+            if show_as is not None:
+                yield from _show(dialect, done, show_as)
             return [_answer(job, first_of, done) for job in jobs]
     key = open_jobs[0].unique_key
     raise TransientStoreError(f"unique key {key!r} kept changing hands; try again")
@@ -74,7 +83,7 @@ def _order(job: NewJob) -> bytes:
 def _answer(job: NewJob, first_of: dict[str, NewJob], done: dict[UUID, Keyed]) -> Keyed:
     first = job if job.unique_key is None else first_of[job.unique_key]
     found = done[first.id]
-    return found if first is job else Keyed(found.job_id, False, found.run_at, found.enqueued_at)
+    return found if first is job else replace(found, inserted=False)
 
 
 def _refuse_taken(dialect: Dialect, jobs: Sequence[NewJob]) -> Generator[Step, Rows, None]:
@@ -108,6 +117,14 @@ def _meet(dialect: Dialect, job: NewJob, on_conflict: OnConflict) -> Generator[S
         yield Step("job_replace", _replacement(job, dialect.uuid(rows[0][0])))
         rows = yield Step("key_holder", key)
     return Keyed(dialect.uuid(rows[0][0]), False, dialect.instant(rows[0][2]), dialect.instant(rows[0][3]))
+
+
+def _show(dialect: Dialect, done: dict[UUID, Keyed], agent: str) -> Generator[Step, Rows, None]:
+    for asked, keyed in done.items():
+        if not keyed.inserted:
+            rows = yield Step("job_show", {"id": keyed.job_id})
+            if rows:
+                done[asked] = replace(keyed, job=live_job(dialect, rows[0], agent))
 
 
 def _undo(done: dict[UUID, Keyed]) -> Generator[Step, Rows, None]:

@@ -108,7 +108,7 @@ FROM json_to_recordset(CAST(CAST(:jobs AS text) AS json)) AS a(
   metadata text, timeout_ms bigint, max_retries int, retry text, schedule_id text, occurrence_at timestamptz,
   recheck smallint, unique_key text, unique_hash text)
 ON CONFLICT DO NOTHING
-RETURNING id, run_at, enqueued_at"""
+RETURNING id, {micros:run_at}, {micros:enqueued_at}"""
 """Takes the jobs as one JSON text, so that any driver a caller uses can carry it."""
 
 LANES_WAKE = "SELECT pg_notify(%(channel)s, lane) FROM unnest(%(lanes)s::text[]) AS lane"

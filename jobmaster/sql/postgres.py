@@ -27,6 +27,7 @@ from .newjobs import millis, split_delay
 from .pglistener import PostgresListener
 from .pgstatements import COPY, HOT, KEYED_INSERT, LANES_WAKE
 from .statements import BULK
+from .tables import from_micros
 
 if TYPE_CHECKING:
     from .gateway import Tx
@@ -74,6 +75,12 @@ class PostgresDialect(Dialect):
                 return "statement_timestamp()"
             case "span":
                 return f":{argument} * interval '1 microsecond'"
+            case "micros":
+                # Exact for every year, also where EXTRACT gives a double (before 14).
+                return (
+                    f"(extract(epoch FROM date_trunc('second', {argument}))::bigint * 1000000"
+                    f" + mod(extract(microseconds FROM {argument})::bigint, 1000000))"
+                )
             case "in":
                 return f"= ANY(:{argument})"
             case "lock":
@@ -232,10 +239,12 @@ class PostgresDialect(Dialect):
         """The server has a clock."""
 
     def uuid(self, value: Any) -> UUID:
-        found: UUID = value
-        return found
+        # A caller's driver may read a uuid as text.
+        return value if isinstance(value, UUID) else UUID(str(value))
 
     def instant(self, value: Any) -> datetime:
+        if isinstance(value, int):
+            return from_micros(value)
         found: datetime = value
         return found if found.tzinfo is UTC else found.astimezone(UTC)
 

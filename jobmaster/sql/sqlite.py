@@ -64,6 +64,8 @@ class SqliteDialect(Dialect):
                 return ":now"
             case "span":
                 return f":{argument}"
+            case "micros":
+                return argument
             case "in":
                 return f"IN (:{argument})"
             case "lock" | "lock_skip" | "lock_skip_job":

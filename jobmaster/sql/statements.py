@@ -1,8 +1,10 @@
 """Every statement that reads alike on all engines, by name, in one neutral text.
 
 ``{table:x}`` is a table, ``{now}`` the store's present instant, ``{span:x}`` a length of time given in
-microseconds, ``{in:x}`` membership in a list, ``{lock}`` and ``{lock_skip}`` row locks where the engine has
-them, ``:x`` a parameter. What each engine makes of them stands in the golden files of the test suite.
+microseconds, ``{micros:x}`` an instant as microseconds since 1970 (on a caller's connection the settings of
+that connection decide how an instant reads), ``{in:x}`` membership in a list, ``{lock}`` and ``{lock_skip}``
+row locks where the engine has them, ``:x`` a parameter. What each engine makes of them stands in the golden
+files of the test suite.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ _SHARED = (
     "id, definition_id, data, metadata, lane, priority, run_at, enqueued_at, attempt, failures, losses, "
     "started_at, error_type, error_message, error_traceback, schedule_id, unique_key"
 )
+_INSTANTS = ("run_at", "enqueued_at", "started_at")
+_JOB_SHOWN = ", ".join(f"{{micros:{name}}}" if name in _INSTANTS else name for name in _SHARED.split(", "))
 _JOB_SHARED = ", ".join(f"j.{name}" for name in _SHARED.split(", "))
 JOB_COLUMNS = {
     "live": f"{_JOB_SHARED}, j.bucket_id, j.progress_fraction, j.progress_message, b.worker_id",
@@ -125,15 +129,22 @@ SELECT id, {
 FROM {{table:history}} WHERE id = :id""",
     "history_drop": "DELETE FROM {table:history} WHERE id {in:ids}",
     "attempt_drop": "DELETE FROM {table:attempt} WHERE job_id {in:ids}",
-    "job_times": "SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE id = :id",
+    "job_times": """
+SELECT id, bucket_id, {micros:run_at}, {micros:enqueued_at} FROM {table:job} WHERE id = :id""",
+    "job_show": f"""
+SELECT {_JOB_SHOWN}, bucket_id, progress_fraction, progress_message,
+       (SELECT b.worker_id FROM {{table:bucket}} b WHERE b.id = bucket_id)
+FROM {{table:job}} WHERE id = :id""",
     "job_drop_one": "DELETE FROM {table:job} WHERE id = :id",
     "job_drop_fenced": """
 DELETE FROM {table:job} WHERE id = :id AND bucket_id = :bucket_id AND claim_no = :claim_no""",
     "job_drop": "DELETE FROM {table:job} WHERE id {in:ids}",
     "key_holder": """
-SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE unique_hash = :unique_hash""",
+SELECT id, bucket_id, {micros:run_at}, {micros:enqueued_at}
+FROM {table:job} WHERE unique_hash = :unique_hash""",
     "key_holder_lock": """
-SELECT id, bucket_id, run_at, enqueued_at FROM {table:job} WHERE unique_hash = :unique_hash {lock}""",
+SELECT id, bucket_id, {micros:run_at}, {micros:enqueued_at}
+FROM {table:job} WHERE unique_hash = :unique_hash {lock}""",
     "attempts": """
 SELECT number, started_at, finished_at, outcome, error_type, error_message, error_traceback, worker_id, log,
        claim_no

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from jobmaster import Cluster, JobContext, JobHandler, JobRequest
@@ -151,3 +155,46 @@ def test_a_should_retry_that_raises_the_unspeakable_is_logged(
     assert "should_retry of 'asks-badly' raised" in caplog.text
     assert "_Unspeakable: <its text cannot be shown" in caplog.text
     assert "Logging error" not in capsys.readouterr().err
+
+
+@contextmanager
+def callers_connection(url: str) -> Iterator[Any]:
+    opened: Any = (
+        sqlite3.connect(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else psycopg.connect(url)
+    )
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+async def test_a_key_met_in_the_callers_transaction_gives_the_job_that_is_there(
+    idle: Cluster, database_url: str
+) -> None:
+    s = idle.scheduler
+    old = s.once_now(Hello, {"n": 1}, unique_key="a", metadata={"m": 1})
+    with callers_connection(database_url) as connection:
+        met = s.once_now(Hello, unique_key="a", connection=connection)
+        assert (met.id, met.data, met.metadata) == (old.id, {"n": 1}, {"m": 1})
+        moved = s.once_now(Hello, {"n": 2}, unique_key="a", on_conflict="replace", connection=connection)
+        assert (moved.id, moved.data, moved.metadata) == (old.id, {"n": 2}, {})
+        met = await s.once_now_async(Hello, unique_key="a", connection=connection)
+        assert (met.id, met.data) == (old.id, {"n": 2})
+        moved = await s.once_now_async(
+            Hello, {"n": 3}, unique_key="a", on_conflict="replace", connection=connection
+        )
+        assert (moved.id, moved.data) == (old.id, {"n": 3})
+        made = s.once_now(Hello, {"n": 4}, unique_key="b", connection=connection)
+        requests = [JobRequest(Hello, unique_key=key) for key in ("b", "a", "b")]
+        for jobs in (
+            s.once_many(requests, connection=connection),
+            await s.once_many_async(requests, connection=connection),
+        ):
+            assert [(job.id, job.data) for job in jobs] == [
+                (made.id, {"n": 4}),
+                (old.id, {"n": 3}),
+                (made.id, {"n": 4}),
+            ]
+        connection.commit()
+    assert s.get_job(old.id).data == {"n": 3}
+    assert s.get_job(made.id).data == {"n": 4}

@@ -10,13 +10,14 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
 from psycopg.rows import dict_row
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 
@@ -113,6 +114,34 @@ class TestSync:
         assert stores.job(first.id).data == {"n": 2}
         assert stores.master.get_job(other.id) is None
 
+    def test_what_is_met_is_shown_as_the_callers_transaction_sees_it(
+        self, connect: Open, database_url: str, stores: Stores
+    ) -> None:
+        committed = new_job(unique_key="a", data='{"n": 1}', metadata='{"m": [1, "ü"]}')
+        stores.settlement.enqueue_keyed([committed], "return")
+        with connect(database_url) as connection:
+            mine = new_job(unique_key="b", data='{"n": 2}')
+            (made,) = stores.settlement.enqueue_in(connection, [mine], "return")
+            assert made.inserted
+            other = new_job(unique_key="b", data='{"n": 3}')
+            met = stores.settlement.enqueue_in(
+                connection, [new_job(unique_key="a"), other, other, new_job()], "return"
+            )
+            assert [(k.job_id, k.job and k.job.data) for k in met[:3]] == [
+                (committed.id, {"n": 1}),
+                (mine.id, {"n": 2}),
+                (mine.id, {"n": 2}),
+            ]
+            assert met[3].job is None
+            assert met[0].job == stores.job(committed.id)
+            late = new_job(unique_key="a", data='{"n": 4}', delay=timedelta(hours=1), lane="moved")
+            (moved,) = stores.settlement.enqueue_in(connection, [late], "replace")
+            assert moved.job is not None
+            assert (moved.job.id, moved.job.data, moved.job.lane) == (committed.id, {"n": 4}, "moved")
+            assert moved.job.scheduled_at == moved.run_at
+            connection.commit()
+        assert stores.job(committed.id) == moved.job
+
     def test_another_database_is_refused_and_stays_usable(
         self, connect: Open, database_url: str, database: Database, make_database: Any
     ) -> None:
@@ -149,6 +178,54 @@ def test_a_database_without_the_tables_is_refused_and_stays_usable(
             connection.execute("INSERT INTO mine VALUES (1)")
     finally:
         postgres_server.drop_database(elsewhere)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("year", [1969, 2026, 9999])
+@pytest.mark.parametrize("style", ["SQL, DMY", "German", "Postgres, MDY"])
+def test_how_the_caller_writes_dates_is_no_matter(
+    postgres_url: str, make_database: Any, style: str, year: int
+) -> None:
+    from tests.sql.conftest import stores_of
+
+    stores = stores_of(make_database(postgres_url))
+    stores.open()
+    due = datetime(year, 12, 31, 22, 59, 59, 999_999, UTC)
+    with psycopg.connect(postgres_url) as connection:
+        connection.execute(f"SET datestyle = '{style}'")
+        connection.execute("SET timezone = 'Asia/Kathmandu'")
+        made, plain = stores.settlement.enqueue_in(
+            connection, [new_job(unique_key="k", run_at=due), new_job()], "return"
+        )
+        for policy in ("return", "replace"):
+            again = new_job(unique_key="k", run_at=due)
+            (met,) = stores.settlement.enqueue_in(connection, [again], policy)  # type: ignore[arg-type]
+            assert met.job is not None
+            assert (met.job.id, met.job.scheduled_at) == (made.job_id, due)
+        connection.commit()
+    assert stores.job(made.job_id).scheduled_at == made.run_at == due
+    assert stores.job(plain.job_id).enqueued_at == plain.enqueued_at
+
+
+def test_how_the_caller_reads_text_and_rows_is_no_matter(sqlite_url: str, make_database: Any) -> None:
+    from tests.sql.conftest import stores_of
+
+    stores = stores_of(make_database(sqlite_url))
+    stores.open()
+    with raw(sqlite_url) as connection:
+        connection.text_factory = bytes
+        (made,) = stores.settlement.enqueue_in(connection, [new_job(unique_key="k")], "return")
+        (met,) = stores.settlement.enqueue_in(connection, [new_job(unique_key="k")], "return")
+        assert met.job is not None
+        assert (met.job_id, met.job.unique_key) == (made.job_id, "k")
+        assert connection.text_factory is bytes
+        connection.commit()
+    engine = sa.create_engine(sqlite_url)
+    event.listen(engine, "connect", lambda opened, _: setattr(opened, "text_factory", bytes))
+    with engine.connect() as opened:
+        (met,) = stores.settlement.enqueue_in(opened, [new_job(unique_key="k")], "return")
+        assert met.job_id == made.job_id
+    engine.dispose()
 
 
 @asynccontextmanager

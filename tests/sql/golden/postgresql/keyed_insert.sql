@@ -9,4 +9,4 @@ FROM json_to_recordset(CAST(CAST(%(jobs)s AS text) AS json)) AS a(
   metadata text, timeout_ms bigint, max_retries int, retry text, schedule_id text, occurrence_at timestamptz,
   recheck smallint, unique_key text, unique_hash text)
 ON CONFLICT DO NOTHING
-RETURNING id, run_at, enqueued_at
+RETURNING id, (extract(epoch FROM date_trunc('second', run_at))::bigint * 1000000 + mod(extract(microseconds FROM run_at)::bigint, 1000000)), (extract(epoch FROM date_trunc('second', enqueued_at))::bigint * 1000000 + mod(extract(microseconds FROM enqueued_at)::bigint, 1000000))

@@ -1,1 +1,2 @@
-SELECT id, bucket_id, run_at, enqueued_at FROM "jm_job" WHERE unique_hash = :unique_hash
+SELECT id, bucket_id, run_at, enqueued_at
+FROM "jm_job" WHERE unique_hash = :unique_hash
