@@ -20,10 +20,10 @@ from typing import Any
 from uuid import UUID
 
 from ..domain.names import check_prefix, check_schema
-from ..errors import ConfigurationError, ConflictError, TransientStoreError
+from ..errors import ConfigurationError, ConflictError, StoreError, TransientStoreError
 from .dialect import Dialect, Names, Options
-from .gateway import AccessRefused, FaultPoints, Gateway
-from .identity import Stamp, claim_identity
+from .gateway import AccessRefused, FaultPoints, Gateway, Tx
+from .identity import Stamp, claim_identity, read_stamp
 from .schema import Schema
 from .tables import Tables
 from .urls import StoreUrl, parse_url
@@ -57,6 +57,9 @@ class Database:
         self._opened = False
         self._opening = threading.Lock()
         self._stamp: Stamp | None = None
+        self._expected: UUID | None = None
+        """The store id that must be found again, after the store was moved away under open connections."""
+        self._gateway.on_misplaced = self._misplaced
         self.tables = Tables.of(prefix, schema)
 
     @property
@@ -115,10 +118,36 @@ class Database:
 
     def _open_once(self) -> None:
         gateway = self._gateway
+        if self._expected is not None:
+            self._find_again(self._expected)
         self.resolve()
         self.schema.require(self._auto_provision)
         self._stamp = claim_identity(gateway, self.cluster_id, self.name)
         self._opened = True
+        self._expected = None
+
+    def _misplaced(self) -> None:
+        if self._stamp is not None:
+            self._expected = self._stamp.store_id
+        self._opened = False
+
+    def _find_again(self, expected: UUID) -> None:
+        """Refuse a store that is not the one from before, without making or changing anything."""
+        dialect, gateway = self.dialect, self._gateway
+        if not dialect.is_there():
+            raise StoreError(f"{self.shown} was deleted while it was open: put it back, or restart")
+        dialect.forget_place()
+
+        def look(tx: Tx) -> Stamp | None:
+            return read_stamp(dict(tx.rows("meta"))) if tx.rows("meta_there")[0][0] else None
+
+        stamp = gateway.read("read_stamp", look)
+        if stamp is None or stamp.store_id != expected:
+            gateway.close()
+            raise StoreError(
+                f"{self.shown} was replaced while it was open: it is not the store that this process works "
+                "with; put that one back, or restart to begin with what is there"
+            )
 
     def resolve(self) -> None:
         """Connect once and fix the schema that names are qualified with."""
@@ -135,7 +164,9 @@ class Database:
     def close(self) -> None:
         """Close every connection. Idempotent; the next use opens new ones, and checks identity again."""
         self._opened = False
+        self._expected = None
         self._gateway.close()
+        self.dialect.forget_place()
 
 
 def open_database(

@@ -142,6 +142,19 @@ class Dialect(ABC):
         """A pool of connections with every timeout set. Connects to nothing."""
 
     @abstractmethod
+    def check_place(self) -> None:
+        """Raise :class:`.gateway.StoreMisplaced` when open connections lead to what is not the store any
+        more. Called before every transaction, so it must cost next to nothing."""
+
+    @abstractmethod
+    def forget_place(self) -> None:
+        """The next connection decides anew what the store is."""
+
+    @abstractmethod
+    def is_there(self) -> bool:
+        """Whether connecting would find anything, rather than make a new store."""
+
+    @abstractmethod
     def cursor(self, connection: Any) -> Any:
         """A cursor that gives plain tuples."""
 

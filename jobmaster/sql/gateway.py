@@ -23,7 +23,7 @@ from ..errors import ConflictError, JobMasterError, StoreError, TransientStoreEr
 from .dialect import Dialect, Fault, Names, Text
 from .statements import TEMPLATES
 
-__all__ = ["AccessRefused", "ContentRefused", "FaultPoints", "Gateway", "NoFaults", "Tx"]
+__all__ = ["AccessRefused", "ContentRefused", "FaultPoints", "Gateway", "NoFaults", "StoreMisplaced", "Tx"]
 
 T = TypeVar("T")
 
@@ -54,6 +54,10 @@ class AccessRefused(StoreError):
 
 class ContentRefused(StoreError):
     """The engine refuses a value for what it is: the same statement would be refused again."""
+
+
+class StoreMisplaced(StoreError):
+    """What the open connections lead to is not what lies where the store should be."""
 
 
 class Tx:
@@ -164,6 +168,8 @@ class Gateway:
         """Counts lost connections."""
         self._pid = os.getpid()
         self._abandoned: list[Any] = []
+        self.on_misplaced: Callable[[], None] = lambda: None
+        """Called when the store turns out not to be where it was; all connections are closed by then."""
 
     @property
     def engine(self) -> Engine:
@@ -232,6 +238,10 @@ class Gateway:
                     raise
                 time.sleep(min(left, pause * (0.5 + random.random())))
                 pause = min(pause * 2, 0.5)
+            except StoreMisplaced:
+                self.close()
+                self.on_misplaced()
+                raise
 
     def read(self, what: str, work: Callable[[Tx], T], *, timeout: float | None = None) -> T:
         """Run reading statements, each by itself; tried again after transient faults."""
@@ -288,6 +298,7 @@ class Gateway:
 
     def _connect(self, write: bool) -> Any:
         try:
+            self.dialect.check_place()
             if not (write and self.dialect.single_writer):
                 return self._checkout()
             engine = self.engine

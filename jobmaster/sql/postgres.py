@@ -154,6 +154,15 @@ class PostgresDialect(Dialect):
         event.listen(engine, "connect", _set_up, insert=True)
         return engine
 
+    def check_place(self) -> None:
+        """A server tells its clients when it goes."""
+
+    def forget_place(self) -> None:
+        """Nothing is remembered."""
+
+    def is_there(self) -> bool:
+        return True
+
     def cursor(self, connection: Any) -> Any:
         return connection.cursor()
 

@@ -24,13 +24,15 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from .dialect import Dialect, Fault, Names, Text
+from .dialect import Dialect, Fault, Names, Options, Text
 from .keyed import Step, insert_values
 from .newjobs import delay_micros, millis
+from .sqlitefile import FileWatch
 from .sqlitestatements import CLAIMED_INSTANTS, HOT, KEYED_INSERT
 from .sqlitewake import Bell
 from .statements import BULK
 from .tables import from_micros, to_micros
+from .urls import StoreUrl
 
 if TYPE_CHECKING:
     from .gateway import Tx
@@ -55,6 +57,10 @@ class SqliteDialect(Dialect):
     title = "SQLite"
     paramstyle = "named"
     single_writer = True
+
+    def __init__(self, url: StoreUrl, options: Options) -> None:
+        super().__init__(url, options)
+        self._file = FileWatch(url.path)
 
     # --- text ---------------------------------------------------------------------------------------
 
@@ -111,8 +117,19 @@ class SqliteDialect(Dialect):
                 **self.options.connect_args,
             },
         )
+        event.listen(engine, "do_connect", lambda *_: self._file.check(now=True))
         event.listen(engine, "connect", _set_up, insert=True)
+        event.listen(engine, "connect", lambda *_: self._file.opened())
         return engine
+
+    def check_place(self) -> None:
+        self._file.check()
+
+    def forget_place(self) -> None:
+        self._file.forget()
+
+    def is_there(self) -> bool:
+        return self._file.is_there()
 
     def cursor(self, connection: Any) -> Any:
         return connection.cursor()
