@@ -90,6 +90,11 @@ class Pump:
         """How many verdicts wait to be stored, those under way included."""
         return len(self._outbox) + self._under_way + len(self._readback or ())
 
+    def look_soon(self) -> None:
+        """Look at the store at the next turn. From any thread."""
+        self._came_up_empty = False
+        self._poll_at = 0.0
+
     def unsettled(self) -> list[StateChange]:
         """Take out what could not be stored."""
         left = list(self._readback or ())

@@ -193,7 +193,11 @@ class Worker:
     def _wake_from_thread(self, lane: str | None) -> None:
         if lane is not None and lane != self.options.lane:
             return
-        self._pump.woken = True
+        if lane is None:
+            # something may have happened: a cheap look tells more than a claim
+            self._pump.look_soon()
+        else:
+            self._pump.woken = True
         if self._ringing or self._loop is None or self._loop.is_closed():
             return
         self._ringing = True
