@@ -70,6 +70,14 @@ def alive(process: psutil.Process) -> bool:
         return False
 
 
+def _still(process: psutil.Process) -> bool:
+    """Whether a process is stopped, or gone."""
+    try:
+        return bool(process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE))
+    except psutil.NoSuchProcess:
+        return True
+
+
 class ServerProcess:
     """One server process with its temporary directory and port; subclasses say how it is made and started.
 
@@ -180,11 +188,14 @@ class ServerProcess:
         return self.start()
 
     def pause(self) -> None:
-        """SIGSTOP the server and its children: connections stay open, nothing answers."""
+        """SIGSTOP the server and its children: connections stay open, nothing answers. Returns once all stand
+        still, which a signal alone does not wait for."""
         main = psutil.Process(self.pid)
-        for process in [main, *main.children(recursive=True)]:
+        family = [main, *main.children(recursive=True)]
+        for process in family:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
+        self._await(lambda: all(map(_still, family)), "stand still", 10.0)
 
     def resume(self) -> None:
         """SIGCONT after `pause()`."""
