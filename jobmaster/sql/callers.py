@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..errors import ConfigurationError
+from ..ports.settlement import StoreElsewhere
 from .database import Database
 from .identity import read_stamp
 from .keyed import Conversation, Rows, Step
@@ -80,7 +81,7 @@ def _check_stamp(database: Database, there: Rows, read: Callable[[], Rows]) -> N
         stamp = read_stamp({str(row[0]): str(row[1]) for row in read()})
     if stamp is None or stamp.store_id != database.store_id:
         prefix = database.gateway.names.prefix
-        raise ConfigurationError(
+        raise StoreElsewhere(
             f"connection= leads to another database: it does not see the tables {prefix}* of "
             f"{database.name!r} in {database.shown}"
         )
@@ -196,7 +197,7 @@ def _is_async(connection: object) -> bool:
 
 def _same_engine(database: Database, name: str) -> None:
     if database.dialect.name != name:
-        raise ConfigurationError(
+        raise StoreElsewhere(
             f"connection= is a {name} connection, but {database.name!r} is a "
             f"{database.dialect.title} database"
         )

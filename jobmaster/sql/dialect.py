@@ -103,7 +103,8 @@ class Dialect(ABC):
 
     @abstractmethod
     def macro(self, name: str, argument: str) -> str:
-        """The text of ``{now}``, ``{span:x}``, ``{micros:x}``, ``{in:x}``, ``{lock}``, ``{lock_skip}``."""
+        """The text of ``{now}``, ``{span:x}``, ``{micros:x}``, ``{in:x}``, ``{bytes:x}``, ``{lock}``,
+        ``{lock_skip}``."""
 
     def render(self, template: str, names: Names, style: str | None = None) -> Text:
         """Fill in table names and macros, and write parameters the way the driver reads them."""

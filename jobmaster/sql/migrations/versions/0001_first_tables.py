@@ -1,6 +1,6 @@
 """The first tables.
 
-Frozen: later changes are migrations of their own, never edits of this one.
+Frozen from the first release on: later changes are migrations of their own, never edits of this one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ def upgrade() -> None:
     options = op.get_context().opts
     prefix, schema = options["jobmaster_prefix"], options["jobmaster_schema"]
     metadata = sa.MetaData(schema=schema)
-    tables = [_job(metadata, prefix), _history(metadata, prefix), *_registers(metadata, prefix)]
+    agent = options["jobmaster_agent"]
+    tables = [_job(metadata, prefix, agent), _history(metadata, prefix), *_registers(metadata, prefix)]
     for table in tables:
         op.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda found: str(found.name)):
@@ -78,7 +79,7 @@ def _facts() -> list[sa.Column[Any]]:
     ]
 
 
-def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
+def _job(metadata: sa.MetaData, prefix: str, agent: bool) -> sa.Table:
     table = sa.Table(
         f"{prefix}job",
         metadata,
@@ -91,6 +92,8 @@ def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("unknown_since", Instant),
         sa.Column("progress_fraction", sa.Double),
         sa.Column("progress_message", sa.Text),
+        sa.Column("agent", sa.Text),
+        sa.Column("unsynced", sa.SmallInteger, nullable=False, server_default="1" if agent else "0"),
         postgresql_with=_STORAGE,
         sqlite_with_rowid=False,
     )
@@ -98,6 +101,7 @@ def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
     _partial(f"{prefix}job_ready", column.bucket_id.is_(None), *[column[n] for n in _READY])
     _partial(f"{prefix}job_claimed", column.bucket_id.is_not(None), column.bucket_id)
     _partial(f"{prefix}job_unique", column.unique_hash.is_not(None), column.unique_hash, unique=True)
+    _partial(f"{prefix}job_unsynced", column.unsynced == 1, column.id)
     return table
 
 
@@ -113,6 +117,7 @@ def _history(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("finished_at", Instant, nullable=False),
         sa.Column("result", sa.Text),
         sa.Column("worker_id", Id),
+        sa.Column("agent", sa.Text),
         sqlite_with_rowid=False,
     )
     column = table.c
@@ -174,6 +179,7 @@ def _registers(metadata: sa.MetaData, prefix: str) -> list[sa.Table]:
         sa.Column("alive_until", Instant, nullable=False),
         sa.Column("slots", sa.Integer, nullable=False),
         sa.Column("unknown_definitions", sa.Text, nullable=False, server_default="[]"),
+            sa.Column("backlog", sa.Integer, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )
     cluster = sa.Table(
@@ -198,6 +204,7 @@ def _registers(metadata: sa.MetaData, prefix: str) -> list[sa.Table]:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("store_id", Id, nullable=False),
         sa.Column("added_at", Instant, nullable=False),
+        sa.Column("draining", sa.SmallInteger, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )
     lease = sa.Table(
