@@ -101,7 +101,7 @@ class Administration:
             try:
                 found += agent.transport.buckets()
             except TransientStoreError:
-                self._backend.roster.down(agent.name)
+                self._backend.silent(agent.name)
         return found
 
     def agents(self) -> list[AgentInfo]:

@@ -20,6 +20,7 @@ __all__ = ["Agent", "Backend", "Stores"]
 
 _FRESH_FOR = 5.0
 """Seconds for which what was read from the master is taken as true."""
+_SILENT_FOR = 2.0
 _TRIED_FOR = 1.0
 """Seconds for which an agent that could not be opened is not tried again."""
 
@@ -95,6 +96,7 @@ class Backend:
         self._opened = False
         self._open_agents: set[str] = set()
         self._registered: set[str] = set()
+        self._silent_until: dict[str, float] = {}
         self._failed: dict[str, tuple[float, Exception]] = {}
         self._refreshed_at = float("-inf")
 
@@ -188,16 +190,21 @@ class Backend:
                 self.agents[name].close()
 
     def reachable(self) -> list[Agent]:
-        """The agents that can be asked now."""
+        """The agents that can be asked now: open, or opened at once, and not found silent a moment ago."""
         found = []
         for name in self.agents:
-            if self.roster.is_down(name):
+            if self._silent_until.get(name, float("-inf")) > self.clock.monotonic():
                 continue
             try:
                 found.append(self.agent(name))
             except (TransientStoreError, ConfigurationError) as fault:
                 self._logger.debug("agent %r is left out: %s", name, fault)
         return found
+
+    def silent(self, name: str) -> None:
+        """An agent did not answer a question: others are not kept waiting by it for a moment."""
+        self._silent_until[name] = self.clock.monotonic() + _SILENT_FOR
+        self.roster.down(name)
 
     def close(self) -> None:
         """Release all connections; they are opened again when needed."""
@@ -227,7 +234,7 @@ class Backend:
                 try:
                     self.agents[name].learn_clock(self.clock)
                 except TransientStoreError as fault:
-                    self.roster.down(name)
+                    self.silent(name)
                     self._logger.debug("agent %r: %s", name, fault)
 
     def declare(self) -> list[tuple[str, Any, Any]]:

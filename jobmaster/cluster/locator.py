@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
@@ -22,8 +23,8 @@ __all__ = ["Locator"]
 
 T = TypeVar("T")
 _SHIPPED = 1000
-_MOST_OUTCOMES = 5000
-"""Outcomes on their way to the master that a count tells from those that have arrived."""
+_MOST_OUTCOMES = 20_000
+"""Outcomes of an agent on their way to the master that a count looks at."""
 
 
 class Locator:
@@ -95,7 +96,7 @@ class Locator:
         try:
             return question()
         except TransientStoreError as fault:
-            self._backend.roster.down(agent.name)
+            self._backend.silent(agent.name)
             self._logger.debug("agent %r does not answer: %s", agent.name, fault)
             return None
 
@@ -139,22 +140,25 @@ class Locator:
         backend = self._backend
         if not backend.distributed:
             return backend.master.count_jobs(criteria)
+        live, final = _split(criteria)
         total = 0
         asked: list[Agent] = []
         ended: list[UUID] = []
         for agent in backend.reachable():
 
-            def count(agent: Agent = agent) -> tuple[int, list[UUID]]:
-                jobs = agent.reader.count_jobs(criteria)
-                return jobs, agent.reader.ended(criteria, _MOST_OUTCOMES)
+            def count(agent: Agent = agent) -> tuple[list[UUID], int]:
+                # What has ended first: a job that ends between the looks is missed, and met the next time.
+                ids = agent.reader.ended(final, _MOST_OUTCOMES) if final is not None else []
+                return ids, agent.reader.count_jobs(live) if live is not None else 0
 
             answer = self._ask(agent, count)
             if answer is not None:
-                total += answer[0]
-                ended += answer[1]
+                ended += answer[0]
+                total += answer[1]
                 asked.append(agent)
-        total += backend.master.count_jobs(criteria, _ids(asked))
-        return total - (len(backend.master.finished(ended)) if ended else 0)
+        # Jobs on their way from an agent to the master are counted with the agent, wherever they are by now.
+        distinct = set(ended)
+        return total + len(distinct) + backend.master.count_jobs(criteria, _ids(asked), distinct)
 
     def depths(self) -> list[QueueDepth]:
         """Live jobs by agent, lane, priority and status."""
@@ -189,6 +193,17 @@ class Locator:
 
         while agent.transport.ship(_SHIPPED, deliver) >= _SHIPPED:
             continue
+
+
+def _split(criteria: JobFilter) -> tuple[JobFilter | None, JobFilter | None]:
+    """The same for live and for finished jobs; ``None`` where none can fit."""
+    wanted = criteria.status or tuple(JobStatus)
+    live = tuple(status for status in wanted if not status.is_final)
+    final = tuple(status for status in wanted if status.is_final)
+    return (
+        replace(criteria, status=live) if live else None,
+        replace(criteria, status=final) if final else None,
+    )
 
 
 def _ids(agents: Iterable[Agent]) -> list[UUID]:

@@ -126,7 +126,7 @@ class Producer:
 
     def enqueue_one(self, new: NewJob) -> Job:
         """One job without a key, sharing an insert with other callers."""
-        attempt = _Attempt(self._backend.operation_timeout)
+        attempt = _Attempt(self._backend.operation_timeout, [new])
         while True:
             for target in self._router.targets(new):
                 try:
@@ -141,7 +141,7 @@ class Producer:
 
     async def enqueue_one_async(self, new: NewJob) -> Job:
         """The same; occupies no thread while it waits."""
-        attempt = _Attempt(self._backend.operation_timeout)
+        attempt = _Attempt(self._backend.operation_timeout, [new])
         while True:
             for target in self._router.targets(new):
                 try:
@@ -215,7 +215,7 @@ class Producer:
             now = self._insist(only.store.transport.enqueue, part)
             self._router.stored(only, part)
             return now, only
-        attempt = _Attempt(self._timeout)
+        attempt = _Attempt(self._timeout, part)
         while True:
             for target in targets:
                 try:
@@ -314,7 +314,8 @@ class Producer:
 class _Attempt:
     """One call's way through the stores that may take its job."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, jobs: Sequence[NewJob]) -> None:
+        self._jobs = jobs
         self._deadline = time.monotonic() + timeout
         self._backoff = Backoff(0.05, 1.0)
         self._faults: dict[str, Exception] = {}
@@ -328,7 +329,8 @@ class _Attempt:
         left = self._deadline - time.monotonic()
         if left <= 0:
             said = "; ".join(f"{name}: {fault}" for name, fault in self._faults.items())
-            raise TransportUnavailable(f"no store accepted the job in time ({said})") from next(
+            ids = [job.id for job in self._jobs]
+            raise TransportUnavailable(f"no store accepted the job in time ({said})", ids) from next(
                 iter(self._faults.values())
             )
         return min(left, self._backoff.next())

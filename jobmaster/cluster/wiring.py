@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["wire"]
 
 _POOL_SIZE = 10
+_READ_WAIT = 2.0
+"""Seconds for which an agent is asked about jobs; what the master knows has to do when it does not answer."""
 _LAZY_WAIT = 0.5
 """Seconds for which a call waits for an agent that is not open yet; there may be others."""
 
@@ -68,7 +70,7 @@ def _agent(
     return Agent(
         SqlTransport(database, skew),
         AgentDatabaseSettlement(database, master, skew, settings.lease.total_seconds() / 3, logger),
-        SqlJobReader(database, skew.shown),
+        SqlJobReader(database, skew.shown, _READ_WAIT),
         database.open,
         database.close,
         database.shown,

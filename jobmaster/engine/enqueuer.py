@@ -164,7 +164,7 @@ class Enqueuer:
         rest: list[_Call] = []
         for call in batch:
             if call is batch[0] or call.deadline <= now or (certain and self._patience is not None):
-                own = type(fault)(str(fault), () if certain else [job.id for job in call.jobs])
+                own = type(fault)(str(fault), [job.id for job in call.jobs])
                 own.__cause__ = fault.__cause__
                 _answer([(call, None, own)])
             else:

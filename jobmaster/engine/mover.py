@@ -42,7 +42,8 @@ def move(
     )
     copies = transport.take(bucket, _LEASE, request)
     if copies:
-        master.take_back(transport.key, copies)
+        # wherever it was asked for, it cannot stay there
+        master.take_back(transport.key, [copy._replace(agent=None) for copy in copies])
         transport.let_go(bucket.id)
     return len(copies)
 

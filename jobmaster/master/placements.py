@@ -63,6 +63,8 @@ class SqlPlacements:
 
     def set_draining(self, name: str, draining: bool) -> bool:
         def work(tx: Tx) -> int:
+            if draining:
+                tx.run("held_unpin", agent=name)
             return tx.run("agent_drain", name=name, draining=int(draining))
 
         return self._database.gateway.transaction("set_draining", work) > 0

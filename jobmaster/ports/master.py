@@ -101,11 +101,13 @@ class JobReader(Protocol):
     ) -> list[Job]:
         """Live and finished jobs, newest id first, that come after the id ``after`` in that order.
 
-        ``without``: leave out the mirrored jobs of the agents with these store ids."""
+        ``without``: leave out the jobs that are known to be on the agents with these store ids."""
         ...
 
-    def count_jobs(self, criteria: JobFilter, without: Collection[UUID] = ()) -> int:
-        """How many jobs fit. ``without`` as above."""
+    def count_jobs(
+        self, criteria: JobFilter, without: Collection[UUID] = (), excluding: Collection[UUID] = ()
+    ) -> int:
+        """How many jobs fit. ``without`` as above; finished jobs with ids in ``excluding`` do not count."""
         ...
 
     def ended(self, criteria: JobFilter, most: int) -> list[UUID]:
@@ -192,7 +194,8 @@ class MasterStore(JobReader, Protocol):
         ...
 
     def set_draining(self, name: str, draining: bool) -> bool:
-        """Mark an agent as being emptied, or not. ``False`` when no agent has this name."""
+        """Mark an agent as being emptied, or not. Held jobs that were asked for there may go anywhere from
+        then on. ``False`` when no agent has this name."""
         ...
 
     def forget_agent(self, name: str) -> int | None:

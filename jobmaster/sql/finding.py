@@ -47,7 +47,12 @@ _PLAIN = {
 
 
 def find_jobs(
-    database: Database, criteria: JobFilter, limit: int, after: UUID | None, without: Collection[UUID] = ()
+    database: Database,
+    criteria: JobFilter,
+    limit: int,
+    after: UUID | None,
+    without: Collection[UUID] = (),
+    timeout: float | None = None,
 ) -> list[Job]:
     """Live and finished jobs, newest id first; without those that live on the agents ``without``."""
     makers = {"live": live_job, "history": finished_job}
@@ -72,11 +77,18 @@ def find_jobs(
                 found[job.id] = job
         return sorted(found.values(), key=lambda job: job.id, reverse=True)[:limit]
 
-    return database.gateway.read("find_jobs", work)
+    return database.gateway.read("find_jobs", work, timeout=timeout)
 
 
-def count_jobs(database: Database, criteria: JobFilter, without: Collection[UUID] = ()) -> int:
-    """How many live and finished jobs fit; without those that live on the agents ``without``."""
+def count_jobs(
+    database: Database,
+    criteria: JobFilter,
+    without: Collection[UUID] = (),
+    excluding: Collection[UUID] = (),
+    timeout: float | None = None,
+) -> int:
+    """How many live and finished jobs fit; without those that live on the agents ``without``, and without
+    the finished ones of ``excluding``."""
 
     def work(tx: Tx) -> int:
         total = 0
@@ -84,20 +96,27 @@ def count_jobs(database: Database, criteria: JobFilter, without: Collection[UUID
             where = _conditions(kind, criteria, database.role, without)
             if where is not None:
                 conditions, values = where
+                if kind == "history" and excluding:
+                    conditions.append("NOT j.id {in:excluding}")
+                    values["excluding"] = list(excluding)
                 total += tx.query(f"SELECT count(*) FROM {table}{_where(conditions)}", **values)[0][0]
         return total
 
-    return database.gateway.read("count_jobs", work)
+    return database.gateway.read("count_jobs", work, timeout=timeout)
 
 
-def ended_ids(database: Database, criteria: JobFilter, most: int) -> list[UUID]:
+def ended_ids(
+    database: Database, criteria: JobFilter, most: int, timeout: float | None = None
+) -> list[UUID]:
     """The ids of up to ``most`` finished jobs that fit."""
     where = _conditions("history", criteria, database.role, ())
     if where is None:
         return []
     conditions, values = where
     template = f"SELECT j.id FROM {JOB_FROM['history']}{_where(conditions)} ORDER BY j.id LIMIT :most"
-    rows = database.gateway.read("ended_ids", lambda tx: tx.query(template, most=most, **values))
+    rows = database.gateway.read(
+        "ended_ids", lambda tx: tx.query(template, most=most, **values), timeout=timeout
+    )
     return [database.dialect.uuid(row[0]) for row in rows]
 
 
@@ -127,7 +146,8 @@ def _conditions(
             if 1 not in codes:
                 conditions.append("j.status <> 1")
     if kind == "live" and without:
-        conditions.append("(j.bucket_id IS NULL OR NOT j.bucket_id {in:without})")
+        # what is on its way to an agent may not have arrived there
+        conditions.append("(j.bucket_id IS NULL OR j.unsynced = 1 OR NOT j.bucket_id {in:without})")
         values["without"] = list(without)
     for name, condition in _PLAIN.items():
         value = getattr(criteria, name)

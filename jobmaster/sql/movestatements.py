@@ -57,6 +57,7 @@ LIMIT :limit""",
     "held_again": """
 UPDATE {table:job} SET bucket_id = NULL, placement = placement + 1, unsynced = 0
 WHERE bucket_id = :store_id""",
+    "held_unpin": "UPDATE {table:job} SET agent = NULL WHERE agent = :agent AND bucket_id IS NULL",
     "agent_list": "SELECT name, store_id, added_at, draining FROM {table:agent} ORDER BY name",
     "agent_drain": "UPDATE {table:agent} SET draining = :draining WHERE name = :name",
     "agent_forget": "DELETE FROM {table:agent} WHERE name = :name",

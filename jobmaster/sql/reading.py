@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ..domain.job import Attempt, AttemptOutcome, Job, JobFilter
@@ -16,16 +16,25 @@ from .jobrows import HISTORY_STATUS, attempt_of, finished_job, live_job, live_st
 
 __all__ = ["SqlJobReader"]
 
+T = TypeVar("T")
 _STATE = {"assigned_to_bucket": JobStatus.ASSIGNED_TO_BUCKET, "processing": JobStatus.PROCESSING}
 
 
 class SqlJobReader:
-    """``JobReader`` on a :class:`~jobmaster.sql.Database` of any role. ``shown`` converts what is read, for
-    an agent whose clock is not the master's."""
+    """``JobReader`` on a :class:`~jobmaster.sql.Database` of any role.
 
-    def __init__(self, database: Database, shown: Callable[[Job], Job] | None = None) -> None:
+    ``shown`` converts what is read, for an agent whose clock is not the master's. A read is tried for
+    ``timeout`` seconds, by default the operation timeout."""
+
+    def __init__(
+        self,
+        database: Database,
+        shown: Callable[[Job], Job] | None = None,
+        timeout: float | None = None,
+    ) -> None:
         self._database = database
         self._shown = shown
+        self._timeout = timeout
 
     def get_job(self, job_id: UUID) -> Job | None:
         database = self._database
@@ -41,19 +50,21 @@ class SqlJobReader:
                     return self._as_shown(finished_job(database, row))
             return None
 
-        return self._database.gateway.read("get_job", work)
+        return self._read("get_job", work)
 
     def find_jobs(
         self, criteria: JobFilter, limit: int, after: UUID | None, without: Collection[UUID] = ()
     ) -> list[Job]:
-        found = find_jobs(self._database, criteria, limit, after, without)
+        found = find_jobs(self._database, criteria, limit, after, without, self._timeout)
         return found if self._shown is None else [self._shown(job) for job in found]
 
-    def count_jobs(self, criteria: JobFilter, without: Collection[UUID] = ()) -> int:
-        return count_jobs(self._database, criteria, without)
+    def count_jobs(
+        self, criteria: JobFilter, without: Collection[UUID] = (), excluding: Collection[UUID] = ()
+    ) -> int:
+        return count_jobs(self._database, criteria, without, excluding, self._timeout)
 
     def ended(self, criteria: JobFilter, most: int) -> list[UUID]:
-        return ended_ids(self._database, criteria, most)
+        return ended_ids(self._database, criteria, most, self._timeout)
 
     def attempts(self, job_id: UUID) -> list[Attempt]:
         def work(tx: Tx) -> list[Attempt]:
@@ -74,7 +85,7 @@ class SqlJobReader:
                     )
             return found
 
-        return self._database.gateway.read("attempts", work)
+        return self._read("attempts", work)
 
     def depths(self, without: Collection[UUID] = ()) -> list[QueueDepth]:
         database = self._database
@@ -86,8 +97,8 @@ class SqlJobReader:
             return tx.rows("depths")
 
         found = []
-        for holder, lane, priority, state, unsynced, jobs, oldest in database.gateway.read("depths", work):
-            if holder is not None and names.get(holder) in without:
+        for holder, lane, priority, state, unsynced, jobs, oldest in self._read("depths", work):
+            if holder is not None and not unsynced and names.get(holder) in without:
                 continue
             status = _STATE.get(state)
             if status is None:
@@ -100,3 +111,6 @@ class SqlJobReader:
 
     def _as_shown(self, job: Job) -> Job:
         return job if self._shown is None else self._shown(job)
+
+    def _read(self, what: str, work: Callable[[Tx], T]) -> T:
+        return self._database.gateway.read(what, work, timeout=self._timeout)

@@ -48,9 +48,12 @@ class MemoryMasterStore(MemoryPlacements):
             found = [job for job in self._fitting(criteria, without) if after is None or job.id < after]
         return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
 
-    def count_jobs(self, criteria: JobFilter, without: Collection[UUID] = ()) -> int:
+    def count_jobs(
+        self, criteria: JobFilter, without: Collection[UUID] = (), excluding: Collection[UUID] = ()
+    ) -> int:
         with self._database.lock:
-            return len(self._fitting(criteria, without))
+            found = self._fitting(criteria, without)
+            return len([job for job in found if not (job.status.is_final and job.id in excluding)])
 
     def ended(self, criteria: JobFilter, most: int) -> list[UUID]:
         with self._database.lock:
@@ -59,7 +62,7 @@ class MemoryMasterStore(MemoryPlacements):
 
     def _fitting(self, criteria: JobFilter, without: Collection[UUID] = ()) -> list[Job]:
         database = self._database
-        live = [row for row in database.live.values() if row.bucket_id not in without]
+        live = [row for row in database.live.values() if row.unsynced or row.bucket_id not in without]
         rows: list[Row] = [*live, *database.history.values()]
         return [job for job in map(database.show, rows) if _fits(job, criteria)]
 
@@ -87,7 +90,7 @@ class MemoryMasterStore(MemoryPlacements):
         with database.lock:
             groups: dict[tuple[str | None, str, int, JobStatus], list[Row]] = {}
             for row in database.live.values():
-                if row.bucket_id not in without:
+                if row.unsynced or row.bucket_id not in without:
                     place = (database.agent_of(row), row.new.lane, int(row.new.priority))
                     groups.setdefault((*place, database.status_of(row)), []).append(row)
             return [

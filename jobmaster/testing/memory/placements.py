@@ -40,6 +40,9 @@ class MemoryPlacements:
             found = self._database.agents.get(name)
             if found is not None:
                 self._database.agents[name] = replace(found, draining=draining)
+            for row in self._database.live.values():
+                if draining and row.bucket_id is None and row.new.agent == name:
+                    row.new = replace(row.new, agent=None)
             return found is not None
 
     def forget_agent(self, name: str) -> int | None:
