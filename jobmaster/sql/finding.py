@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from uuid import UUID
 
 from ..domain.job import Job, JobFilter
 from ..domain.status import JobStatus
 from .database import Database
+from .dialect import Dialect
 from .gateway import Tx
 from .jobrows import STATUS_CODE, finished_job, live_job
 from .statements import JOB_COLUMNS
@@ -26,9 +26,9 @@ _LIVE_STATUS = {
     JobStatus.PROCESSING: "j.bucket_id IS NOT NULL AND j.started_at IS NOT NULL",
 }
 _PLAIN = {
-    "lane": "j.lane = :lane",
-    "definition_id": "j.definition_id = :definition_id",
-    "schedule_id": "j.schedule_id = :schedule_id",
+    "lane": "{text:lane}",
+    "definition_id": "{text:definition_id}",
+    "schedule_id": "{text:schedule_id}",
     "scheduled_from": "j.run_at >= :scheduled_from",
     "scheduled_to": "j.run_at < :scheduled_to",
 }
@@ -42,7 +42,7 @@ def find_jobs(database: Database, criteria: JobFilter, limit: int, after: UUID |
     def work(tx: Tx) -> list[Job]:
         found: dict[UUID, Job] = {}
         for kind, make in makers.items():
-            where = _conditions(kind, criteria)
+            where = _conditions(dialect, kind, criteria)
             if where is None:
                 continue
             conditions, values = where
@@ -68,7 +68,7 @@ def count_jobs(database: Database, criteria: JobFilter) -> int:
     def work(tx: Tx) -> int:
         total = 0
         for kind, table in (("live", "{table:job} j"), ("history", "{table:history} j")):
-            where = _conditions(kind, criteria)
+            where = _conditions(database.dialect, kind, criteria)
             if where is not None:
                 conditions, values = where
                 total += tx.query(f"SELECT count(*) FROM {table}{_where(conditions)}", **values)[0][0]
@@ -81,7 +81,9 @@ def _where(conditions: list[str]) -> str:
     return " WHERE " + " AND ".join(conditions) if conditions else ""
 
 
-def _conditions(kind: str, criteria: JobFilter) -> tuple[list[str], dict[str, Any]] | None:
+def _conditions(
+    dialect: Dialect, kind: str, criteria: JobFilter
+) -> tuple[list[str], dict[str, Any]] | None:
     """Conditions and values for one of the two tables; ``None`` when no row of it can fit."""
     conditions: list[str] = []
     values: dict[str, Any] = {}
@@ -105,7 +107,7 @@ def _conditions(kind: str, criteria: JobFilter) -> tuple[list[str], dict[str, An
             conditions.append(condition)
             values[name] = value
     for number, (key, value) in enumerate(criteria.metadata.items()):
-        conditions.append(f"{{member:{number}}}")
-        values[f"key_{number}"] = key
-        values[f"value_{number}"] = json.dumps(value, ensure_ascii=False)
+        condition, parameters = dialect.same_member(number, key, value)
+        conditions.append(condition)
+        values |= parameters
     return conditions, values

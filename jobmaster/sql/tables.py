@@ -1,7 +1,8 @@
 """The tables, as the newest migration leaves them.
 
-Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; in SQLite an INTEGER that counts
-microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text.
+Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; in SQLite and MySQL an integer that
+counts microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text. What MySQL gets
+instead of open-ended text and partial indexes is said by :mod:`.mysqlddl`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Id(TypeDecorator[UUID]):
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 in SQLite."""
+    """An aware UTC instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 elsewhere."""
 
     impl = sa.BigInteger
     cache_ok = True
