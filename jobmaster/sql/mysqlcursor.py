@@ -40,6 +40,7 @@ class MySqlCursor(Cursor):
                 f"a statement of {len(raw)} bytes is longer than max_allowed_packet ({longest}) of the server",
             )
         self._query(raw)  # type: ignore[attr-defined]
+        self._executed = raw
 
 
 def longest_statement(connection: Any) -> int:
