@@ -99,8 +99,8 @@ def read_database_url(step: str, kind: str, given: object) -> tuple[str, list[st
     text = os.fspath(given)
     if not isinstance(text, str) or not text:
         return "", [f"{step} takes a URL as text, not {text!r}"]
-    if kind == "postgresql" and "://" not in text:
-        return "", [f"{step} takes a URL such as postgresql://user:password@host/database"]
+    if kind != "sqlite" and "://" not in text:
+        return "", [f"{step} takes a URL such as {kind}://user:password@host/database"]
     try:
         found = parse_url(text)
     except ConfigurationError as fault:

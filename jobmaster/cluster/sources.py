@@ -175,7 +175,7 @@ _SETTINGS: Mapping[str, Callable[[object], object]] = {
     "debug_jsonl_file_logger": _text,
 }
 _FLAGS = ("use_standalone", "disable_auto_provision", "set_as_default")
-_DATABASES = ("use_sqlite", "use_postgres")
+_DATABASES = ("use_sqlite", "use_postgres", "use_mysql")
 _KEYS = ("name", *_DATABASES, *_FLAGS, *_SETTINGS, "workers")
 
 

@@ -50,7 +50,9 @@ async def die(job: JobContext) -> None:
 def make() -> ClusterConfig:
     url = os.environ["APP_URL"]
     config = ClusterConfig("app").lease(2).grace_period(float(os.environ.get("APP_GRACE", "5")))
-    config = config.use_postgres(url) if url.startswith("postgres") else config.use_sqlite(url)
+    kind = url.partition(":")[0]
+    uses = {"postgresql": config.use_postgres, "mysql": config.use_mysql, "sqlite": config.use_sqlite}
+    config = uses[kind](url)
     return config.add_worker(name="busy").startup_timeout(2).operation_timeout(2)
 
 

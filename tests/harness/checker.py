@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
+from tests.databases import use
 from tests.harness.record import Mark, read_record
 
 __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
@@ -16,7 +17,7 @@ __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
 def observer_of(url: str) -> Cluster:
     """A cluster without workers: enqueues and looks."""
     config = ClusterConfig("harness").use_standalone().add_handlers()
-    config = config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)
+    config = use(config, url)
     return config.build()
 
 

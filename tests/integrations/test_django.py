@@ -64,7 +64,7 @@ class Site:
     def cluster(self) -> Cluster:
         url = self.apart or self.database
         config = ClusterConfig("site").add_handlers()
-        return (config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)).build()
+        return use(config, url).build()
 
 
 @pytest.fixture

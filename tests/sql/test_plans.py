@@ -231,6 +231,9 @@ def _writes(database: Database) -> Any:
     if database.dialect.name == "sqlite":
         # Changes with every commit that wrote, whoever made it.
         look = "PRAGMA data_version"
+    elif database.dialect.name == "mysql":
+        # Every change of a row or of a page leaves something in the log.
+        look = "SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current'"
     else:
         look = "SELECT pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot())"
     return database.gateway.read("look", lambda tx: tx.cursor.execute(look).fetchall())
