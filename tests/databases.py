@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import psycopg
+
 from jobmaster import ClusterConfig
 from tests.servers.mariadb import connect
+
+__all__ = ["execute", "execute_script", "kind_of", "use"]
+
+
+def kind_of(url: str) -> str:
+    """``sqlite``, ``postgresql`` or ``mysql``."""
+    return url.partition(":")[0].replace("mariadb", "mysql")
 
 
 def use(config: ClusterConfig, url: str) -> ClusterConfig:
     """Keep everything in the database of ``url``."""
-    if url.startswith("sqlite"):
-        return config.use_sqlite(url)
-    return config.use_mysql(url) if url.startswith(("mysql", "mariadb")) else config.use_postgres(url)
+    steps = {"sqlite": config.use_sqlite, "postgresql": config.use_postgres, "mysql": config.use_mysql}
+    return steps[kind_of(url)](url)
+
+
+def execute(url: str, sql: str) -> list[Any]:
+    """Run one statement past the library, commit it, and fetch what it gives."""
+    match kind_of(url):
+        case "sqlite":
+            with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+                return connection.execute(sql).fetchall()
+        case "mysql":
+            with connect(url) as opened, opened.cursor() as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+    with psycopg.connect(url) as session:
+        done = session.execute(sql)  # type: ignore[call-overload]
+        return done.fetchall() if done.description else []
 
 
 def execute_script(url: str, script: str) -> None:
