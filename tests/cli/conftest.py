@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.cli.terminal import Terminal
+from tests.databases import use
 
 APP = '''\
 """The project of a user."""
@@ -162,8 +163,7 @@ class Project:
         from jobmaster import ClusterConfig
 
         config = ClusterConfig("app")
-        postgres = self.url.startswith("postgres")
-        config = config.use_postgres(self.url) if postgres else config.use_sqlite(self.url)
+        config = use(config, self.url)
         cluster = config.add_handlers().build()
         try:
             delay = options.pop("delay", 0)
