@@ -75,7 +75,7 @@ def mariadb_server() -> Iterator[MariaDbServer | ExternalMariaDb]:
 
 @pytest.fixture
 def mariadb_url(mariadb_server: MariaDbServer | ExternalMariaDb) -> Iterator[str]:
-    """URL of a fresh MariaDB or MySQL database; dropped afterwards, and no connection to it may be left open."""
+    """URL of a fresh MariaDB (or MySQL) database; treated like that of PostgreSQL."""
     url = mariadb_server.create_database()
     yield url
     sessions = until_empty(lambda: mariadb_server.sessions(url))

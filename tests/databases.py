@@ -41,7 +41,7 @@ def execute(url: str, sql: str) -> list[Any]:
 
 
 def execute_script(url: str, script: str) -> None:
-    """Run the statements of a script, each ended by a semicolon, in a MySQL database, as its command line would."""
+    """Run a script in a MySQL database statement by statement, as the server's own command line would."""
     with connect(url) as connection, connection.cursor() as cursor:
         for statement in script.split(";\n"):
             lines = [line for line in statement.splitlines() if not line.startswith("--")]

@@ -152,8 +152,8 @@ class Dialect(ABC):
         return f"j.{name} = :{name}"
 
     def same_member(self, number: int, key: str, value: Any) -> tuple[str, dict[str, Any]]:
-        """A condition for the ``number``-th question whether the JSON object ``j.metadata`` has this value under
-        this key, and its parameters."""
+        """A condition for the ``number``-th question whether the JSON object ``j.metadata`` has this value
+        under this key, and its parameters."""
         text = json.dumps(value, ensure_ascii=False)
         return f"{{member:{number}}}", {f"key_{number}": key, f"value_{number}": text}
 

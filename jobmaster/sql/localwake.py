@@ -9,8 +9,8 @@ from weakref import WeakValueDictionary
 __all__ = ["LocalBell"]
 
 _bells: WeakValueDictionary[str, LocalBell] = WeakValueDictionary()
-"""Bells by store, so that every cluster of the process that uses one store hears the others. A bell lives as long as
-somebody listens or is ringing it."""
+"""Bells by store, so that every cluster of the process that uses one store hears the others. A bell lives as
+long as somebody listens or is ringing it."""
 _bells_lock = threading.Lock()
 
 

@@ -1,23 +1,22 @@
 """MySQL 8.0.16 and MariaDB 10.6, and newer, through pymysql.
 
-Instants are BIGINT, microseconds since 1970: a round trip is exact, for every year and whatever the time zone of a
-session is, comparisons use an index, and reading one costs an ``int()`` where pymysql takes a DATETIME apart with a
-regular expression. Counts of rows are counts of rows *found* (``CLIENT.FOUND_ROWS``), as on every other engine: an
-UPDATE that changes nothing counts the rows that it met, and so does ``ON DUPLICATE KEY UPDATE``.
+Instants are BIGINT, microseconds since 1970: a round trip is exact, for every year and whatever the time zone
+of a session is, comparisons use an index, and reading one costs an ``int()`` where pymysql takes a DATETIME
+apart with a regular expression. Counts of rows are counts of rows *found* (``CLIENT.FOUND_ROWS``), as on
+every other engine: an UPDATE that changes nothing counts the rows that it met, and so does ``ON DUPLICATE KEY
+UPDATE``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from pymysql.constants import CLIENT
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
@@ -25,12 +24,12 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from . import mysqlerrors, mysqlmembers, mysqlrows
+from . import mysqlerrors, mysqlmembers, mysqlrows, mysqlsession
 from .dialect import Dialect, Fault, Names, Options, Text
 from .keyed import Step, insert_values
 from .localwake import LocalBell
 from .mysqlcursor import MySqlCursor
-from .mysqlstatements import BULK_FORMS, HOT, KEYED, PRESENT
+from .mysqlstatements import BULK_FORMS, HOT, KEYED, PRESENT, SUCCESS
 from .newjobs import delay_micros, millis
 from .statements import BULK
 from .tables import from_micros, to_micros
@@ -41,19 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MySqlDialect"]
 
-_OLDEST = {"MySQL": (8, 0, 16), "MariaDB": (10, 6, 0)}
 _INDEX = re.compile(r"\{index:(\w+)\}")
 _ON_CONFLICT = re.compile(r"ON CONFLICT \((\w+)[^)]*\) DO NOTHING")
-_TLS = (
-    "ssl_ca",
-    "ssl_cert",
-    "ssl_key",
-    "ssl_key_password",
-    "ssl_verify_cert",
-    "ssl_verify_identity",
-    "ssl_disabled",
-)
-_LONGEST_WAIT = 31_536_000
 
 
 class MySqlDialect(Dialect):
@@ -122,21 +110,9 @@ class MySqlDialect(Dialect):
     def create_engine(self) -> Engine:
         options = self.options
         patience = max(1, int(options.operation_timeout))
-        query = dict(self.url.url.query)
-        arguments: dict[str, Any] = {
-            "connect_timeout": max(2, min(10, patience)),
-            "read_timeout": 3 * patience,
-            "write_timeout": 3 * patience,
-            "program_name": "jobmaster",
-            **{name: query.pop(name) for name in _TLS if name in query},
-            **options.connect_args,
-            "charset": "utf8mb4",
-            "autocommit": True,
-        }
-        arguments["client_flag"] = int(arguments.get("client_flag", 0)) | CLIENT.FOUND_ROWS
-        query.pop("charset", None)
+        url, arguments = mysqlsession.connecting(self.url.url, options.connect_args, patience)
         engine = create_engine(
-            self.url.url.set(query=query),
+            url,
             connect_args=arguments,
             pool_size=options.pool_size,
             max_overflow=0,
@@ -146,7 +122,7 @@ class MySqlDialect(Dialect):
             # Half of what the session below lets a connection lie idle.
             pool_recycle=3 * max(10, patience),
         )
-        event.listen(engine, "connect", lambda raw, _record: _set_up(raw, patience), insert=True)
+        event.listen(engine, "connect", lambda raw, _record: mysqlsession.set_up(raw, patience), insert=True)
         return engine
 
     def check_place(self) -> None:
@@ -171,7 +147,7 @@ class MySqlDialect(Dialect):
         connection.rollback()
 
     def resolve_schema(self, connection: Any, schema: str | None) -> str | None:
-        _check_version(connection, self.url.shown)
+        mysqlsession.check_version(connection, self.url.shown)
         self._schema = schema
         if schema is not None:
             return schema
@@ -183,24 +159,8 @@ class MySqlDialect(Dialect):
             )
         return str(found)
 
-    @contextmanager
-    def schema_lock(self, connection: Any, names: Names) -> Iterator[None]:
-        key = f"jobmaster {hashlib.sha256(names.table('meta').encode()).hexdigest()[:40]}"
-        cursor = self.cursor(connection)
-        patience = connection._read_timeout
-        waits = cursor.execute("SELECT @@lock_wait_timeout").fetchall()[0][0]
-        # Waits in slices shorter than the patience of the socket.
-        while cursor.execute("SELECT GET_LOCK(%s, 1)", (key,)).fetchall() != [(1,)]:
-            continue
-        try:
-            connection._read_timeout = None
-            cursor.execute(f"SET SESSION lock_wait_timeout = {_LONGEST_WAIT}")
-            yield
-        finally:
-            connection._read_timeout = patience
-            if connection.open:
-                cursor.execute(f"SET SESSION lock_wait_timeout = {waits}")
-                cursor.execute("SELECT RELEASE_LOCK(%s)", (key,))
+    def schema_lock(self, connection: Any, names: Names) -> AbstractContextManager[None]:
+        return mysqlsession.schema_lock(connection, names.table("meta"))
 
     # --- errors -------------------------------------------------------------------------------------
 
@@ -330,26 +290,10 @@ class MySqlDialect(Dialect):
 
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         owned: set[UUID] = set()
-        fenced = ("id", "bucket_id", "claim_no", "attempt", "started_at", "finished_at", "result", "worker_id")
         # In the order of their ids, so that two settles with some of the same jobs do not wait in a circle.
-        rows = sorted(
-            [
-                (
-                    change.job.id,
-                    change.job.bucket_id,
-                    change.job.claim_no,
-                    change.attempt,
-                    change.started_at,
-                    change.finished_at,
-                    change.result,
-                    change.worker_id,
-                )
-                for change in changes
-            ],
-            key=_first,
-        )
+        rows = sorted(map(mysqlrows.success, changes), key=_first)
         for part in mysqlrows.chunks(rows):
-            tx.cursor.put(tx.texts["succeed"].sql, {"rows": mysqlrows.as_selects(fenced, part)})
+            tx.cursor.put(tx.texts["succeed"].sql, {"rows": mysqlrows.as_selects(SUCCESS, part)})
             ids = [row[0] for row in part]
             if tx.cursor.rowcount != len(part):
                 held = {(row[0], row[1], row[2]) for row in tx.rows("owned_lock", ids=ids)}
@@ -374,8 +318,9 @@ class MySqlDialect(Dialect):
         return self._bell(names).listen(on_wake)
 
 
-def _first(row: tuple[UUID, ...]) -> UUID:
-    return row[0]
+def _first(row: tuple[Any, ...]) -> UUID:
+    key: UUID = row[0]
+    return key
 
 
 def _by_priority_and_time(job: ClaimedJob) -> tuple[int, datetime, UUID]:
@@ -401,36 +346,3 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
         return value.hex() if isinstance(value, bytes) else value
 
     return {name: plain(value) for name, value in values.items()}
-
-
-def _check_version(connection: Any, shown: str) -> None:
-    said: str = connection.get_server_info()
-    product = "MariaDB" if "MariaDB" in said else "MySQL"
-    # MariaDB before 11 says 5.5.5- first, for the sake of old replicas.
-    numbers = re.findall(r"\d+", said.removeprefix("5.5.5-"))[:3]
-    oldest = _OLDEST[product]
-    if tuple(map(int, numbers)) < oldest:
-        raise ConfigurationError(
-            f"{shown} runs {product} {'.'.join(numbers)}; jobmaster needs {product} "
-            f"{'.'.join(map(str, oldest))} or newer"
-        )
-
-
-def _set_up(connection: Any, patience: int) -> None:
-    settings = {
-        "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
-        "time_zone": "'+00:00'",
-        "collation_connection": "utf8mb4_bin",
-        "innodb_lock_wait_timeout": patience,
-        "lock_wait_timeout": patience,
-        # An idle transaction of a frozen process ends with its connection.
-        "wait_timeout": 6 * max(10, patience),
-    }
-    if "MariaDB" in connection.get_server_info():
-        settings |= {
-            "idle_transaction_timeout": 3 * patience,
-            # Long lists of ids stay ranges of the index.
-            "in_predicate_conversion_threshold": 0,
-        }
-    connection.query("SET SESSION " + ", ".join(f"{name} = {value}" for name, value in settings.items()))
-    connection.query("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")

@@ -14,8 +14,8 @@ _PACKET_TOO_LARGE = 1153
 
 
 class MySqlCursor(Cursor):
-    """Rows are tuples in a list, and a statement that the server would not take is refused before it is sent: the
-    server cuts the connection in the middle of it, which looks like any other loss of a connection."""
+    """Rows are tuples in a list, and a statement that the server would not take is refused before it is sent:
+    the server cuts the connection in the middle of it, which looks like any other loss of a connection."""
 
     def execute(self, query: Any, args: object = None) -> Self:  # type: ignore[override]
         """Run a statement, with parameters when ``args`` are given; the cursor itself."""
@@ -31,13 +31,13 @@ class MySqlCursor(Cursor):
         return list(super().fetchall() or ())
 
     def _send(self, sql: str) -> None:
-        connection = self._get_db()
+        connection = self._get_db()  # type: ignore[attr-defined]
         raw = sql.encode()
         longest = longest_statement(connection)
         if len(raw) >= longest:
             raise err.DataError(
                 _PACKET_TOO_LARGE,
-                f"a statement of {len(raw)} bytes is longer than max_allowed_packet ({longest}) of the server",
+                f"a statement of {len(raw)} bytes exceeds max_allowed_packet ({longest}) of the server",
             )
         self._query(raw)  # type: ignore[attr-defined]
         self._executed = raw

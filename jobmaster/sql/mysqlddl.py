@@ -1,7 +1,8 @@
 """Tables on MySQL and MariaDB: what they get where other engines have open-ended text and partial indexes.
 
-:func:`adapt` changes freshly made ``Table`` objects; :class:`CreateWhole` makes one of them, indexes included, in a
-single statement: DDL commits by itself here, and only ``CREATE TABLE`` knows ``IF NOT EXISTS`` on every server.
+:func:`adapt` changes freshly made ``Table`` objects; :class:`CreateWhole` makes one of them, indexes
+included, in a single statement: DDL commits by itself here, and only ``CREATE TABLE`` knows ``IF NOT EXISTS``
+on every server.
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ _LENGTHS = {
     "outcome": 64,
     "host": 255,
 }
-"""Texts that are known to be short, in characters. Other texts in an index have ``_INDEXED``; the rest may be as long
-as the server takes them."""
+"""Texts that are known to be short, in characters. Other texts in an index have ``_INDEXED``; the rest may be
+as long as the server takes them."""
 _INDEXED = 255
 
 _INDEXES: dict[str, dict[str, tuple[str, ...] | None]] = {
-    # One index for ready and for claimed rows: NULL is a value like any other to it. The claim reads the rows of
-    # one lane and priority in order; the rows of one bucket are next to each other.
+    # One index for ready and for claimed rows: NULL is a value like any other to it. The claim reads the
+    # rows of one lane and priority in order; the rows of one bucket are next to each other.
     "job": {"job_ready": ("bucket_id", "lane", "priority", "run_at", "id"), "job_claimed": None},
     "history": {"history_unsuccessful": ("status", "id")},
 }
@@ -48,7 +49,8 @@ _INDEXES: dict[str, dict[str, tuple[str, ...] | None]] = {
 def adapt(metadata: sa.MetaData) -> None:
     """Give all tables of ``metadata`` the column types, indexes and options that they have on MySQL.
 
-    Text compares by its bytes (``utf8mb4_bin``), so case, accents and every character beyond the basic plane count.
+    Text compares by its bytes (``utf8mb4_bin``), so case, accents and every character beyond the basic plane
+    count.
     """
     for table in metadata.tables.values():
         options: Any = table.dialect_options["mysql"]

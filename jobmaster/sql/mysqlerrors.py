@@ -123,8 +123,8 @@ def tidy(error: BaseException) -> str:
 
 
 def fault_of(error: BaseException, schema: str | None) -> Fault:
-    """Class an error. ``schema``: the database for the tables that was asked for beside that of the URL, which may
-    have to be made first."""
+    """Class an error. ``schema``: the database for the tables that was asked for beside that of the URL,
+    which may have to be made first."""
     number = _number(error)
     if number == _UNKNOWN_DATABASE and schema is not None and f"'{schema}'" in str(error):
         return Fault.MISSING_TABLE
@@ -133,8 +133,8 @@ def fault_of(error: BaseException, schema: str | None) -> Fault:
     if _wants_cryptography(error):
         return Fault.REFUSED
     if number is None or number == 0 or 2000 <= number < 3000 or isinstance(error, ssl.SSLError):
-        # The client's own errors: no answer, or one that makes no sense. pymysql says InterfaceError(0, '') when it
-        # has closed a socket itself, and InternalError without a number for packets out of step.
+        # The client's own errors: no answer, or one that makes no sense. pymysql says InterfaceError(0, '')
+        # when it has closed a socket itself, and InternalError without a number for packets out of step.
         gone = (err.OperationalError, err.InterfaceError, err.InternalError, ssl.SSLError)
         return Fault.LOST if isinstance(error, gone) or error.args == ("Already closed",) else Fault.OTHER
     if isinstance(error, err.DataError):

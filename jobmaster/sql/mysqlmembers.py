@@ -1,8 +1,8 @@
 """Equality of JSON values on MySQL and MariaDB.
 
-The servers have no comparison of JSON in common: MariaDB has no JSON type and compares text, and ``JSON_CONTAINS``
-takes ``[2, 1]`` for ``[1, 2]``. So a value is taken apart: every leaf is compared at its own path, every array and
-object by its kind and length.
+The servers have no comparison of JSON in common: MariaDB has no JSON type and compares text, and
+``JSON_CONTAINS`` takes ``[2, 1]`` for ``[1, 2]``. So a value is taken apart: every leaf is compared at its
+own path, every array and object by its kind and length.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """The hot statements of MySQL and MariaDB, written by hand, and their forms of the statements for many rows.
 
-One text for both servers: no ``RETURNING``, no alias of new rows, no ``OF`` table at a lock. Where a plan matters it is
-said with ``FORCE INDEX``: to the optimiser of a small or freshly filled table reading all rows looks cheaper than
-looking up a few hundred ids, and a locking read of all rows waits for those that others hold.
+One text for both servers: no ``RETURNING``, no alias of new rows, no ``OF`` table at a lock. Where a plan
+matters it is said with ``FORCE INDEX``: to the optimiser of a small or freshly filled table reading all rows
+looks cheaper than looking up a few hundred ids, and a locking read of all rows waits for those that others
+hold.
 
-``{index:x}`` is the name of an index. ``:rows`` takes the rows of a bulk statement, and ``:ids`` a list of ids.
+``{index:x}`` is the name of an index. ``:rows`` takes the rows of a bulk statement, and ``:ids`` a list of
+ids.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ __all__ = [
     "HOT",
     "KEYED",
     "PRESENT",
+    "SUCCESS",
 ]
 
 PRESENT = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
-"""The present in microseconds since 1970: exact, constant within a statement, and the same whatever the time zone of
-the session is."""
+"""The present in microseconds since 1970: exact, constant within a statement, and the same whatever the time
+zone of the session is."""
 
 ENQUEUE_COLUMNS = (
     "id, definition_id, lane, priority, run_at, enqueued_at, data, metadata, timeout_ms, max_retries, retry, "
@@ -31,8 +34,8 @@ ENQUEUE_COLUMNS = (
 
 CLAIMED_COLUMNS = (
     "id, bucket_id, claim_no, definition_id, lane, priority, run_at, enqueued_at, attempt, failures, losses, "
-    "recheck, cancel_requested_at, data, metadata, timeout_ms, max_retries, retry, unknown_since, schedule_id, "
-    "occurrence_at"
+    "recheck, cancel_requested_at, data, metadata, timeout_ms, max_retries, retry, unknown_since, "
+    "schedule_id, occurrence_at"
 )
 """The fields of ``ClaimedJob`` in its order."""
 
@@ -41,6 +44,8 @@ _KEPT = (
     "metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, failures, losses"
 )
 _NEW = "attempt, started_at, finished_at, result, worker_id"
+SUCCESS = ("id", "bucket_id", "claim_no", *_NEW.split(", "))
+"""The columns of the rows that ``succeed`` takes."""
 _PRIMARY = "FORCE INDEX (PRIMARY)"
 _READY = "FORCE INDEX ({index:job_ready})"
 
@@ -87,7 +92,8 @@ UPDATE {{table:job}} {_PRIMARY}
 SET bucket_id = CASE priority :cases END, claim_no = claim_no + 1
 WHERE id IN (:ids) AND bucket_id IS NULL""",
     "claimed_in": f"SELECT {CLAIMED_COLUMNS} FROM {{table:job}} {_READY} WHERE bucket_id {{in:ids}}",
-    # Locks what it reads: under READ COMMITTED the rows of an INSERT from a SELECT are not locked by themselves.
+    # Locks what it reads: under READ COMMITTED the rows of an INSERT from a SELECT are not locked by
+    # themselves.
     "succeed": f"""
 INSERT INTO {{table:history}} ({_KEPT}, {_NEW}, status)
 SELECT {_of("j", _KEPT)}, {_of("a", _NEW)}, 1
@@ -163,9 +169,9 @@ SET j.started_at = COALESCE(j.started_at, a.started_at),
     j.progress_message = COALESCE(a.progress_message, j.progress_message)""",
     ),
 }
-"""Statements for many rows at once, run one after the other. ``:rows`` stands for the rows as a derived table with the
-columns of the :class:`.statements.Bulk`, ``:values`` for the same as a list of ``VALUES``, ``:ids`` for their first
-column. A bulk statement that has no form here is run by its ``each``, row by row."""
+"""Statements for many rows at once, run one after the other. ``:rows`` stands for the rows as a derived table
+with the columns of the :class:`.statements.Bulk`, ``:values`` for the same as a list of ``VALUES``, ``:ids``
+for their first column. A bulk statement that has no form here is run by its ``each``, row by row."""
 
 _JSON_COLUMNS = {
     "id": "CHAR(32)",
@@ -193,14 +199,14 @@ _AS_JSON = "JSON_TABLE(:jobs, '$[*]' COLUMNS (\n  {}))".format(
 )
 
 KEYED: dict[str, str] = {
-    # The jobs as one JSON text, so that any driver a caller uses can carry it. A job is left alone when its id or its
-    # key is there; other errors are errors, which INSERT IGNORE would hide.
+    # The jobs as one JSON text, so that any driver a caller uses can carry it. A job is left alone when its
+    # id or its key is there; other errors are errors, which INSERT IGNORE would hide.
     "keyed_insert": f"""
 INSERT INTO {{table:job}} (id, definition_id, lane, priority, run_at, enqueued_at, data, metadata, timeout_ms,
   max_retries, retry, schedule_id, occurrence_at, recheck, unique_key, unique_hash)
-SELECT UNHEX(a_id), a_definition_id, a_lane, a_priority, COALESCE(a_run_at, {{now}} + a_delay), {{now}}, a_data,
-  a_metadata, a_timeout_ms, a_max_retries, a_retry, a_schedule_id, a_occurrence_at, a_recheck, a_unique_key,
-  UNHEX(a_unique_hash)
+SELECT UNHEX(a_id), a_definition_id, a_lane, a_priority, COALESCE(a_run_at, {{now}} + a_delay), {{now}},
+  a_data, a_metadata, a_timeout_ms, a_max_retries, a_retry, a_schedule_id, a_occurrence_at, a_recheck,
+  a_unique_key, UNHEX(a_unique_hash)
 FROM {_AS_JSON} a
 ON DUPLICATE KEY UPDATE claim_no = claim_no""",
     "keyed_inserted": f"""

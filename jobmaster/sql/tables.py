@@ -1,8 +1,8 @@
 """The tables, as the newest migration leaves them.
 
 Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; in SQLite and MySQL an integer that
-counts microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text. What MySQL gets
-instead of open-ended text and partial indexes is said by :mod:`.mysqlddl`.
+counts microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text. What MySQL
+gets instead of open-ended text and partial indexes is said by :mod:`.mysqlddl`.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ def parse_url(text: str) -> StoreUrl:
     except (ArgumentError, ValueError):
         raise ConfigurationError(
             "the database URL cannot be read; it looks like postgresql://user:password@host:5432/name, "
-            "mysql://user:password@host:3306/name or sqlite:///file.db (special characters in a password are percent-encoded)"
+            "mysql://user:password@host:3306/name or sqlite:///file.db (special characters in a password "
+            "are percent-encoded)"
         ) from None
     backend, _, driver = url.drivername.partition("+")
     if backend == "sqlite":

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobmaster import Cluster, ClusterConfig
+from tests.databases import use
 
 ROOT = Path(__file__).parents[2]
 SITE = "tests.integrations.django_site"

@@ -11,6 +11,7 @@ from ...domain.job import DEFAULT_LANE
 from ...domain.status import Priority
 from ...sql.database import Database
 from ...sql.mysqlcursor import MySqlCursor
+from ...sql.mysqlstatements import SUCCESS
 from .floor import Floor, encode
 from .jobs import NOTHING, payload
 
@@ -56,8 +57,8 @@ class MySqlFloor(Floor):
     def _settle(self, done: Sequence[Any]) -> None:
         now = time.time_ns() // 1000
         ids = [f"x'{row[0].hex()}'" for row in done]
-        names = ("id", "bucket_id", "claim_no", "attempt", "started_at", "finished_at", "result", "worker_id")
-        first = ", ".join(f"{value} AS {name}" for name, value in zip(names, self._end(ids[0], now), strict=True))
+        named = zip(SUCCESS, self._end(ids[0], now), strict=True)
+        first = ", ".join(f"{value} AS {name}" for name, value in named)
         selects = [f"SELECT {first}", *[", ".join(self._end(key, now)) for key in ids[1:]]]
         self._cursor.put(self._texts["succeed"], {"rows": " UNION ALL SELECT ".join(selects)})
         self._cursor.put(self._texts["gone"], {"ids": ", ".join(ids)})
