@@ -122,7 +122,8 @@ class MySqlDialect(Dialect):
             # Half of what the session below lets a connection lie idle.
             pool_recycle=3 * max(10, patience),
         )
-        event.listen(engine, "connect", lambda raw, _record: mysqlsession.set_up(raw, patience), insert=True)
+        # After SQLAlchemy, which sets a collation of its own.
+        event.listen(engine, "connect", lambda raw, _record: mysqlsession.set_up(raw, patience))
         return engine
 
     def check_place(self) -> None:

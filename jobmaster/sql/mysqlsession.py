@@ -26,8 +26,8 @@ _TLS = (
     "ssl_verify_identity",
     "ssl_disabled",
 )
-"""Parameters of a URL that the driver takes by name; SQLAlchemy would put most of them into a form that it has
-deprecated."""
+"""Parameters of a URL that the driver takes by name; SQLAlchemy would put most of them into a form of which
+the driver does not approve any more."""
 _LONGEST_WAIT = 31_536_000
 
 
