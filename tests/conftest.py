@@ -19,6 +19,13 @@ from tests.servers import (
     provide_mariadb,
     provide_postgres,
 )
+from tests.thinning import thin_out
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spare one of two servers what both do alike."""
+    thin_out(items)
 
 
 @pytest.fixture(autouse=True)

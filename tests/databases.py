@@ -11,7 +11,7 @@ import psycopg
 from jobmaster import ClusterConfig
 from tests.servers.mariadb import connect
 
-__all__ = ["execute", "execute_script", "kind_of", "use"]
+__all__ = ["execute", "execute_script", "kind_of", "sessions", "use"]
 
 
 def kind_of(url: str) -> str:
@@ -38,6 +38,18 @@ def execute(url: str, sql: str) -> list[Any]:
     with psycopg.connect(url) as session:
         done = session.execute(sql)  # type: ignore[call-overload]
         return done.fetchall() if done.description else []
+
+
+def sessions(url: str) -> list[str]:
+    """The other sessions in the database of ``url``, where there is a server."""
+    queries = {
+        "sqlite": "SELECT 1 WHERE 0",
+        "postgresql": "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        " AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
+        "mysql": "SELECT id FROM information_schema.processlist"
+        " WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+    }
+    return [f"session {number}" for (number,) in execute(url, queries[kind_of(url)])]
 
 
 def execute_script(url: str, script: str) -> None:

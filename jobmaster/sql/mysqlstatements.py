@@ -191,7 +191,8 @@ _JSON_COLUMNS = {
     "unique_key": "VARCHAR(255)",
     "unique_hash": "CHAR(64)",
 }
-_AS_JSON = "JSON_TABLE(:jobs, '$[*]' COLUMNS (\n  {}))".format(
+# Converted, because escapes are read into the character set of the text: that of the caller's connection.
+_AS_JSON = "JSON_TABLE(CONVERT(:jobs USING utf8mb4), '$[*]' COLUMNS (\n  {}))".format(
     ",\n  ".join(
         f"a_{name} {kind}{'' if 'INT' in kind else ' CHARACTER SET utf8mb4'} PATH '$.{name}'"
         for name, kind in _JSON_COLUMNS.items()

@@ -20,7 +20,8 @@ from jobmaster.cli.demo.files import Entry
 from jobmaster.cli.demo.outcome import examine
 from jobmaster.cli.demo.scenario import Run
 from tests.cli.conftest import Project
-from tests.databases import execute
+from tests.databases import execute, sessions
+from tests.leftovers import until_empty
 
 SPECIAL = ("one that fails twice", "one that takes too long", "one that is cancelled", "one that is delayed")
 
@@ -170,6 +171,8 @@ def test_what_a_killed_demo_left_is_finished_by_the_next(any_project: Project) -
         assert process.poll() is None
     process.kill()
     process.wait()
+    # The server may still be at work on what the process sent last.
+    assert until_empty(lambda: sessions(any_project.url)) == []
     left = live(any_project.url)[1]
     assert left > 0
     ran = any_project.run("demo", str(root), "--url", any_project.url)

@@ -79,7 +79,7 @@ class ExternalMariaDb(_Databases):
     """A server that somebody else runs, known by an administrator's URL; it is never stopped or killed."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = url.replace("mariadb://", "mysql://", 1)
 
 
 class MariaDbServer(_Databases, ServerProcess):

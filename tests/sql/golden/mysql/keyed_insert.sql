@@ -3,7 +3,7 @@ INSERT INTO `golden`.`jm_job` (id, definition_id, lane, priority, run_at, enqueu
 SELECT UNHEX(a_id), a_definition_id, a_lane, a_priority, COALESCE(a_run_at, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) + a_delay), TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)),
   a_data, a_metadata, a_timeout_ms, a_max_retries, a_retry, a_schedule_id, a_occurrence_at, a_recheck,
   a_unique_key, UNHEX(a_unique_hash)
-FROM JSON_TABLE(%(jobs)s, '$[*]' COLUMNS (
+FROM JSON_TABLE(CONVERT(%(jobs)s USING utf8mb4), '$[*]' COLUMNS (
   a_id CHAR(32) CHARACTER SET utf8mb4 PATH '$.id',
   a_definition_id VARCHAR(200) CHARACTER SET utf8mb4 PATH '$.definition_id',
   a_lane VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.lane',

@@ -1,5 +1,5 @@
 SELECT j.id, j.run_at, j.enqueued_at
-FROM JSON_TABLE(%(jobs)s, '$[*]' COLUMNS (
+FROM JSON_TABLE(CONVERT(%(jobs)s USING utf8mb4), '$[*]' COLUMNS (
   a_id CHAR(32) CHARACTER SET utf8mb4 PATH '$.id',
   a_definition_id VARCHAR(200) CHARACTER SET utf8mb4 PATH '$.definition_id',
   a_lane VARCHAR(64) CHARACTER SET utf8mb4 PATH '$.lane',
