@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ..domain.job import Attempt, AttemptOutcome, Job, JobFilter
 from ..domain.status import JobStatus, WorkerMode
+from ..errors import ConflictError
 from ..ports.master import ClusterSetting, QueueDepth, WorkerInfo
 from ..sql.database import Database
 from ..sql.finding import count_jobs, find_jobs
@@ -187,7 +188,14 @@ class SqlMasterStore:
                     changes.append((name, old.value, value))
             return changes
 
-        return self._gateway.transaction("declare_settings", work)
+        gateway = self._gateway
+        for _ in declared:
+            try:
+                return gateway.transaction("declare_settings", work)
+            except ConflictError:
+                # Another process declared the same setting just now: the next look sees it.
+                continue
+        return gateway.transaction("declare_settings", work)
 
     def pin_setting(self, name: str, value: Any) -> None:
         def work(tx: Tx) -> None:

@@ -123,8 +123,8 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
         _same_engine(database, "postgresql")
         return "pyformat", _cursor_runner(connection)
     for driver in ("pymysql", "MySQLdb"):
-        module = sys.modules.get(driver)
-        if module is not None and isinstance(connection, module.connections.Connection):
+        module = sys.modules.get(f"{driver}.connections")
+        if module is not None and isinstance(connection, module.Connection):
             _same_engine(database, "mysql")
             return "pyformat", _mysql_runner(connection, sys.modules[f"{driver}.cursors"].Cursor)
     if _is_async(connection):

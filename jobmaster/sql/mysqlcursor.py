@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pymysql import err
 from pymysql.cursors import Cursor
+from pymysql.err import DataError
 
 __all__ = ["MySqlCursor"]
 
@@ -35,7 +35,7 @@ class MySqlCursor(Cursor):
         raw = sql.encode()
         longest = longest_statement(connection)
         if len(raw) >= longest:
-            raise err.DataError(
+            raise DataError(
                 _PACKET_TOO_LARGE,
                 f"a statement of {len(raw)} bytes exceeds max_allowed_packet ({longest}) of the server",
             )

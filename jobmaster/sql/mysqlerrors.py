@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import Any
 
-import pymysql
-from pymysql import err
+# By the full names of their modules: pymysql.install_as_MySQLdb() lets ``pymysql.err`` become a second copy.
+from pymysql.err import DataError, Error, InterfaceError, InternalError, OperationalError
 
 from .dialect import Fault
 
@@ -108,7 +108,7 @@ _BY_NUMBER = {number: fault for fault, numbers in _FAULTS.items() for number in 
 def is_driver_error(error: BaseException) -> bool:
     """Whether pymysql raised this."""
     # What pymysql lets through while it connects, and its refusal to encrypt a password without a library.
-    return isinstance(error, (err.Error, ssl.SSLError)) or _wants_cryptography(error)
+    return isinstance(error, (Error, ssl.SSLError)) or _wants_cryptography(error)
 
 
 def tidy(error: BaseException) -> str:
@@ -116,7 +116,7 @@ def tidy(error: BaseException) -> str:
     said = error.args[1] if _number(error) is not None and len(error.args) > 1 else str(error)
     lines = [line.strip() for line in str(said).splitlines() if line.strip()]
     if not lines:
-        return "the connection was lost" if isinstance(error, err.Error) else type(error).__name__
+        return "the connection was lost" if isinstance(error, Error) else type(error).__name__
     if _wants_cryptography(error):
         return f'{lines[0]}: pip install "pymysql[rsa]", or connect with TLS'
     return lines[0]
@@ -135,9 +135,9 @@ def fault_of(error: BaseException, schema: str | None) -> Fault:
     if number is None or number == 0 or 2000 <= number < 3000 or isinstance(error, ssl.SSLError):
         # The client's own errors: no answer, or one that makes no sense. pymysql says InterfaceError(0, '')
         # when it has closed a socket itself, and InternalError without a number for packets out of step.
-        gone = (err.OperationalError, err.InterfaceError, err.InternalError, ssl.SSLError)
+        gone = (OperationalError, InterfaceError, InternalError, ssl.SSLError)
         return Fault.LOST if isinstance(error, gone) or error.args == ("Already closed",) else Fault.OTHER
-    if isinstance(error, err.DataError):
+    if isinstance(error, DataError):
         return Fault.CONTENT
     return Fault.OTHER
 
@@ -148,4 +148,4 @@ def _wants_cryptography(error: BaseException) -> bool:
 
 def _number(error: BaseException) -> int | None:
     args: Any = error.args
-    return args[0] if isinstance(error, pymysql.err.Error) and args and isinstance(args[0], int) else None
+    return args[0] if isinstance(error, Error) and args and isinstance(args[0], int) else None

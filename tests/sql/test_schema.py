@@ -126,6 +126,30 @@ def test_many_may_start_at_once(database_url: str, make_database: Any) -> None:
     assert len({database.store_id for database in databases}) == 1
 
 
+def test_many_may_declare_their_settings_at_once(database: Database, make_database: Any) -> None:
+    from tests.sql.conftest import stores_of
+
+    master = stores_of(database).master
+    declared = {f"setting_{number}": number for number in range(40)}
+    answers: list[Any] = []
+    ready = threading.Barrier(8)
+
+    def declare() -> None:
+        ready.wait(10)
+        try:
+            answers.append(master.declare_settings(declared))
+        except BaseException as error:
+            answers.append(error)
+
+    threads = [threading.Thread(target=declare) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, answers)) == [0] * 7 + [40]
+    assert {name: setting.value for name, setting in master.settings().items()} == declared
+
+
 def test_a_newer_schema_is_refused(database_url: str, make_database: Any) -> None:
     database = make_database(database_url)
     database.open()
