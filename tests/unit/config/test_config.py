@@ -235,7 +235,7 @@ def test_database_options_come_from_their_step_or_from_the_database() -> None:
         (ClusterConfig("c").use_mysql("jobs.db"), "use_mysql takes a URL such as mysql://"),
         (ClusterConfig("c").use_mysql("sqlite:///a.db"), "use_mysql was given the URL of a sqlite database"),
         (ClusterConfig("c").use_mysql("mysql+aiomysql://h/d"), "through pymysql: write mysql:// instead"),
-        (ClusterConfig("c").use_postgres("mysql://h/d"), "use_postgres was given the URL of a mysql database"),
+        (ClusterConfig("c").use_postgres("mysql://h/d"), "given the URL of a mysql database"),
         (
             ClusterConfig("c").use_postgres("sqlite:///a.db"),
             "use_postgres was given the URL of a sqlite database",
