@@ -75,6 +75,7 @@ class Backend:
         declared: Mapping[str, Any],
         operation_timeout: float,
         threshold: timedelta,
+        lease: timedelta,
         logger: logging.Logger,
     ) -> None:
         self.cluster_id = cluster_id
@@ -85,6 +86,7 @@ class Backend:
         self.limits = limits
         self.operation_timeout = operation_timeout
         self.threshold = threshold
+        self.lease = lease
         self.in_loop = stores.in_loop
         self.clock: Clock = stores.clock if stores.clock is not None else SystemClock()
         self.worker_clock: Clock = GuidedClock(self.clock) if self.distributed else self.clock

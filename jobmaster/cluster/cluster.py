@@ -76,6 +76,7 @@ class Cluster(AdministrativeMethods):
             declared,
             settings.operation_timeout.total_seconds(),
             settings.transient_threshold,
+            settings.lease,
             self._logger,
         )
         locator = Locator(self._backend, self._logger)

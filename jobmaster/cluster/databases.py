@@ -18,8 +18,10 @@ __all__ = ["AGENT_OPTIONS", "DATABASE_STEPS", "DatabaseSteps"]
 _KINDS = {
     "use_sqlite": "sqlite",
     "use_postgres": "postgresql",
+    "use_mysql": "mysql",
     "use_sqlite_for_master": "sqlite",
     "use_postgres_for_master": "postgresql",
+    "use_mysql_for_master": "mysql",
 }
 DATABASE_STEPS = tuple(_KINDS)
 """The steps that take the URL of the master or of a standalone database."""
@@ -98,6 +100,27 @@ class DatabaseSteps(SettingSteps):
         }
         return self._use("use_postgres", url, options)
 
+    def use_mysql(
+        self,
+        url: str,
+        *,
+        table_prefix: str | None = None,
+        schema: str | None = None,
+        pool_size: int | None = None,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Keep everything in this MySQL or MariaDB database: a ``mysql://`` or ``mariadb://`` URL.
+
+        ``schema``: the database on that server that holds the tables, when it is not the one of the URL.
+        """
+        options = {
+            "table_prefix": table_prefix,
+            "schema": schema,
+            "pool_size": pool_size,
+            "connect_args": connect_args,
+        }
+        return self._use("use_mysql", url, options)
+
     # -- a master and its agents -----------------------------------------------------------------------
 
     def use_sqlite_for_master(
@@ -132,6 +155,27 @@ class DatabaseSteps(SettingSteps):
             "connect_args": connect_args,
         }
         return self._use("use_postgres_for_master", url, options)
+
+    def use_mysql_for_master(
+        self,
+        url: str,
+        *,
+        table_prefix: str | None = None,
+        schema: str | None = None,
+        pool_size: int | None = None,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Keep schedules, held and finished jobs in this MySQL or MariaDB database; jobs run on agents.
+
+        ``schema``: the database on that server that holds the tables, when it is not the one of the URL.
+        """
+        options = {
+            "table_prefix": table_prefix,
+            "schema": schema,
+            "pool_size": pool_size,
+            "connect_args": connect_args,
+        }
+        return self._use("use_mysql_for_master", url, options)
 
     def add_agent_connection(
         self,
@@ -219,7 +263,7 @@ class DatabaseSteps(SettingSteps):
                 "use_…_for_master"
             )
         needed = "add_worker() has no database to work on" if has_workers else "no database is given"
-        return f"{needed}: call use_sqlite(path) or use_postgres(url)"
+        return f"{needed}: call use_sqlite(path), use_postgres(url) or use_mysql(url)"
 
     def _role_faults(self, step: str, for_master: bool) -> list[str]:
         if for_master and self._standalone_asked:

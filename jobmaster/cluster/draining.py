@@ -68,7 +68,12 @@ class Drains:
         while True:
             try:
                 batch = move(
-                    agent.transport, backend.master, TakeRequest(limit=_BATCH), backend.clock, self._id
+                    agent.transport,
+                    backend.master,
+                    TakeRequest(limit=_BATCH),
+                    backend.lease,
+                    backend.clock,
+                    self._id,
                 )
                 moved += batch
                 self._locator.ship(agent)

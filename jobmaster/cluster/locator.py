@@ -182,7 +182,8 @@ class Locator:
         if job is None or home is self._backend.held or not job.status.is_waiting:
             return False
         request = TakeRequest(job_ids=(job_id,), limit=1)
-        return move(home.transport, self._backend.master, request, self._backend.clock, self._id) > 0
+        backend = self._backend
+        return move(home.transport, backend.master, request, backend.lease, backend.clock, self._id) > 0
 
     def ship(self, agent: Agent) -> None:
         """Tell the master at once what has ended on an agent."""

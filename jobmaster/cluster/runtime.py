@@ -150,6 +150,7 @@ class Runtime:
             backend.roster,
             backend.limits,
             backend.threshold,
+            backend.lease,
             self._calls,
             backend.clock,
             backend.learn_clocks,

@@ -29,7 +29,8 @@ def without_password(url: str) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseSettings:
-    """One database. ``kind`` is ``sqlite`` or ``postgresql``; ``connect_args`` go to its driver."""
+    """One database. ``kind`` is ``sqlite``, ``postgresql`` or ``mysql``; ``connect_args`` go to its
+    driver."""
 
     url: str
     kind: str

@@ -20,16 +20,20 @@ from .storethreads import StoreCalls
 __all__ = ["Mover", "move"]
 
 _BATCH = 500
-_LEASE = timedelta(seconds=15)
 _UNSERVED = 60.0
 """Seconds for which a lane may have no worker on an agent before its jobs go where there is one."""
 _FAR_EVERY = 60.0
 
 
 def move(
-    transport: AgentTransport, master: MasterStore, request: TakeRequest, clock: Clock, mover: UUID
+    transport: AgentTransport,
+    master: MasterStore,
+    request: TakeRequest,
+    lease: timedelta,
+    clock: Clock,
+    mover: UUID,
 ) -> int:
-    """Move one batch; how many jobs. Blocking."""
+    """Move one batch; how many jobs. Blocking. After ``lease`` whatever was not moved waits again."""
     bucket = BucketInfo(
         uuid7(),
         mover,
@@ -37,10 +41,10 @@ def move(
         request.lane or "default",
         int(request.priority or Priority.MEDIUM),
         BucketStatus.ACTIVE,
-        clock.now() + _LEASE,
+        clock.now() + lease,
         transport.name,
     )
-    copies = transport.take(bucket, _LEASE, request)
+    copies = transport.take(bucket, lease, request)
     if copies:
         # wherever it was asked for, it cannot stay there
         master.take_back(transport.key, [copy._replace(agent=None) for copy in copies])
@@ -58,6 +62,7 @@ class Mover:
         master: MasterStore,
         roster: Roster,
         threshold: timedelta,
+        lease: timedelta,
         calls: StoreCalls,
         clock: Clock,
         logger: logging.Logger,
@@ -66,6 +71,7 @@ class Mover:
         self._master = master
         self._roster = roster
         self._threshold = threshold
+        self._lease = lease
         self._calls = calls
         self._clock = clock
         self._logger = logger
@@ -97,7 +103,9 @@ class Mover:
         return [TakeRequest(lane=lane, limit=_BATCH) for lane in lanes]
 
     async def _move(self, transport: AgentTransport, request: TakeRequest) -> int:
-        moved = await self._calls.run(move, transport, self._master, request, self._clock, self._id)
+        moved = await self._calls.run(
+            move, transport, self._master, request, self._lease, self._clock, self._id
+        )
         if moved:
             where = f"lane {request.lane}" if request.lane else "every lane"
             self._logger.info("%d jobs of %s moved from agent %r to the master", moved, where, transport.name)

@@ -40,6 +40,7 @@ class Province:
         roster: Roster,
         limits: ClusterLimits,
         threshold: timedelta,
+        lease: timedelta,
         calls: StoreCalls,
         clock: Clock,
         learn_clocks: Callable[[], None],
@@ -58,7 +59,7 @@ class Province:
             name: Saver(transport, master, calls, clock, logger) for name, transport in cared_for.items()
         }
         self._onboarder = Onboarder(agents, master, roster, limits, threshold, calls, clock, logger)
-        self.mover = Mover(cared_for, master, roster, threshold, calls, clock, logger)
+        self.mover = Mover(cared_for, master, roster, threshold, lease, calls, clock, logger)
         self._clocks = Service("clocks", self._learn_clocks, _CLOCKS_EVERY, clock, logger)
         self._moves = Service("mover", self.mover.tick, _MOVES_EVERY, clock, logger, first_after=1.0)
         self._learn = learn_clocks

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from ..domain.status import WorkerMode
+from ..errors import ConflictError
 from ..ports.master import ClusterSetting, WorkerInfo
 from ..sql.gateway import Gateway, Tx
 from ..sql.reading import SqlJobReader
@@ -139,7 +140,14 @@ class SqlMasterStore(SqlJobReader, SqlPlacements):
                     changes.append((name, old.value, value))
             return changes
 
-        return self._gateway.transaction("declare_settings", work)
+        gateway = self._gateway
+        for _ in declared:
+            try:
+                return gateway.transaction("declare_settings", work)
+            except ConflictError:
+                # Another process declared the same setting just now: the next look sees it.
+                continue
+        return gateway.transaction("declare_settings", work)
 
     def pin_setting(self, name: str, value: Any) -> None:
         def work(tx: Tx) -> None:

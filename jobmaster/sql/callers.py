@@ -25,7 +25,7 @@ RunAsync: TypeAlias = Callable[[str, Any], Awaitable[Rows]]
 
 _TAKEN = (
     "connection= takes a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a raw "
-    "connection of psycopg or sqlite3"
+    "connection of psycopg, pymysql, mysqlclient or sqlite3"
 )
 
 
@@ -123,6 +123,11 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
     if psycopg is not None and isinstance(connection, psycopg.Connection):
         _same_engine(database, "postgresql")
         return "pyformat", _cursor_runner(connection)
+    for driver in ("pymysql", "MySQLdb"):
+        module = sys.modules.get(f"{driver}.connections")
+        if module is not None and isinstance(connection, module.Connection):
+            _same_engine(database, "mysql")
+            return "pyformat", _mysql_runner(connection, sys.modules[f"{driver}.cursors"].Cursor)
     if _is_async(connection):
         raise ConfigurationError(
             f"{type(connection).__name__} is an asynchronous connection: use the _async method"
@@ -144,18 +149,30 @@ def _cursor_runner(connection: Any) -> Run:
     return run
 
 
+def _mysql_runner(connection: Any, plain: Any) -> Run:
+    # ``plain``: the caller may have set cursors whose rows are mappings, or are fetched one by one.
+
+    def run(sql: str, values: Any) -> Rows:
+        with _text_as_str(connection), connection.cursor(plain) as cursor:
+            cursor.execute(sql, values)
+            return [] if cursor.description is None else list(cursor.fetchall())
+
+    return run
+
+
 @contextmanager
 def _text_as_str(connection: Any) -> Iterator[None]:
-    """SQLite connections may be set to give text as bytes or anything else: not to us."""
-    chosen = getattr(connection, "text_factory", str)
-    if chosen is str:
+    """Connections of sqlite3 and pymysql may be set to give text as bytes or anything else: not to us."""
+    name, wanted = ("use_unicode", True) if hasattr(connection, "use_unicode") else ("text_factory", str)
+    chosen = getattr(connection, name, wanted)
+    if chosen is wanted:
         yield
         return
-    connection.text_factory = str
+    setattr(connection, name, wanted)
     try:
         yield
     finally:
-        connection.text_factory = chosen
+        setattr(connection, name, chosen)
 
 
 def _plain_rows(connection: Any) -> Any:
@@ -204,10 +221,19 @@ def _same_engine(database: Database, name: str) -> None:
 
 
 def _style_of(database: Database, dialect: sa.Dialect) -> str:
-    _same_engine(database, dialect.name)
-    if dialect.name == "sqlite":
+    name = "mysql" if dialect.name == "mariadb" else dialect.name
+    _same_engine(database, name)
+    if name == "sqlite":
         return "named"
     style = str(dialect.paramstyle)
+    if name == "mysql" and style in ("format", "pyformat"):
+        # What SQLAlchemy writes as %s; all of these drivers take parameters by name as well.
+        return "pyformat"
+    if name == "mysql":
+        raise ConfigurationError(
+            f"connection= through the driver {dialect.driver!r} is not supported; use pymysql, mysqlclient, "
+            "aiomysql or asyncmy"
+        )
     if style not in ("pyformat", "numeric_dollar"):
         raise ConfigurationError(
             f"connection= through the driver {dialect.driver!r} is not supported; use psycopg, psycopg2 "

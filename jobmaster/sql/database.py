@@ -58,7 +58,7 @@ class Database:
         self.dialect = dialect
         self._auto_provision = auto_provision
         self._schema_name = schema
-        self._gateway = Gateway(dialect, Names(prefix, schema), faults)
+        self._gateway = Gateway(dialect, Names(prefix, schema, dialect.quote), faults)
         self._gateway.prepare(self._gateway.names)
         self._opened = False
         self._opening = threading.Lock()
@@ -169,7 +169,7 @@ class Database:
             lambda tx: self.dialect.resolve_schema(tx.connection, self._schema_name),
             timeout=0.0,
         )
-        gateway.prepare(Names(prefix, schema))
+        gateway.prepare(Names(prefix, schema, self.dialect.quote))
         self.tables = Tables.of(prefix, schema, agent=self.role == "agent")
 
     def close(self) -> None:
@@ -229,4 +229,12 @@ def make_dialect(url: StoreUrl, options: Options) -> Dialect:
                     f'PostgreSQL needs psycopg: pip install "jobmaster[postgres]" ({error})'
                 ) from error
             return PostgresDialect(url, options)
+        case "mysql":
+            try:
+                from .mysql import MySqlDialect
+            except ImportError as error:
+                raise ConfigurationError(
+                    f'MySQL and MariaDB need pymysql: pip install "jobmaster[mysql]" ({error})'
+                ) from error
+            return MySqlDialect(url, options)
     raise ConfigurationError(f"no dialect for {url.kind!r}")

@@ -7,6 +7,7 @@ through the macros defined here.
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -67,11 +68,16 @@ class Names:
 
     prefix: str
     schema: str | None
+    quote: str = '"'
 
     def table(self, name: str) -> str:
         """The quoted, qualified name of a table."""
-        bare = f'"{self.prefix}{name}"'
-        return f'"{self.schema}".{bare}' if self.schema else bare
+        bare = self.quoted(f"{self.prefix}{name}")
+        return f"{self.quoted(self.schema)}.{bare}" if self.schema else bare
+
+    def quoted(self, name: str) -> str:
+        """A single name, quoted."""
+        return f"{self.quote}{name}{self.quote}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,10 @@ class Dialect(ABC):
     title: str
     paramstyle: str
     wakes_across_processes: bool
+    quote = '"'
+    """What names are quoted with."""
+    reads_snapshots = False
+    """Whether a caller's transaction may read a past state, unless it locks what it reads."""
 
     def __init__(self, url: StoreUrl, options: Options) -> None:
         self.url = url
@@ -115,6 +125,8 @@ class Dialect(ABC):
                 return names.table(argument)
             if name == "has_table":
                 return self.has_table(names, argument)
+            if name == "text":
+                return self.same_text(argument)
             return self.macro(name, argument)
 
         text = _MACRO.sub(fill, template).strip()
@@ -135,6 +147,20 @@ class Dialect(ABC):
     @abstractmethod
     def has_table(self, names: Names, table: str) -> str:
         """A query for whether a table exists, which fails on no database of this engine."""
+
+    def same_text(self, name: str) -> str:
+        """``{text:x}``: the column ``j.x`` holds exactly the text of the parameter ``x``."""
+        return f"j.{name} = :{name}"
+
+    def same_member(self, number: int, key: str, value: Any) -> tuple[str, dict[str, Any]]:
+        """A condition for the ``number``-th question whether the JSON object ``j.metadata`` has this value
+        under this key, and its parameters."""
+        text = json.dumps(value, ensure_ascii=False)
+        return f"{{member:{number}}}", {f"key_{number}": key, f"value_{number}": text}
+
+    def create_schema(self, schema: str) -> str:
+        """The statement that makes a schema unless it is there."""
+        return f"CREATE SCHEMA IF NOT EXISTS {self.quote}{schema}{self.quote}"
 
     # --- connections --------------------------------------------------------------------------------
 

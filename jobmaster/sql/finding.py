@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from typing import Any
 from uuid import UUID
@@ -10,6 +9,7 @@ from uuid import UUID
 from ..domain.job import Job, JobFilter
 from ..domain.status import JobStatus
 from .database import Database, Role
+from .dialect import Dialect
 from .gateway import Tx
 from .jobrows import STATUS_CODE, finished_job, live_job
 from .statements import JOB_COLUMNS, JOB_FROM
@@ -38,9 +38,9 @@ _CLAIMED_STATUS = {
     JobStatus.PROCESSING: f"{_CLAIMED} AND j.started_at IS NOT NULL",
 }
 _PLAIN = {
-    "lane": "j.lane = :lane",
-    "definition_id": "j.definition_id = :definition_id",
-    "schedule_id": "j.schedule_id = :schedule_id",
+    "lane": "{text:lane}",
+    "definition_id": "{text:definition_id}",
+    "schedule_id": "{text:schedule_id}",
     "scheduled_from": "j.run_at >= :scheduled_from",
     "scheduled_to": "j.run_at < :scheduled_to",
 }
@@ -60,7 +60,7 @@ def find_jobs(
     def work(tx: Tx) -> list[Job]:
         found: dict[UUID, Job] = {}
         for kind, make in makers.items():
-            where = _conditions(kind, criteria, database.role, without)
+            where = _conditions(database.dialect, kind, criteria, database.role, without)
             if where is None:
                 continue
             conditions, values = where
@@ -93,7 +93,7 @@ def count_jobs(
     def work(tx: Tx) -> int:
         total = 0
         for kind, table in JOB_FROM.items():
-            where = _conditions(kind, criteria, database.role, without)
+            where = _conditions(database.dialect, kind, criteria, database.role, without)
             if where is not None:
                 conditions, values = where
                 if kind == "history" and excluding:
@@ -109,7 +109,7 @@ def ended_ids(
     database: Database, criteria: JobFilter, most: int, timeout: float | None = None
 ) -> list[UUID]:
     """The ids of up to ``most`` finished jobs that fit."""
-    where = _conditions("history", criteria, database.role, ())
+    where = _conditions(database.dialect, "history", criteria, database.role, ())
     if where is None:
         return []
     conditions, values = where
@@ -125,7 +125,7 @@ def _where(conditions: list[str]) -> str:
 
 
 def _conditions(
-    kind: str, criteria: JobFilter, role: Role, without: Collection[UUID]
+    dialect: Dialect, kind: str, criteria: JobFilter, role: Role, without: Collection[UUID]
 ) -> tuple[list[str], dict[str, Any]] | None:
     """Conditions and values for one of the two tables; ``None`` when no row of it can fit."""
     conditions: list[str] = []
@@ -155,7 +155,7 @@ def _conditions(
             conditions.append(condition)
             values[name] = value
     for number, (key, value) in enumerate(criteria.metadata.items()):
-        conditions.append(f"{{member:{number}}}")
-        values[f"key_{number}"] = key
-        values[f"value_{number}"] = json.dumps(value, ensure_ascii=False)
+        condition, parameters = dialect.same_member(number, key, value)
+        conditions.append(condition)
+        values |= parameters
     return conditions, values

@@ -112,7 +112,8 @@ def _meet(dialect: Dialect, job: NewJob, on_conflict: OnConflict) -> Generator[S
     if job.unique_key is None:
         return None
     key = {"unique_hash": key_hash(job.unique_key)}
-    rows = yield Step("key_holder_lock" if on_conflict == "replace" else "key_holder", key)
+    fresh = on_conflict == "replace" or dialect.reads_snapshots
+    rows = yield Step("key_holder_lock" if fresh else "key_holder", key)
     if not rows:
         return None
     if on_conflict == "replace" and rows[0][1] is None:

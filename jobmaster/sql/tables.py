@@ -1,7 +1,8 @@
 """The tables, as the newest migration leaves them.
 
-Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; in SQLite an INTEGER that counts
-microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text.
+Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; in SQLite and MySQL an integer that
+counts microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text. What MySQL
+gets instead of open-ended text and partial indexes is said by :mod:`.mysqlddl`.
 
 ``job.bucket_id`` is who holds the row: a bucket, or on the master the store id of the agent on which the job
 lives. ``job.unsynced`` is 1 while the other side may not know: on an agent, the master has not heard of the
@@ -61,7 +62,7 @@ class Id(TypeDecorator[UUID]):
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 in SQLite."""
+    """An aware UTC instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 elsewhere."""
 
     impl = sa.BigInteger
     cache_ok = True

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.cli.terminal import Terminal
+from tests.databases import use
 
 APP = '''\
 """The project of a user."""
@@ -50,7 +51,9 @@ async def die(job: JobContext) -> None:
 def make() -> ClusterConfig:
     url = os.environ["APP_URL"]
     config = ClusterConfig("app").lease(2).grace_period(float(os.environ.get("APP_GRACE", "5")))
-    config = config.use_postgres(url) if url.startswith("postgres") else config.use_sqlite(url)
+    kind = url.partition(":")[0]
+    uses = {"postgresql": config.use_postgres, "mysql": config.use_mysql, "sqlite": config.use_sqlite}
+    config = uses[kind](url)
     return config.add_worker(name="busy").startup_timeout(2).operation_timeout(2)
 
 
@@ -160,8 +163,7 @@ class Project:
         from jobmaster import ClusterConfig
 
         config = ClusterConfig("app")
-        postgres = self.url.startswith("postgres")
-        config = config.use_postgres(self.url) if postgres else config.use_sqlite(self.url)
+        config = use(config, self.url)
         cluster = config.add_handlers().build()
         try:
             delay = options.pop("delay", 0)

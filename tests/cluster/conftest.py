@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobmaster import ClusterConfig
-from tests.harness.places import place
+from tests.databases import use
 from tests.leftovers import open_files, until_empty
 
 AGENTS = ("north", "south")
@@ -25,7 +25,7 @@ class Site:
 
     def config(self, name: str = "harness") -> ClusterConfig:
         """A config on them, without workers; leases are short."""
-        return place(ClusterConfig(name).lease(2).grace_period(1).add_handlers(), self.master, self.agents)
+        return use(ClusterConfig(name).lease(2).grace_period(1).add_handlers(), self.master, self.agents)
 
 
 MakeUrl = Callable[[str], str]
@@ -60,6 +60,7 @@ def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeUrl
     params=[
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
     ]
 )
 def kind(request: pytest.FixtureRequest) -> str:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
-from tests.harness.places import place
+from tests.databases import use
 from tests.harness.record import Mark, read_record
 
 __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
@@ -17,7 +17,7 @@ __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
 
 def observer_of(url: str, agents: Mapping[str, str] | None = None, threshold: float = 600.0) -> Cluster:
     """A cluster without workers: enqueues and looks. With ``agents``, ``url`` is its master."""
-    config = place(ClusterConfig("harness").add_handlers(), url, agents)
+    config = use(ClusterConfig("harness").add_handlers(), url, agents)
     return (config.transient_threshold(threshold) if agents else config).build()
 
 

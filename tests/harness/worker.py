@@ -11,8 +11,8 @@ import time
 from datetime import timedelta
 
 from jobmaster import ClusterConfig, JobContext, JobHandler, Retry
+from tests.databases import use
 from tests.harness.faults import FaultPoint, build
-from tests.harness.places import place
 from tests.harness.record import Recorder
 
 recorder: Recorder
@@ -85,7 +85,7 @@ def main() -> None:
         .max_losses(given.max_losses)
         .add_handlers(Numbered, NumberedInThread, NumberedFailing, Poison)
     )
-    place(cluster, given.url, dict(agent.split("=", 1) for agent in given.agent))
+    use(cluster, given.url, dict(agent.split("=", 1) for agent in given.agent))
     for asked in given.worker or ["::full"]:
         agent, lane, mode = asked.split(":")
         cluster.add_worker(

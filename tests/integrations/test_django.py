@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobmaster import Cluster, ClusterConfig
+from tests.databases import use
 
 ROOT = Path(__file__).parents[2]
 SITE = "tests.integrations.django_site"
@@ -64,7 +65,7 @@ class Site:
     def cluster(self) -> Cluster:
         url = self.apart or self.database
         config = ClusterConfig("site").add_handlers()
-        return (config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)).build()
+        return use(config, url).build()
 
 
 @pytest.fixture

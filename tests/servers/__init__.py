@@ -7,9 +7,20 @@ throw-away instance from binaries on this machine, else `ServerAbsent` with one 
 """
 
 from tests.servers.absence import ServerAbsent, absent
+from tests.servers.mariadb import ExternalMariaDb, MariaDbServer, provide_mariadb
 from tests.servers.postgres import ExternalPostgres, PostgresServer, provide_postgres
 
-PROVIDERS = {"postgres": provide_postgres}
+PROVIDERS = {"postgres": provide_postgres, "mariadb": provide_mariadb}
 """Kind of server → context manager function that yields a running one, or raises `ServerAbsent`."""
 
-__all__ = ["PROVIDERS", "ExternalPostgres", "PostgresServer", "ServerAbsent", "absent", "provide_postgres"]
+__all__ = [
+    "PROVIDERS",
+    "ExternalMariaDb",
+    "ExternalPostgres",
+    "MariaDbServer",
+    "PostgresServer",
+    "ServerAbsent",
+    "absent",
+    "provide_mariadb",
+    "provide_postgres",
+]

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+import pymysql
+import pymysql.cursors
 import pytest
 import sqlalchemy as sa
 from psycopg.rows import dict_row
@@ -25,13 +27,14 @@ from jobmaster.errors import ConfigurationError, DuplicateJob
 from jobmaster.sql import Database
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.conformance.stores import new_job
+from tests.servers.mariadb import connect
 
 Open = Callable[[str], AbstractContextManager[Any]]
 OpenAsync = Callable[[str], AbstractAsyncContextManager[Any]]
 
 
 def _sa_url(url: str, driver: str = "psycopg") -> str:
-    return url.replace("postgresql://", f"postgresql+{driver}://")
+    return url.replace("postgresql://", f"postgresql+{driver}://").replace("mysql://", "mysql+pymysql://")
 
 
 @contextmanager
@@ -63,6 +66,12 @@ def raw(url: str) -> Iterator[Any]:
             yield connection
         finally:
             connection.close()
+    elif url.startswith("mysql"):
+        connection = connect(url)
+        connection.autocommit(False)
+        connection.cursorclass = pymysql.cursors.DictCursor
+        with connection:
+            yield connection
     else:
         with psycopg.connect(url, row_factory=dict_row) as opened:
             yield opened

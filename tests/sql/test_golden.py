@@ -14,14 +14,19 @@ from jobmaster.sql import open_database
 from jobmaster.sql.dialect import Names
 
 GOLDEN = Path(__file__).parent / "golden"
-ENGINES = {"sqlite": "golden.db", "postgresql": "postgresql://localhost/golden"}
+ENGINES = {
+    "sqlite": "golden.db",
+    "postgresql": "postgresql://localhost/golden",
+    "mysql": "mysql://localhost/golden",
+}
+SCHEMAS = {"postgresql": "public", "mysql": "golden"}
 
 
 def rendered(engine: str) -> dict[str, str]:
     """Statement texts by name, with the default prefix."""
     database = open_database(ENGINES[engine], cluster_id="golden")
-    names = Names("jm_", "public" if engine == "postgresql" else None)
     dialect = database.dialect
+    names = Names("jm_", SCHEMAS.get(engine), dialect.quote)
     texts = dialect.render_all(names)
     return {name: text.sql + "\n" for name, text in texts.items()}
 

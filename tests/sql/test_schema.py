@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 import sqlite3
 import threading
 from typing import Any
@@ -12,8 +13,10 @@ import sqlalchemy as sa
 
 from jobmaster.errors import ConfigurationError
 from jobmaster.sql import Database
+from jobmaster.sql.mysqlddl import adapt
 from jobmaster.sql.schema import SCHEMA_VERSION, SchemaStatus
 from jobmaster.sql.tables import Tables
+from tests.databases import execute_script
 
 
 def catalogue(database: Database, schema: str | None) -> list[Any]:
@@ -24,6 +27,16 @@ def catalogue(database: Database, schema: str | None) -> list[Any]:
         )
         found = [(kind, name, re.sub(r"\s+|\"", "", sql or "")) for kind, name, sql in rows]
         return sorted(row for row in found if "schema_version" not in row[1])
+    if database.dialect.name == "mysql":
+        queries = [
+            """SELECT table_name, column_name, column_type, is_nullable, column_default, collation_name
+               FROM information_schema.columns WHERE table_schema = %s""",
+            """SELECT table_name, index_name, seq_in_index, column_name, non_unique, sub_part
+               FROM information_schema.statistics WHERE table_schema = %s""",
+            """SELECT table_name, engine, row_format, table_collation
+               FROM information_schema.tables WHERE table_schema = %s""",
+        ]
+        return _ask(database, queries, schema)
     queries = [
         """SELECT table_name, column_name, data_type, is_nullable, column_default
            FROM information_schema.columns WHERE table_schema = %s""",
@@ -34,6 +47,10 @@ def catalogue(database: Database, schema: str | None) -> list[Any]:
            WHERE n.nspname = %s AND relkind = 'r'""",
     ]
 
+    return _ask(database, queries, schema)
+
+
+def _ask(database: Database, queries: list[str], schema: str | None) -> list[Any]:
     def look(tx: Any) -> list[Any]:
         found: list[Any] = []
         for query in queries:
@@ -50,16 +67,24 @@ def test_a_migrated_schema_equals_a_fresh_one(database_url: str, make_database: 
         fresh = make_database(f"sqlite:///{tmp_path / 'fresh.db'}")
         schema = None
     else:
-        fresh = make_database(database_url, schema="fresh", table_prefix="jm_")
-        schema = "fresh"
+        # a schema of MySQL is a database of the server, beside those of other tests
+        schema = f"fresh_{secrets.token_hex(4)}" if migrated.dialect.name == "mysql" else "fresh"
+        fresh = make_database(database_url, schema=schema, table_prefix="jm_")
+    tables = Tables.of("jm_", schema)
+    if migrated.dialect.name == "mysql":
+        adapt(tables.metadata)
     with fresh._gateway.engine.connect() as connection:
         if schema is not None:
-            connection.exec_driver_sql('CREATE SCHEMA "fresh"')
-        Tables.of("jm_", schema).metadata.create_all(connection)
-    expected = catalogue(migrated, None if schema is None else "public")
-    assert expected
-    fresh._opened = True  # its tables carry no stamp
-    assert catalogue(fresh, schema) == expected
+            connection.exec_driver_sql(fresh.dialect.create_schema(schema))
+        tables.metadata.create_all(connection)
+        try:
+            expected = catalogue(migrated, migrated.gateway.names.schema)
+            assert expected
+            fresh._opened = True  # its tables carry no stamp
+            assert catalogue(fresh, schema) == expected
+        finally:
+            if migrated.dialect.name == "mysql":
+                connection.exec_driver_sql(f"DROP SCHEMA `{schema}`")
 
 
 def test_state_follows_the_tables(database_url: str, make_database: Any) -> None:
@@ -101,6 +126,30 @@ def test_many_may_start_at_once(database_url: str, make_database: Any) -> None:
     assert len({database.store_id for database in databases}) == 1
 
 
+def test_many_may_declare_their_settings_at_once(database: Database, make_database: Any) -> None:
+    from tests.sql.conftest import stores_of
+
+    master = stores_of(database).master
+    declared = {f"setting_{number}": number for number in range(40)}
+    answers: list[Any] = []
+    ready = threading.Barrier(8)
+
+    def declare() -> None:
+        ready.wait(10)
+        try:
+            answers.append(master.declare_settings(declared))
+        except BaseException as error:
+            answers.append(error)
+
+    threads = [threading.Thread(target=declare) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, answers)) == [0] * 7 + [40]
+    assert {name: setting.value for name, setting in master.settings().items()} == declared
+
+
 def test_a_newer_schema_is_refused(database_url: str, make_database: Any) -> None:
     database = make_database(database_url)
     database.open()
@@ -129,6 +178,8 @@ def test_the_ddl_can_be_run_by_hand(database_url: str, make_database: Any) -> No
         connection = sqlite3.connect(by_hand.dialect.url.path)
         connection.executescript(text)
         connection.close()
+    elif by_hand.dialect.name == "mysql":
+        execute_script(database_url, text)
     else:
         import psycopg
 
@@ -171,6 +222,33 @@ def test_a_schema_of_its_own(postgres_url: str, make_database: Any) -> None:
     inspector = sa.inspect(database.gateway.engine)
     assert "jm_job" in inspector.get_table_names(schema="Jobs")
     assert "jm_job" not in inspector.get_table_names(schema="public")
+
+
+@pytest.mark.mariadb
+def test_a_schema_is_another_database_of_the_server(
+    mariadb_server: Any, mariadb_url: str, make_database: Any
+) -> None:
+    from tests.sql.conftest import stores_of
+
+    schema = f"Jobs_{secrets.token_hex(4)}"
+    database = make_database(mariadb_url, schema=schema)
+    stores = stores_of(database)
+    assert database.schema.state().status is SchemaStatus.ABSENT
+    try:
+        stores.open()
+        (job_id,) = stores.enqueue()
+        assert stores.job(job_id).id == job_id
+        inspector = sa.inspect(database.gateway.engine)
+        assert "jm_job" in inspector.get_table_names(schema=schema)
+        assert inspector.get_table_names() == []
+        with mariadb_server.connect() as connection, connection.cursor() as cursor:
+            # The migration's own table would be made where the connection is, were it not for the schema.
+            cursor.execute("SHOW TABLES IN `" + schema + "`")
+            assert "jm_schema_version" in {row[0] for row in cursor.fetchall()}
+    finally:
+        database.close()
+        with mariadb_server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{schema}`")
 
 
 @pytest.mark.sqlite

@@ -26,12 +26,26 @@ def upgrade() -> None:
     metadata = sa.MetaData(schema=schema)
     agent = options["jobmaster_agent"]
     tables = [_job(metadata, prefix, agent), _history(metadata, prefix), *_registers(metadata, prefix)]
+    if op.get_context().dialect.name == "mysql":
+        _upgrade_mysql(metadata, tables, options["jobmaster_meta"])
+        return
     for table in tables:
         op.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda found: str(found.name)):
             op.execute(CreateIndex(index, if_not_exists=True))
     meta = op.get_context().opts["jobmaster_meta"]
     op.execute(f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON CONFLICT DO NOTHING")
+
+
+def _upgrade_mysql(metadata: sa.MetaData, tables: list[sa.Table], meta: str) -> None:
+    from jobmaster.sql.mysqlddl import CreateWhole, adapt
+
+    adapt(metadata)
+    for table in tables:
+        op.execute(CreateWhole(table))
+    op.execute(
+        f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON DUPLICATE KEY UPDATE name = name"
+    )
 
 
 def downgrade() -> None:
