@@ -38,7 +38,7 @@ def mixed(make_url: MakeUrl) -> Site:
 async def test_every_job_of_a_mixed_cluster_succeeds_exactly_once(
     mixed: Site, jobs: int, within: float
 ) -> None:
-    """Four workers on each agent, one per lane; five priorities; as many jobs now as until a while from now."""
+    """Four workers on each agent, one per lane; five priorities; as many jobs now as within a while."""
     COUNT.reset()
     config = mixed.config().lease(15).transient_threshold(10).add_handlers(Counted, Flaky)
     for agent in mixed.agents:
