@@ -32,9 +32,7 @@ def test_workers_whose_clock_is_an_hour_off_behave_like_any_other(
     jobs = 200
     with (
         observer_of(site.master, site.agents, 10) as observer,
-        Workers(
-            site.master, tmp_path, site.agents, lease=2, threshold=10, clock_off=3600 * hours
-        ) as workers,
+        Workers(site.master, tmp_path, site.agents, lease=2, threshold=10, clock_off=3600 * hours) as workers,
     ):
         workers.start(2, ["north::full", "south::full"])
         began = time.monotonic()
