@@ -20,21 +20,23 @@ class CountedCells:
     """
 
     def __init__(
-        self, unit: str, n: int, origin: int, runs: DateSet | None = None, matches: Sequence[DateSet] = ()
+        self, unit: str, n: int, origin: int, runs: DateSet | None = None, matches: Sequence[DateSet] = (),
+        week_start: int = 0,
     ) -> None:
         self.unit = unit
         self.n = n
         self.origin = origin
         self._runs = runs
         self._matches = matches
+        self._shift = (4 - week_start) % _WEEK  # 1970-01-01 was a Thursday
         self._base = self.cell(origin)
 
     def cell(self, day: int) -> int:
-        """The number of the cell of a date. Weeks begin on Sunday."""
+        """The number of the cell of a date. Weeks begin on ``week_start``, Sunday = 0."""
         if self.unit == "day":
             return day
         if self.unit == "week":
-            return (day + 4) // _WEEK
+            return (day + self._shift) // _WEEK
         at = date.fromordinal(day + EPOCH_ORDINAL)
         return at.year if self.unit == "year" else at.year * _MONTHS + at.month - 1
 
@@ -56,14 +58,14 @@ class CountedCells:
         beyond = (self._base - self.cell(day)) % self.n
         if beyond == 0:
             return day
-        return self._start(self.cell(day) + beyond)
+        return self.start(self.cell(day) + beyond)
 
-    def _start(self, cell: int) -> int:
+    def start(self, cell: int) -> int:
         """The first date of a cell; a date past the end of the calendar if it has none."""
         if self.unit == "day":
             return cell
         if self.unit == "week":
-            return cell * _WEEK - 4
+            return cell * _WEEK - self._shift
         year, month = (cell, 0) if self.unit == "year" else divmod(cell, _MONTHS)
         if year > LAST_YEAR:
             return date.max.toordinal()

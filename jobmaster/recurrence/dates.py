@@ -85,6 +85,22 @@ class DateRule(NamedTuple):
         return years
 
 
+class DatePattern(Protocol):
+    """What a set of dates is made from: a rule that knows the matching days of any month."""
+
+    @property
+    def modulus(self) -> int:
+        """Years match only in one remainder modulo this number."""
+
+    @property
+    def months(self) -> int: ...
+
+    @property
+    def years(self) -> Spans: ...
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int: ...
+
+
 class WallTest(Protocol):
     """A condition on wall times: a window, or the absence of an exception."""
 
@@ -121,7 +137,7 @@ class DateSet:
 
     def __init__(
         self,
-        rule: DateRule,
+        rule: DatePattern,
         tests: Iterable[WallTest] = (),
         cells: Cells | None = None,
         accept: Callable[[Spans], bool] = bool,

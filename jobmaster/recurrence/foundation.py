@@ -11,7 +11,7 @@ from .calendarform import Fire
 from .clock import DAY, EPOCH, Clock, clock_of, naive_of
 from .protocol import MOST_EXPLAINED, Explanation, Occurrence
 from .zones import UTC as UTC_NAME
-from .zones import nearest_zone, official_name
+from .zones import nearest_zone, official_name, zone_of
 
 LONGEST_TEXT = 1000
 
@@ -83,8 +83,6 @@ class Rule(ABC):
         )
 
     def _local(self, instant: datetime) -> datetime:
-        from .zones import zone_of
-
         return instant.astimezone(UTC if self.time_zone is None else zone_of(self.time_zone))
 
     def _remark(self, instant: datetime, before: datetime) -> str:
@@ -133,6 +131,14 @@ class WallClockRule(Rule):
     @property
     def clock(self) -> Clock:
         return clock_of(self.time_zone)
+
+    def nominal(self, instant: datetime) -> datetime:
+        """The wall time, naive, that the first occurrence after an instant was meant for."""
+        since = instant - EPOCH
+        found = None if self._form is None else self._form.next(since.days * DAY + since.seconds)
+        if found is None:
+            raise ValueError(f"nothing follows {instant.isoformat()}")
+        return naive_of(found.wall)
 
     def _remark(self, instant: datetime, before: datetime) -> str:
         since = before - EPOCH
