@@ -54,7 +54,7 @@ class CronRule(WallClockRule):
     def describe(self) -> str:
         from .description import cron_text
 
-        return cron_text(self.table, self.time_zone)
+        return cron_text(self.expression)
 
 
 def cron(text: str, *, time_zone: str | None = None, anchor: datetime | None = None) -> CronRule:

@@ -199,9 +199,7 @@ class _FieldReader:
         """Read one item of the list."""
         if not item:
             self._note("missing", f"a {self.ground.name} is expected", at, at, (self.range,))
-        elif self.ground.name == "day" and self._day_special(item.upper(), at):
-            return
-        elif self.ground.name == "weekday" and self._weekday_special(item.upper(), at):
+        elif (self.ground.name == "day" and self._day_special(item.upper(), at)) or (self.ground.name == "weekday" and self._weekday_special(item.upper(), at)):
             return
         else:
             self._plain(item, at)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from .spans import ALL_24, ALL_60, FULL, Spans, bits
 
 
-
 class ClockMask(NamedTuple):
     """Bit masks of hours, minutes and seconds whose every combination is meant."""
 

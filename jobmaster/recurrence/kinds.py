@@ -9,8 +9,11 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import cast
 
+from .crontab import MACROS
 from .foundation import checked_text
+from .intervaltext import is_interval
 from .protocol import KINDS, Recurrence
+from .words import CLAUSE_WORDS
 
 ENTRY_POINTS = "jobmaster.recurrence"
 _MODULES = MappingProxyType(
@@ -25,8 +28,6 @@ Factory = Callable[[str, str | None, datetime | None], Recurrence]
 
 def kind_of(text: str) -> str:
     """The kind of a text by its form: rrule, interval, cron, else natural."""
-    from .intervalrule import is_interval
-
     if _RRULE.match(text):
         return "rrule"
     if is_interval(text):
@@ -35,7 +36,7 @@ def kind_of(text: str) -> str:
     rest = (text[prefix.end() :] if prefix else text).strip(" \t")
     fields = re.split(r"[ \t]+", rest)
     if len(fields) == 1 and rest.startswith("@"):
-        return "cron"
+        return "cron" if rest.lower() in MACROS or rest[1:].lower() not in CLAUSE_WORDS else "natural"
     if len(fields) in (5, 6) and (rest[0] in "*?" or "0" <= rest[0] <= "9"):
         return "cron"
     return "natural"

@@ -55,7 +55,7 @@ class NaturalRule(WallClockRule):
     def describe(self) -> str:
         from .description import natural_text
 
-        return natural_text(self.tree, self.time_zone, self.anchor, self.compiled)
+        return natural_text(self.expression, self.anchor, self.compiled, self.time_zone)
 
 
 def natural(text: str, *, time_zone: str | None = None, anchor: datetime | None = None) -> NaturalRule:

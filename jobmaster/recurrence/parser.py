@@ -44,7 +44,7 @@ class Parser(ValueReader):
     def _recover(self) -> None:
         """Read on at the next clause word, so that a second fault is found as well."""
         self.advance()
-        while self.token.kind != "end" and not (self.token.word in CLAUSE_WORDS):
+        while self.token.kind != "end" and self.token.word not in CLAUSE_WORDS:
             self.advance()
 
     def _clause(self) -> None:
