@@ -124,8 +124,7 @@ class RecurrenceSyntaxError(JobMasterError, ValueError):
         first = self.problems[0]
         left = max(0, min(first.start - self.SHOWN // 2, len(self.text) - self.SHOWN))
         shown = "".join(
-            character if character.isprintable() else " "
-            for character in self.text[left : left + self.SHOWN]
+            character if character.isprintable() else " " for character in self.text[left : left + self.SHOWN]
         )
         place = f"column {self.column}" if self.method is None else self.method
         more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""

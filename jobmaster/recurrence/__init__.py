@@ -1,8 +1,9 @@
 """When something is due: cron, natural expressions, RRULE and intervals as pure functions of time.
 
-``parse`` reads a text of any kind; ``cron``, ``natural``, ``rrule`` and ``interval`` read one kind; ``every``,
-``at``, ``on``, ``daily`` and their like begin a fluent expression. What they return is a ``Recurrence``. This
-room does no I/O but reading tz data, has no clock and imports nothing of jobmaster but the errors.
+``parse`` reads a text of any kind; ``cron``, ``natural``, ``rrule`` and ``interval`` read one kind;
+``every``, ``at``, ``on``, ``daily`` and their like begin a fluent expression. What they return is a
+``Recurrence``. This room does no I/O but reading tz data, has no clock, and imports nothing of jobmaster but
+the errors.
 """
 
 from __future__ import annotations

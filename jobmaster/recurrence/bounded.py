@@ -139,4 +139,6 @@ def bounded(
     end_before = checked_anchor(end_before, whole_seconds=False)
     if start_after is None and end_before is None and not dates:
         return recurrence
-    return BoundedRecurrence(recurrence, start_after, end_before, dates, recurrence.time_zone or given or "UTC")
+    return BoundedRecurrence(
+        recurrence, start_after, end_before, dates, recurrence.time_zone or given or "UTC"
+    )

@@ -48,7 +48,7 @@ class Month(StrEnum):
 
 
 Value = str | date | time | datetime
-"""A text such as ``"18:00"``, ``"15th"``, ``"mon"``, or the object: dates and times are wall times, without a zone."""
+"""A text such as ``"18:00"``, ``"15th"``, ``"mon"``, or an object: wall dates and times, without a zone."""
 Rank = Literal["first", "second", "third", "fourth", "fifth", "last"]
 
 

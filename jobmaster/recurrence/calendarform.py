@@ -120,8 +120,10 @@ class CalendarForm:
         return min(found, default=None)
 
     def _horizon(self, start: int) -> int:
-        return horizon(start, self.branches[0].dates.years) if len(self.branches) == 1 else max(
-            (horizon(start, branch.dates.years) for branch in self.branches), default=start
+        return (
+            horizon(start, self.branches[0].dates.years)
+            if len(self.branches) == 1
+            else max((horizon(start, branch.dates.years) for branch in self.branches), default=start)
         )
 
 

@@ -20,7 +20,12 @@ class CountedCells:
     """
 
     def __init__(
-        self, unit: str, n: int, origin: int, runs: DateSet | None = None, matches: Sequence[DateSet] = (),
+        self,
+        unit: str,
+        n: int,
+        origin: int,
+        runs: DateSet | None = None,
+        matches: Sequence[DateSet] = (),
         week_start: int = 0,
     ) -> None:
         self.unit = unit

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import Problem
+from .numerals import missing_days
 from .spans import bits
 from .syntax import Expression, Place, Points, Value
-from .values import missing_days
 
 _MOST_ANCHORED = {"second": 60, "minute": 60, "hour": 24}
 _PLURALS = {"second": "seconds", "minute": "minutes", "hour": "hours"}
@@ -40,7 +40,9 @@ def _fields(tree: Expression) -> Iterator[Problem]:
         if both := points.fields & named:
             yield _problem("repeated", f"the {min(both)} is named by an earlier clause", points.at)
         elif cadence is not None and cadence.unit in points.fields:
-            message = f"a point in the unit of the cadence: every {cadence.unit} has its {cadence.unit} already"
+            message = (
+                f"a point in the unit of the cadence: every {cadence.unit} has its {cadence.unit} already"
+            )
             yield _problem("own_unit", message, points.at)
         elif anchored_week and "weekday" in points.fields:
             yield _problem("own_unit", "an anchored week has its weekday already", points.at)

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import product
 
 from ..errors import Problem
 from .calendarform import Branch, CalendarForm, Fire
 from .cells import CountedCells
-from .clock import DAY, Clock, naive_of, wall_of
+from .clock import DAY, Clock, naive_of
+from .clockparts import (
+    CLOCK_FIELDS,
+    FREE,
+    Clocked,
+    Impossible,
+    choices,
+    combined,
+    filled,
+    grid_item,
+    meets,
+    moved,
+    term_of,
+    wall_of_value,
+)
 from .dates import DateItem, DateRule, DateSet
 from .daytimes import ClockMask, DayTimes
 from .elapsedform import ElapsedForm, FinePoints, WallSet
 from .monthdays import MonthDay
-from .spans import ALL_24, ALL_60, Spans, bits, common, mask_of
+from .spans import Spans, bits, common, mask_of
 from .syntax import Cadence, Expression, Points, Value
 from .walltests import Test, exclusion_test, fixed_spans, item_of, points_test, window_test
 from .words import DATE_FIELDS, RANGES, TIME_FIELDS
@@ -29,21 +42,8 @@ FINER = {
     "month": TIME_FIELDS | {"weekday", "day"},
     "year": TIME_FIELDS | {"weekday", "day", "month"},
 }
-_CLOCK = ("hour", "minute", "second")
-_FREE = {"hour": ALL_24, "minute": ALL_60, "second": ALL_60}
-_MOST_BRANCHES = 1_000
 
-Clocked = dict[str, int]
-"""Masks of the time fields that are named."""
 Terms = tuple[tuple[DateItem, ...], ...]
-
-
-class Impossible(Exception):
-    """The expression never fires, whatever the anchor; ``problem`` says so."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.problem = Problem("never", message, 0, 0)
 
 
 @dataclass(slots=True)
@@ -65,8 +65,8 @@ class Compiler:
     def __init__(self, tree: Expression, clock: Clock, anchor: int) -> None:
         self.tree = tree
         self.clock = clock
-        self.anchor = anchor if tree.start is None else clock.first_pass(_wall(tree.start, 0))
-        self.upper = None if tree.end is None else clock.last_pass(_wall(tree.end, 1))
+        self.anchor = anchor if tree.start is None else clock.first_pass(wall_of_value(tree.start, 0))
+        self.upper = None if tree.end is None else clock.last_pass(wall_of_value(tree.end, 1))
         self.windows = [window_test(window) for window in tree.windows]
         items = [item for exclusion in tree.exclusions for item in exclusion.items]
         self.exclusions: list[Test] = [exclusion_test(items)] if items else []
@@ -107,7 +107,7 @@ class Compiler:
                     self.supplied["month"] = at.month
                     item = item._replace(months=1 << at.month)
                 terms = ((item,),)
-        return self._calendar(self._branches(terms, _FREE, fallback, excepted=True))
+        return self._calendar(self._branches(terms, FREE, fallback, excepted=True))
 
     def _anchor_time(self) -> int:
         second = self.anchor_wall % DAY
@@ -121,18 +121,18 @@ class Compiler:
         low, high = RANGES[cadence.unit]
         anchor = cadence.anchor or 0
         mask = mask_of(value for value in range(low, high + 1) if value % cadence.n == anchor % cadence.n)
-        branches = self._branches((), _FREE, None, excepted=True, grid={cadence.unit: mask})
-        return self._calendar(branches, interval_like=True, hour_grid=cadence.unit == "hour" and cadence.n > 1)
+        branches = self._branches((), FREE, None, excepted=True, grid={cadence.unit: mask})
+        return self._calendar(
+            branches, interval_like=True, hour_grid=cadence.unit == "hour" and cadence.n > 1
+        )
 
     def _elapsed(self, cadence: Cadence) -> ElapsedForm:
         finer = FINER[cadence.unit]
         points = [clause for clause in self.points if not clause.fields <= finer]
         fine = [clause for clause in self.points if clause.fields <= finer]
-        coarse_tests: list[Test] = [
-            test for test, window in self._window_pairs() if not window <= finer
-        ]
+        coarse_tests: list[Test] = [test for test, window in self._window_pairs() if not window <= finer]
         fine_tests = [test for test, window in self._window_pairs() if window <= finer]
-        terms = tuple(_term(clause) for clause in points if clause.fields <= DATE_FIELDS)
+        terms = tuple(term_of(clause) for clause in points if clause.fields <= DATE_FIELDS)
         coarse_tests += [points_test(clause.values) for clause in points if not clause.fields <= DATE_FIELDS]
         filters = None
         spans = fixed_spans(coarse_tests)
@@ -150,16 +150,23 @@ class Compiler:
         self._require(terms, coarse_tests, times)
         unit = UNIT_SECONDS[cadence.unit]
         return ElapsedForm(
-            self.clock, self.anchor, unit, cadence.n, filters=filters, fine=times, allowed=allowed, upper=self.upper
+            self.clock,
+            self.anchor,
+            unit,
+            cadence.n,
+            filters=filters,
+            fine=times,
+            allowed=allowed,
+            upper=self.upper,
         )
 
     def _fine(
         self, fine: Sequence[Points], own: Spans, terms: Terms, tests: Sequence[Test], spans: Spans
     ) -> FinePoints:
         named = frozenset[str]().union(*(clause.fields for clause in fine))
-        products = [_filled(clocked, named, _FREE) for clocked in _combined(fine)]
+        products = [filled(clocked, named, FREE) for clocked in combined(fine)]
         times = DayTimes(products, common(spans, own))
-        dates = DateSet(DateRule(terms), tests, accept=_meets(times))
+        dates = DateSet(DateRule(terms), tests, accept=meets(times))
         kept = frozenset(("minute", "second")) - named
         if named and "second" not in named:
             kept -= {"second"}
@@ -172,7 +179,7 @@ class Compiler:
         if fine is not None:
             spans = common(spans, fine.spans)
         times = DayTimes(fine.products if fine is not None else [ClockMask()], spans)
-        self._require_match([Branch(DateSet(DateRule(terms), everything, accept=_meets(times)), times)])
+        self._require_match([Branch(DateSet(DateRule(terms), everything, accept=meets(times)), times)])
 
     # Days, weeks, months and years
 
@@ -186,7 +193,7 @@ class Compiler:
             elif unit == "year":
                 modulus, remainder = n, cadence.anchor % n
             else:
-                rule_terms.append((_grid(unit, n, cadence.anchor),))
+                rule_terms.append((grid_item(unit, n, cadence.anchor),))
         if unit == "week" and not self._weekday_named():
             unit, n = "day", 7 * n
         if unit in ("month", "year"):
@@ -198,7 +205,9 @@ class Compiler:
         searched = tuple(rule_terms) if counted else ()
         origin, fallback = self._origin(searched, named)
         if origin is None:
-            self._require_match(self._branches(tuple(rule_terms), _FREE, 0 if fallback is None else fallback, True))
+            self._require_match(
+                self._branches(tuple(rule_terms), FREE, 0 if fallback is None else fallback, True)
+            )
             return self._done(self._calendar([]))
         if counted:
             rule_terms.clear()  # a grid beyond its field only chose the origin
@@ -226,20 +235,20 @@ class Compiler:
 
     def _note_times(self, named: frozenset[str], wall: int) -> None:
         """Remember which fields of the time of day are not named but supplied."""
-        finest = max((_CLOCK.index(name) for name in named & TIME_FIELDS), default=2)
+        finest = max((CLOCK_FIELDS.index(name) for name in named & TIME_FIELDS), default=2)
         values = {"hour": wall // 3600 % 24, "minute": wall // 60 % 60, "second": wall % 60}
-        for name in _CLOCK[: finest + 1]:
+        for name in CLOCK_FIELDS[: finest + 1]:
             if name not in named:
                 self.supplied[name] = values[name]
 
     def _origin(self, terms: Terms, named: frozenset[str]) -> tuple[Fire | None, int | None]:
         """The first wall time that satisfies points and windows, and the time of day if none is named."""
         if named & TIME_FIELDS:
-            return self._first(self._branches(terms, _FREE, None, False)), None
+            return self._first(self._branches(terms, FREE, None, False)), None
         time = self.anchor_wall % DAY
-        found = self._first(self._branches(terms, _FREE, time, False))
+        found = self._first(self._branches(terms, FREE, time, False))
         if found is None:
-            found = self._first(self._branches(terms, _FREE, None, False))
+            found = self._first(self._branches(terms, FREE, None, False))
             time = time if found is None else found.wall % DAY
         return found, time
 
@@ -257,14 +266,14 @@ class Compiler:
             values = []
             for value in clause.values:
                 for weekday in bits(value.weekday or 0):
-                    values.append(_moved(value, MonthDay("nth", 1, weekday)))
+                    values.append(moved(value, MonthDay("nth", 1, weekday)))
             self.points[index] = Points(tuple(values), clause.at)
             place = clause.values[0].place("weekday")
             message = "under a month or a year, a weekday means the first one of the month"
             self.warnings.append(Problem("first_weekday", message, *place))
 
     def _weekday_named(self) -> bool:
-        clauses: list[Iterable[str]] = [clause.fields for clause in (*self.points, *self.tree.windows)]
+        clauses = [clause.fields for clause in self.points] + [window.fields for window in self.tree.windows]
         return any("weekday" in fields for fields in clauses)
 
     def _runs(self, unit: str) -> DateSet | None:
@@ -273,7 +282,7 @@ class Compiler:
         points = [clause for clause in self.points if not clause.fields <= finer]
         tests: list[Test] = [test for test, fields in self._window_pairs() if not fields <= finer]
         tests += [points_test(clause.values) for clause in points if not clause.fields <= DATE_FIELDS]
-        terms = tuple(_term(clause) for clause in points if clause.fields <= DATE_FIELDS)
+        terms = tuple(term_of(clause) for clause in points if clause.fields <= DATE_FIELDS)
         return DateSet(DateRule(terms), tests) if terms or tests else None
 
     # Shared
@@ -301,7 +310,7 @@ class Compiler:
         """
         tests: list[Test] = [*self.windows, *(self.exclusions if excepted else ())]
         spans = fixed_spans(tests)
-        dated = tuple(_term(clause) for clause in self.points if clause.fields <= DATE_FIELDS)
+        dated = tuple(term_of(clause) for clause in self.points if clause.fields <= DATE_FIELDS)
         clocked = [clause for clause in self.points if clause.fields <= TIME_FIELDS]
         mixed = [
             clause
@@ -311,12 +320,12 @@ class Compiler:
         grid = grid or {}
         named = self._named() | set(grid)
         branches = []
-        for values in _choices(mixed):
+        for values in choices(mixed):
             own = tuple((item_of(value),) for value in values)
             products = []
-            for times in _combined(clocked, values):
+            for times in combined(clocked, values):
                 if named & TIME_FIELDS:
-                    products.append(_filled({**times, **grid}, named, coarse))
+                    products.append(filled({**times, **grid}, named, coarse))
                 elif fallback is None:
                     products.append(ClockMask())
                 else:
@@ -324,7 +333,7 @@ class Compiler:
                         ClockMask(1 << fallback // 3600, 1 << fallback // 60 % 60, 1 << fallback % 60)
                     )
             day_times = DayTimes(products, spans)
-            dates = DateSet(DateRule((*terms, *dated, *own), *rule), tests, cells, _meets(day_times))
+            dates = DateSet(DateRule((*terms, *dated, *own), *rule), tests, cells, meets(day_times))
             branches.append(Branch(dates, day_times))
         return branches
 
@@ -342,8 +351,8 @@ class Compiler:
         named = self._named()
         times = named & TIME_FIELDS
         windowed = frozenset[str]().union(*(window.fields for window in self.tree.windows)) & TIME_FIELDS
-        finest = max((_CLOCK.index(name) for name in times), default=-1)
-        unnamed = any(name not in times for name in _CLOCK[: finest + 1])
+        finest = max((CLOCK_FIELDS.index(name) for name in times), default=-1)
+        unnamed = any(name not in times for name in CLOCK_FIELDS[: finest + 1])
         return CalendarForm(
             self.clock,
             branches,
@@ -358,103 +367,3 @@ class Compiler:
     def _require_match(self, branches: Sequence[Branch]) -> None:
         if not any(branch.times.next(0) >= 0 and branch.dates.exists() for branch in branches):
             raise Impossible("no date and time satisfy every clause, so this never fires")
-
-
-def _meets(times: DayTimes) -> Callable[[Spans], bool]:
-    return lambda spans: times.next_within(common(times.spans, spans), 0) >= 0
-
-
-def _wall(value: Value, end: int) -> int:
-    """The first or last wall second of a full date with a time as precise as it was written."""
-    unnamed = {name: RANGES[name][end] for name in _CLOCK}
-    hour = unnamed["hour"] if value.hour is None else value.hour
-    minute = unnamed["minute"] if value.minute is None else value.minute
-    second = unnamed["second"] if value.second is None else value.second
-    date = naive_of(0).replace(
-        year=value.year or 1970, month=bits(value.month or 2)[0], day=bits(value.day_mask)[0]
-    )
-    return wall_of(date.replace(hour=hour, minute=minute, second=second))
-
-
-def _term(clause: Points) -> tuple[DateItem, ...]:
-    """The dates of a clause as few items: values of one and the same single field become one mask."""
-    items = [item_of(value) for value in clause.values]
-    if clause.fields == {"weekday"}:
-        return (DateItem(weekdays=_union(item.weekdays for item in items)),)
-    if clause.fields == {"month"}:
-        return (DateItem(months=_union(item.months for item in items)),)
-    if clause.fields == {"day"}:
-        plain = _union(item.days for item in items if isinstance(item.days, int))
-        special = tuple(item for item in items if not isinstance(item.days, int))
-        return (DateItem(days=plain), *special) if plain else special
-    return tuple(items)
-
-
-def _union(masks: Iterable[int]) -> int:
-    found = 0
-    for mask in masks:
-        found |= mask
-    return found
-
-
-def _choices(mixed: Sequence[Points]) -> list[tuple[Value, ...]]:
-    """One value of every clause that names dates and times together."""
-    count = 1
-    for clause in mixed:
-        count *= len(clause.values)
-    if count > _MOST_BRANCHES:
-        raise Impossible(f"the lists combine to more than {_MOST_BRANCHES} dates and times")
-    return list(product(*(clause.values for clause in mixed)))
-
-
-def _combined(clauses: Sequence[Points], values: Sequence[Value] = ()) -> list[Clocked]:
-    """The time fields of every combination of the clauses' values, with those of some values beside them."""
-    lists = [_clocked(clause.values) for clause in clauses]
-    lists += [_clocked((value,)) for value in values]
-    count = 1
-    for one in lists:
-        count *= len(one)
-    if count > _MOST_BRANCHES:
-        raise Impossible(f"the lists combine to more than {_MOST_BRANCHES} times of day")
-    return [{name: mask for part in parts for name, mask in part.items()} for parts in product(*lists)]
-
-
-def _clocked(values: Sequence[Value]) -> list[Clocked]:
-    found = [
-        {name: 1 << number for name in _CLOCK if (number := getattr(value, name)) is not None}
-        for value in values
-    ]
-    if len(found[0]) == 1:  # one field: its values make one mask
-        (name,) = found[0]
-        return [{name: _union(one[name] for one in found)}]
-    return found
-
-
-def _filled(times: Clocked, named: frozenset[str], coarse: Clocked) -> ClockMask:
-    """Fields below the finest named one are zero, unnamed coarser ones as ``coarse`` says."""
-    finest = max((_CLOCK.index(name) for name in named & TIME_FIELDS), default=-1)
-    masks = []
-    for index, name in enumerate(_CLOCK):
-        if name in times:
-            masks.append(times[name])
-        elif finest >= 0 and index > finest:
-            masks.append(1)
-        else:
-            masks.append(coarse[name])
-    return ClockMask(*masks)
-
-
-def _grid(unit: str, n: int, anchor: int) -> DateItem:
-    """The days or months on a grid; for an N beyond the field, only the anchor's own number."""
-    low, high = RANGES[unit]
-    values = [value for value in range(low, high + 1) if value % n == anchor % n] if n <= high else [anchor]
-    return DateItem(days=mask_of(values)) if unit == "day" else DateItem(months=mask_of(values))
-
-
-def _moved(value: Value, day: MonthDay) -> Value:
-    """The value with a special day in place of its weekday."""
-    return Value(
-        value.year, value.month, day, None, value.hour, value.minute, value.second, places=value.places
-    )
-
-

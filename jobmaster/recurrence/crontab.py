@@ -54,7 +54,7 @@ _FIVE = (
 
 
 class Field(NamedTuple):
-    """One field as read. ``loose`` when it has a star, a range or a step, ``star`` when it begins with one."""
+    """One field: ``loose`` when it has a star, a range or a step, ``star`` when it begins with a star."""
 
     mask: int
     special: tuple[MonthDay, ...]
@@ -112,17 +112,23 @@ class CrontabReader:
             start, zone_at = prefix.end(), prefix.span(1)
             zone = official_name(prefix[1])
             if zone is None:
-                self._note("unknown_zone", f'unknown time zone "{prefix[1]}"', zone_at, (), nearest_zone(prefix[1]))
+                self._note(
+                    "unknown_zone", f'unknown time zone "{prefix[1]}"', zone_at, (), nearest_zone(prefix[1])
+                )
         pieces = [(match.start(), match.end()) for match in _FIELD.finditer(self.text, start)]
         if not pieces:
-            self._note("missing", "a cron expression is expected", (len(self.text), len(self.text)), ("minute",))
+            self._note(
+                "missing", "a cron expression is expected", (len(self.text), len(self.text)), ("minute",)
+            )
             return None
         if self.text[pieces[0][0]] == "@":
             return self._macro(pieces, zone, zone_at)
         if len(pieces) < len(_FIVE):
             missing = _FIVE[len(pieces)].name
             place = (len(self.text), len(self.text))
-            self._note("missing", f"five or six fields are expected, the {missing} is missing", place, (missing,))
+            self._note(
+                "missing", f"five or six fields are expected, the {missing} is missing", place, (missing,)
+            )
             return None
         if len(pieces) > len(_FIVE) + 1:
             message = "five or six fields are expected; there is no field for years"
@@ -134,15 +140,22 @@ class CrontabReader:
             return None
         if len(fields) == len(_FIVE):
             fields.insert(0, Field(1, (), False, False, "0", 0, 0))
-        return Crontab(*fields, zone=zone, zone_at=zone_at)
+        second, minute, hour, day, month, weekday = fields
+        return Crontab(second, minute, hour, day, month, weekday, zone, zone_at)
 
-    def _macro(self, pieces: list[tuple[int, int]], zone: str | None, zone_at: tuple[int, int]) -> Crontab | None:
+    def _macro(
+        self, pieces: list[tuple[int, int]], zone: str | None, zone_at: tuple[int, int]
+    ) -> Crontab | None:
         start, end = pieces[0]
         name = self.text[start:end].lower()
         if name not in MACROS:
             hint = nearest(name, MACROS)
             if name == "@every":
-                hint = f"interval {self.text[pieces[1][0] : pieces[-1][1]]!r}" if len(pieces) > 1 else "an interval"
+                hint = (
+                    f"interval {self.text[pieces[1][0] : pieces[-1][1]]!r}"
+                    if len(pieces) > 1
+                    else "an interval"
+                )
             elif hint is not None:
                 hint = f'"{hint}"'
             self._note("macro", f'"{name}" is not a cron macro', (start, end), tuple(MACROS), hint)
@@ -199,13 +212,21 @@ class _FieldReader:
         """Read one item of the list."""
         if not item:
             self._note("missing", f"a {self.ground.name} is expected", at, at, (self.range,))
-        elif (self.ground.name == "day" and self._day_special(item.upper(), at)) or (self.ground.name == "weekday" and self._weekday_special(item.upper(), at)):
+        elif (self.ground.name == "day" and self._day_special(item.upper(), at)) or (
+            self.ground.name == "weekday" and self._weekday_special(item.upper(), at)
+        ):
             return
         else:
             self._plain(item, at)
 
     def _note(
-        self, code: str, message: str, start: int, end: int, expected: tuple[str, ...] = (), hint: str | None = None
+        self,
+        code: str,
+        message: str,
+        start: int,
+        end: int,
+        expected: tuple[str, ...] = (),
+        hint: str | None = None,
     ) -> None:
         self.owner._note(code, message, (start, end), expected, hint)
 
@@ -347,5 +368,3 @@ class _FieldReader:
                 self._keep(f"{weekday % 7}L", 200 + weekday % 7)
             return True
         return False
-
-

@@ -191,7 +191,7 @@ class DateSet:
         return None
 
     def run_start(self, day: int, least: int) -> int:
-        """The first date of the unbroken run of matching dates that ends with ``day``, not before ``least``."""
+        """The first date of the unbroken run of matches that ends with ``day``, not before ``least``."""
         at = date.fromordinal(day + EPOCH_ORDINAL)
         month, number = at.year * 12 + at.month - 1, at.day
         start = day - number  # the day before the month's first
@@ -206,7 +206,7 @@ class DateSet:
             start -= number
 
     def run_end(self, day: int, last: int) -> int:
-        """The last date of the unbroken run of matching dates that begins with ``day``, not after ``last``."""
+        """The last date of the unbroken run of matches that begins with ``day``, not after ``last``."""
         at = date.fromordinal(day + EPOCH_ORDINAL)
         month, number = at.year * 12 + at.month - 1, at.day
         while True:

@@ -149,7 +149,11 @@ def _points_texts(tree: Expression, supplied: dict[str, int]) -> list[str]:
         points.append(Points((Value(weekday=cadence.weekdays),)))
     under_month = cadence is not None and cadence.unit in ("month", "year")
     dates = [clause for clause in points if clause.fields & DATE_FIELDS]
-    texts = [_clause_text(clause, under_month, tree) for clause in dates if clause.fields != {"weekday"} or under_month]
+    texts = [
+        _clause_text(clause, under_month, tree)
+        for clause in dates
+        if clause.fields != {"weekday"} or under_month
+    ]
     texts += _supplied_dates(supplied)
     clocks = [clause for clause in points if clause.fields <= TIME_FIELDS]
     for clause in clocks:
@@ -229,7 +233,9 @@ def rrule_description(rule: RruleText, time_zone: str, anchor: datetime | None) 
         parts.append(f"on the {phrases.listed(numbers, 'or')}")
     for name, what in (("BYYEARDAY", "day of the year"), ("BYWEEKNO", "week of the year")):
         if rule.values(name):
-            parts.append(f"in the {phrases.listed([_nth(number, what) for number in sorted(rule.values(name))], 'or')}")
+            parts.append(
+                f"in the {phrases.listed([_nth(number, what) for number in sorted(rule.values(name))], 'or')}"
+            )
     if rule.values("BYMONTH"):
         parts.append(phrases.months(mask_of(rule.values("BYMONTH"))))
     local = None if anchor is None else anchor.astimezone(zone_of(time_zone))
@@ -241,10 +247,12 @@ def rrule_description(rule: RruleText, time_zone: str, anchor: datetime | None) 
         numbers = [_nth(number, "of these") for number in sorted(rule.values("BYSETPOS"))]
         parts.append(f"only the {phrases.listed(numbers)} in each {unit}")
     tail = [f"from {local:%Y-%m-%d %H:%M:%S}"] if local is not None else []
-    if rule.count is not None:
-        tail.append(f"{rule.count} time" + ("s" if rule.count > 1 else ""))
+    if rule.times is not None:
+        tail.append(f"{rule.times} time" + ("s" if rule.times > 1 else ""))
     if rule.until is not None:
-        tail.append(f"until {rule.until:%Y-%m-%d}" + ("" if rule.until_is_date else f" {rule.until:%H:%M:%S} UTC"))
+        tail.append(
+            f"until {rule.until:%Y-%m-%d}" + ("" if rule.until_is_date else f" {rule.until:%H:%M:%S} UTC")
+        )
     if rule.excluded:
         stamps = [f"{stamp.naive:%Y-%m-%d %H:%M:%S}" for stamp in sorted(set(rule.excluded), key=str)]
         tail.append(f"except {phrases.listed(stamps)}")
@@ -284,5 +292,3 @@ def _stamp(anchor: datetime, time_zone: str) -> str:
 def _sentence(parts: Iterable[str], zone: str | None, tail: Iterable[str] = ()) -> str:
     text = " ".join(part for part in parts if part)
     return ", ".join([text[:1].upper() + text[1:], *tail, *([zone] if zone else [])])
-
-

@@ -72,7 +72,9 @@ class FinePoints:
     the wall times that satisfy the filters and these.
     """
 
-    def __init__(self, products: Sequence[ClockMask], kept: frozenset[str], spans: Spans, branch: Branch) -> None:
+    def __init__(
+        self, products: Sequence[ClockMask], kept: frozenset[str], spans: Spans, branch: Branch
+    ) -> None:
         self.products = tuple(products)
         self.kept = kept
         self.spans = spans
@@ -147,7 +149,11 @@ class ElapsedForm:
         if self.allowed is None or self._permitted is None:
             return found + 1
         fixed = self.allowed.fixed
-        if not holds(fixed, (found + segment.offset) % DAY) and len(fixed) <= _MOST_RESIDUES and self._steady(found):
+        if (
+            not holds(fixed, (found + segment.offset) % DAY)
+            and len(fixed) <= _MOST_RESIDUES
+            and self._steady(found)
+        ):
             # Its time of day is excepted on every date: the next multiple of the step whose time is not.
             time = (found + segment.offset) % DAY
             hits = [first_hit(time, self.step, DAY, low, high - 1) for low, high in fixed]
@@ -224,7 +230,11 @@ class ElapsedForm:
             segment = self.clock.segment(start)
             past = (start + segment.offset) % self.unit
             index = bisect_left(offsets, past)
-            found = start + offsets[index] - past if index < len(offsets) else start + self.unit - past + offsets[0]
+            found = (
+                start + offsets[index] - past
+                if index < len(offsets)
+                else start + self.unit - past + offsets[0]
+            )
             if found < min(segment.end, end):
                 return found
             start = segment.end

@@ -188,12 +188,10 @@ def checked_text(text: str) -> str:
 
 
 def checked_anchor(anchor: datetime | None, whole_seconds: bool = True) -> datetime | None:
-    """The anchor in UTC, cut to the whole second unless its fraction counts; a naive one is a ``TypeError``."""
+    """The anchor in UTC, cut to the second unless its fraction counts; a naive one is a ``TypeError``."""
     if anchor is None:
         return None
     if anchor.tzinfo is None or anchor.utcoffset() is None:
         raise TypeError(f"an anchor is an aware datetime, {anchor!r} is naive")
     anchor = anchor.astimezone(UTC)
     return anchor.replace(microsecond=0) if whole_seconds else anchor
-
-

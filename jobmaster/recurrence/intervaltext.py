@@ -79,7 +79,9 @@ class IntervalReader:
             if unit not in SIZES:
                 self._fail("unit", f'unknown unit "{unit}"', start, UNITS)
             if UNITS.index(unit) <= last:
-                self._fail("order", "the units stand from large to small, each once", start, UNITS[last + 1 :])
+                self._fail(
+                    "order", "the units stand from large to small, each once", start, UNITS[last + 1 :]
+                )
             last = UNITS.index(unit)
             total += int(number) * SIZES[unit]
             self.at = start + len(unit)
@@ -140,7 +142,9 @@ class IntervalReader:
         total = int(days) * SIZES["d"] + self._ranged("hour", hours, 23, start) * SIZES["h"]
         for name, unit in (("minute", "m"), ("second", "s")):
             if self.at >= self.stop or self.text[self.at] != ":":
-                self._fail("missing", f"the {name}s are expected", self.at, (":00-:59",), '"5m" or "00:05:00"')
+                self._fail(
+                    "missing", f"the {name}s are expected", self.at, (":00-:59",), '"5m" or "00:05:00"'
+                )
             self.at += 1
             start = self.at
             total += self._ranged(name, self._number(), 59, start) * SIZES[unit]

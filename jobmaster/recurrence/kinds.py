@@ -69,5 +69,7 @@ def _factory(kind: str) -> Factory:
     found = list(entry_points(group=ENTRY_POINTS, name=kind))
     if not found:
         known = ", ".join(KINDS)
-        raise ValueError(f"unknown kind of recurrence {kind!r}: it is none of {known}, and no entry point of {ENTRY_POINTS}")
+        raise ValueError(
+            f"unknown kind of recurrence {kind!r}: neither {known} nor an entry point of {ENTRY_POINTS}"
+        )
     return cast("Factory", found[0].load())

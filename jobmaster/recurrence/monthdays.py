@@ -1,4 +1,4 @@
-"""Days of a month that a calendar has to be asked for: the last one, the second Monday, the weekday nearest the 15th.
+"""Days of a month that a calendar has to be asked for: the last, the second Monday, the one nearest the 15th.
 
 Weekdays are numbered from Sunday = 0. A month is known by the weekday of its first day and its length.
 """
@@ -17,7 +17,7 @@ WORKDAYS = 0b0111110
 WEEKEND = 0b1000001
 ALL_WEEKDAYS = 0b1111111
 
-# Every date of a month whose first day is a Sunday falls on weekday w on these days; shifted for other months.
+# The days, counted from 0, that have the weekday of day 0.
 _EVERY_SEVENTH = sum(1 << day for day in range(0, 42, 7))
 
 
@@ -81,7 +81,7 @@ def near(day: int, first: int, length: int) -> int:
 
 
 def weekday_days(weekdays: int, first: int) -> int:
-    """The days of a month, as a mask from bit 1 on, whose weekday is in a mask; days past its end included."""
+    """The days, as a mask from bit 1 on, whose weekday is in a mask; days past the month's end included."""
     days = 0
     for weekday in range(7):
         if weekdays >> weekday & 1:

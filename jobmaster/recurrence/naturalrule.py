@@ -10,7 +10,8 @@ from .calendarform import CalendarForm
 from .canonical import canonical
 from .checks import checked
 from .clock import clock_of, instant_of, seconds_of
-from .compiler import Compiled, Compiler, Impossible
+from .clockparts import Impossible
+from .compiler import Compiled, Compiler
 from .foundation import WallClockRule, agreed_zone, checked_anchor, checked_text, checked_zone
 from .parser import Parser
 from .syntax import Expression
@@ -74,11 +75,7 @@ def natural(text: str, *, time_zone: str | None = None, anchor: datetime | None 
     return compiled_rule(text, tree, time_zone, anchor)
 
 
-def compiled_rule(
-    text: str, tree: Expression, time_zone: str | None, anchor: datetime | None
-) -> NaturalRule:
+def compiled_rule(text: str, tree: Expression, time_zone: str | None, anchor: datetime | None) -> NaturalRule:
     """The recurrence of a tree that was checked; ``text`` is what errors show."""
     zone = agreed_zone(text, tree.zone, tree.zone_at, checked_zone(time_zone))
     return NaturalRule(text, tree, zone, checked_anchor(anchor))
-
-

@@ -85,7 +85,8 @@ def special_day(day: MonthDay) -> str:
             if day.number == 5:
                 text += " (months without one are skipped)"
     if day.offset:
-        text = f"{_count(abs(day.offset), 'day')} {'after' if day.offset > 0 else 'before'} {text.removeprefix('on ')}"
+        side = "after" if day.offset > 0 else "before"
+        text = f"{_count(abs(day.offset), 'day')} {side} {text.removeprefix('on ')}"
     return text
 
 
@@ -130,7 +131,8 @@ def _part(mask: int, name: str, size: int) -> str:
     numbers = bits(mask)
     if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
         return f"the {name}s {numbers[0]} to {numbers[-1]}"
-    return f"{'at ' if name != 'hour' else 'the '}{name}{'s' if len(numbers) > 1 else ''} {listed([str(n) for n in numbers])}"
+    word = "the" if name == "hour" else "at"
+    return f"{word} {name}{'s' if len(numbers) > 1 else ''} {listed([str(n) for n in numbers])}"
 
 
 def _regular(mask: int, size: int) -> int | None:
@@ -166,7 +168,11 @@ def value(one: Value, preposition: bool = True) -> str:
     if one.hour is not None and one.minute is not None:
         parts.append(f"at {clock(one.hour * 3600 + one.minute * 60 + (one.second or 0))}")
     else:
-        named = [f"{name} {getattr(one, name)}" for name in ("hour", "minute", "second") if getattr(one, name) is not None]
+        named = [
+            f"{name} {getattr(one, name)}"
+            for name in ("hour", "minute", "second")
+            if getattr(one, name) is not None
+        ]
         if named:
             parts.append(f"at {' '.join(named)}")
     text = " ".join(parts)

@@ -81,8 +81,10 @@ class Reader:
         self.note(code, message, place, expected, suggestion)
         raise Unreadable
 
-    def fail_at(self, token: Token, valid: Iterable[str], message: str, expected: Sequence[str] = ()) -> NoReturn:
-        """Refuse a token: as missing, as an unknown word or sign, or with ``message`` if the word is known."""
+    def fail_at(
+        self, token: Token, valid: Iterable[str], message: str, expected: Sequence[str] = ()
+    ) -> NoReturn:
+        """Refuse a token: as missing, as an unknown word or sign, else with ``message``."""
         place = (token.start, token.end)
         if token.kind == "end":
             self.fail("missing", message, place, expected)

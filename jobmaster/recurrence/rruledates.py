@@ -1,4 +1,4 @@
-"""Which dates an RRULE allows: every BY part is a condition on a date, as RFC 5545 and python-dateutil read them."""
+"""Which dates an RRULE allows: every BY part is a condition on a date, after RFC 5545."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ class RruleDates:
     def mask(self, year: int, month: int, first: int, length: int) -> int:
         mask = days_up_to(length)
         if self._month_days:
-            mask &= mask_of(day if day > 0 else length + 1 + day for day in self._month_days if day >= -length)
+            mask &= mask_of(
+                day if day > 0 else length + 1 + day for day in self._month_days if day >= -length
+            )
         if self._plain or self._ranked:
             found = weekday_days(self._plain, first)
             if self._ranked and not self._ranks_in_year:

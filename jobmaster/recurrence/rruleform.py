@@ -169,8 +169,8 @@ class SteppedForm:
         self.start = start
         self.step = _STEPS[rule.frequency] * rule.interval
         self.excluded = sorted(excluded)
-        if rule.count is not None:
-            last = start + (rule.count - 1) * self.step
+        if rule.times is not None:
+            last = start + (rule.times - 1) * self.step
             upper = last if upper is None else min(last, upper)
         self.upper = upper
 

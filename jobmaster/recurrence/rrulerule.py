@@ -8,11 +8,11 @@ from ..errors import Problem, RecurrenceSyntaxError
 from .clock import DAY, clock_of, instant_of, seconds_of, wall_of
 from .dates import DateSet
 from .foundation import Form, WallClockRule, agreed_zone, checked_anchor, checked_text, checked_zone
+from .numerals import missing_days
 from .rruledates import RruleDates
 from .rruleform import RruleForm, SteppedForm, WallTimes
 from .rruletext import SUB_DAILY, RruleReader, RruleText, Stamp
 from .spans import bits, mask_of
-from .values import missing_days
 
 _SEARCHED_YEARS = 50 * 366
 
@@ -40,11 +40,16 @@ class RruleRule(WallClockRule):
             else:
                 walls = WallTimes(rule, wall)
                 _require_match(text, rule, walls)
-                form = RruleForm(clock, walls, rule.count, upper, excluded)
+                form = RruleForm(clock, walls, rule.times, upper, excluded)
         super().__init__(rule.text, time_zone, anchor, form)
 
     def anchored(self, anchor: datetime, time_zone: str | None = None) -> RruleRule:
-        return RruleRule(self._text, self.rule, _zone(self._text, self.rule, time_zone or self.time_zone), checked_anchor(anchor))
+        return RruleRule(
+            self._text,
+            self.rule,
+            _zone(self._text, self.rule, time_zone or self.time_zone),
+            checked_anchor(anchor),
+        )
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -30,8 +30,20 @@ _BY_NUMBERS = MappingProxyType(
 )
 PARTS = ("FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", *_BY_NUMBERS)
 ORDER = (
-    ("FREQ", "INTERVAL", "COUNT", "UNTIL", "BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYMONTHDAY")
-    + ("BYDAY", "BYHOUR", "BYMINUTE", "BYSECOND", "BYSETPOS", "WKST")
+    "FREQ",
+    "INTERVAL",
+    "COUNT",
+    "UNTIL",
+    "BYMONTH",
+    "BYWEEKNO",
+    "BYYEARDAY",
+    "BYMONTHDAY",
+    "BYDAY",
+    "BYHOUR",
+    "BYMINUTE",
+    "BYSECOND",
+    "BYSETPOS",
+    "WKST",
 )
 LINES = ("DTSTART", "RRULE", "EXDATE")
 _PIECE = re.compile(r"[^ \t\r\n]+")
@@ -63,7 +75,7 @@ class RruleText(NamedTuple):
 
     frequency: str
     interval: int
-    count: int | None
+    times: int | None
     until: datetime | None
     until_is_date: bool
     week_start: int
@@ -81,10 +93,12 @@ class RruleText(NamedTuple):
         pieces = [f"FREQ={self.frequency}"]
         if self.interval != 1:
             pieces.append(f"INTERVAL={self.interval}")
-        if self.count is not None:
-            pieces.append(f"COUNT={self.count}")
+        if self.times is not None:
+            pieces.append(f"COUNT={self.times}")
         if self.until is not None:
-            pieces.append(f"UNTIL={self.until:%Y%m%d}" + ("" if self.until_is_date else f"{self.until:T%H%M%SZ}"))
+            pieces.append(
+                f"UNTIL={self.until:%Y%m%d}" + ("" if self.until_is_date else f"{self.until:T%H%M%SZ}")
+            )
         for name in ORDER:
             if name in self.parts:
                 part = self.parts[name]
@@ -190,7 +204,12 @@ class RruleReader:
             key, _, name = parameter.partition("=")
             zone_at = (parameter_at + len(key) + 1, parameter_at + len(parameter))
             if key.upper() != "TZID":
-                self._fail("parameter", f'"{key}" is not supported', (parameter_at, parameter_at + len(key)), ("TZID",))
+                self._fail(
+                    "parameter",
+                    f'"{key}" is not supported',
+                    (parameter_at, parameter_at + len(key)),
+                    ("TZID",),
+                )
             zone = official_name(name)
             if zone is None:
                 self._fail("unknown_zone", f'unknown time zone "{name}"', zone_at, (), nearest_zone(name))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from calendar import monthrange
-
 from .monthdays import WEEKEND, WORKDAYS, MonthDay
-from .reader import Reader
-from .spans import bits, mask_of
+from .numerals import NumberReader, field_of, missing_days, wrapped
+from .spans import bits
 from .syntax import Value
 from .tokens import Token
 from .words import (
@@ -22,13 +20,11 @@ from .words import (
     WEEKDAYS,
 )
 
-_MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _FURTHEST_OFFSET = 31
-_HALF_DAY = 12
 _PLAIN_WORDS = ("noon", "midnight", "weekdays", "weekends")
 
 
-class ValueReader(Reader):
+class ValueReader(NumberReader):
     """Reads one value: parts that name different fields."""
 
     def value(self, unit: str | None = None) -> Value:
@@ -47,7 +43,13 @@ class ValueReader(Reader):
     def _goes_on(self, value: Value) -> bool:
         """Whether another part follows, after the T of ``2026-03-01T06:15`` if there is one."""
         token, after = self.token, self.ahead()
-        if token.word == "t" and token.joined and after.joined and after.kind == "number" and "dashed" in value.places:
+        if (
+            token.word == "t"
+            and token.joined
+            and after.joined
+            and after.kind == "number"
+            and "dashed" in value.places
+        ):
             self.advance()
         return self.starts_value(None)
 
@@ -143,122 +145,8 @@ class ValueReader(Reader):
         if after.word in UNITS and not (after.word == "second" and self.ahead(2).word in WEEKDAYS):
             self.advance()
             self.advance()
-            return self._number(_field(UNITS[after.word]), token)
+            return self._number(field_of(UNITS[after.word]), token)
         return self._bare(before, unit)
-
-    def _bare(self, before: Value, unit: str | None) -> Value:
-        token = self.advance()
-        following = self.token
-        if unit is not None and before == Value():
-            return self._number(_field(unit), token)
-        if following.text == ":" and not following.joined:
-            self.fail("character", "no blank may stand before the colon", (following.start, following.end))
-        if following.text == "." and following.joined and self.ahead().kind == "number":
-            self.fail_sign(following)
-        beside = before.hour is not None and "dashed" not in before.places
-        if before.day is None and (beside or self._starts_time()):
-            return self._number("day", token)
-        if "dashed" in before.places and before.hour is None:
-            return self._number("hour", token)
-        self.fail(
-            "bare_number",
-            "a number needs a unit here",
-            (token.start, token.end),
-            ("a time", "an ordinal", "a unit"),
-            f'"{token.text}am" or "{token.text}:00"' if token.number <= RANGES["hour"][1] else None,
-        )
-
-    def _starts_time(self) -> bool:
-        token, after = self.token, self.ahead()
-        if token.word in ("noon", "midnight"):
-            return True
-        return token.kind == "number" and (
-            (after.text == ":" and after.joined) or after.word in ("am", "pm")
-        )
-
-    def _number(self, name: str, token: Token) -> Value:
-        """A field that is given as one number, in its range."""
-        low, high = RANGES[name]
-        place = (token.start, token.end)
-        number = token.number
-        if not low <= number <= high:
-            self.fail("range", f"the {name} is {low} to {high}", place, (f"{low}-{high}",))
-        places = {name: place}
-        match name:
-            case "month":
-                return Value(month=1 << number, places=places)
-            case "day":
-                return Value(day=1 << number, places=places)
-            case "weekday":
-                return Value(weekday=1 << (number - 1), places=places)
-            case "year":
-                return Value(year=number, places=places)
-            case "hour":
-                return Value(hour=number, places=places)
-            case "minute":
-                return Value(minute=number, places=places)
-            case _:
-                return Value(second=number, places=places)
-
-    def _time(self) -> Value:
-        """``HH:MM``, ``HH:MM:SS`` or an hour alone, in 12 hours if am or pm follows."""
-        first = self.advance()
-        pieces = [first]
-        while len(pieces) < 3 and self.token.text == ":" and self.token.joined:
-            colon = self.advance()
-            if self.token.kind != "number" or not self.token.joined:
-                if self.token.kind == "sign":
-                    self.fail_sign(self.token, ("00-59",))
-                place = (self.token.start, self.token.end)
-                self.fail("missing", "two digits are expected right after the colon", place, ("00-59",))
-            if len(self.token.text) != 2:
-                name = "minute" if len(pieces) == 1 else "second"
-                self.fail("digits", f"the {name} has two digits", (self.token.start, self.token.end), ("00-59",))
-            pieces.append(self.advance())
-            if colon.text != ":":
-                break
-        half = self.take_word("am", "pm")
-        hour = first.number
-        if half is not None:
-            if not 1 <= hour <= _HALF_DAY:
-                place = (first.start, first.end)
-                self.fail("range", f"the hour is 1 to 12 before {half.word}", place, ("1-12",))
-            hour = hour % _HALF_DAY + (_HALF_DAY if half.word == "pm" else 0)
-        elif hour > RANGES["hour"][1]:
-            self.fail("range", "the hour is 0 to 23", (first.start, first.end), ("0-23",))
-        value = Value(
-            hour=hour, hour_alone=len(pieces) == 1, places={"hour": (first.start, self.tokens[self.index - 1].end)}
-        )
-        for name, piece in zip(("minute", "second"), pieces[1:], strict=False):
-            value = value.joined(self._number(name, piece))
-        return value
-
-    def _dashed_date(self) -> Value:
-        """``YYYY-MM``, ``YYYY-MM-DD`` or ``MM-DD``; a month may be a name."""
-        first = self.advance()
-        value = Value()
-        pieces = [first]
-        while self.token.text == "-" and self.token.joined and len(pieces) < 3:
-            if not self.ahead().joined or self.ahead().kind not in ("number", "word"):
-                break
-            self.advance()
-            pieces.append(self.advance())
-        if len(first.text) == 4:
-            value = self._number("year", pieces.pop(0))
-        elif len(pieces) == 3:
-            self.fail("date", "the year has four digits", (first.start, first.end), ("1970-9999",))
-        for name, piece in zip(("month", "day"), pieces, strict=False):
-            value = value.joined(self._dashed(name, piece))
-        return value.joined(Value(places={"dashed": (first.start, self.tokens[self.index - 1].end)}))
-
-    def _dashed(self, name: str, piece: Token) -> Value:
-        place = (piece.start, piece.end)
-        if name == "month" and piece.word in MONTHS:
-            return Value(month=1 << MONTHS[piece.word], places={"month": place})
-        if piece.kind != "number" or len(piece.text) != 2:
-            low, high = RANGES[name]
-            self.fail("digits", f"the {name} in a date has two digits", place, (f"{low:02}-{high}",))
-        return self._number(name, piece)
 
     def _ordinal(self) -> Value:
         """``15th``, ``1st-5th``, ``3rd 11 2027``, ``1st of january``, or ``2nd tue``."""
@@ -350,7 +238,9 @@ class ValueReader(Reader):
             after = self.ahead()
             if after.joined and after.word in ORDINAL_ENDINGS:
                 self.advance()
-                day = Value(day=self._number("day", token).day, places={"day": (token.start, self.advance().end)})
+                day = Value(
+                    day=self._number("day", token).day, places={"day": (token.start, self.advance().end)}
+                )
                 return self._with_year(value.joined(day))
             if not self._claims_number(False):
                 self.advance()
@@ -373,15 +263,20 @@ class ValueReader(Reader):
             self.advance()
             return self._edge(unit, token.word, first)
         if token.kind != "number":
-            low, high = RANGES[_field(unit)]
-            self.fail_at(token, ("first", "last"), f"a number is expected after {first.word}", (f"{low}-{high}",))
+            low, high = RANGES[field_of(unit)]
+            self.fail_at(
+                token, ("first", "last"), f"a number is expected after {first.word}", (f"{low}-{high}",)
+            )
         self.advance()
-        value = self._number(_field(unit), token)
+        value = self._number(field_of(unit), token)
         (name,) = value.fields
-        return Value(**{name: getattr(value, name)}, places={name: (token.start, token.end), "unit": (first.start, first.end)})
+        return Value(
+            **{name: getattr(value, name)},
+            places={name: (token.start, token.end), "unit": (first.start, first.end)},
+        )
 
     def _from_rank(self, unit: str | None) -> Value:
-        """``first monday``, ``last day``, ``first weekday``, ``last minute``; alone in a bracket with a unit."""
+        """``first monday``, ``last day``, ``last minute``; ``first`` alone in a bracket with a unit."""
         first = self.advance()
         token = self.token
         if token.word in WEEKDAYS:
@@ -390,7 +285,9 @@ class ValueReader(Reader):
         if first.word in ("first", "last"):
             if token.word == "weekday":
                 self.advance()
-                return self._special(MonthDay("first_workday" if first.word == "first" else "last_workday"), first)
+                return self._special(
+                    MonthDay("first_workday" if first.word == "first" else "last_workday"), first
+                )
             if token.word in UNITS:
                 self.advance()
                 return self._edge(UNITS[token.word], first.word, first)
@@ -404,7 +301,7 @@ class ValueReader(Reader):
             return self._special(MonthDay("first" if which == "first" else "last"), first)
         if unit == "year":
             self.fail("range", "there is no first or last year", (first.start, self._done()))
-        name = _field(unit)
+        name = field_of(unit)
         low, high = RANGES[name]
         number = min(max((low if which == "first" else high) + self._offset(), low), high)
         places = {name: (first.start, self._done())}
@@ -414,7 +311,9 @@ class ValueReader(Reader):
             return Value(month=1 << number, places=places)
         if name == "hour":
             return Value(hour=number, places=places)
-        return Value(minute=number, places=places) if name == "minute" else Value(second=number, places=places)
+        return (
+            Value(minute=number, places=places) if name == "minute" else Value(second=number, places=places)
+        )
 
     def _closest(self, token: Token) -> Value:
         if token.word == "closest":
@@ -431,7 +330,9 @@ class ValueReader(Reader):
         day = bits(self._number("day", number).day_mask)[0]
         if self.token.joined:
             self.take_word(*ORDINAL_ENDINGS)
-        return self._of_month(Value(day=MonthDay("closest", day), places={"day": (token.start, self._done())}))
+        return self._of_month(
+            Value(day=MonthDay("closest", day), places={"day": (token.start, self._done())})
+        )
 
     def _special(self, day: MonthDay, first: Token) -> Value:
         day = day._replace(offset=self._offset())
@@ -459,42 +360,13 @@ class ValueReader(Reader):
         month = self.advance()
         return value.joined(Value(month=1 << MONTHS[month.word], places={"month": (month.start, month.end)}))
 
-    def _hyphened(self, kind: str) -> bool:
-        """Whether a hyphen and a token of a kind follow with no blank around the hyphen."""
-        after = self.ahead()
-        return self.token.text == "-" and self.token.joined and after.joined and after.kind == kind
-
-    def _done(self) -> int:
-        return self.tokens[self.index - 1].end
-
     def _check_date(self, value: Value) -> None:
         if isinstance(value.day, int) and value.month is not None:
             missing = missing_days(value.day, value.month, frozenset({value.year}) if value.year else None)
             if missing:
-                self.fail("date", "there is no such date", value.place("day"), (f"1-{min(bits(missing)) - 1}",))
-
-
-def missing_days(days: int, months: int, years: frozenset[int] | None) -> int:
-    """Those of some days of the month that none of some months (of some years) has, as a mask."""
-    longest = 0
-    for month in bits(months):
-        if years is None:
-            longest = max(longest, _MONTH_DAYS[month - 1])
-        else:
-            longest = max(longest, *(monthrange(year, month)[1] for year in years))
-    return days >> (longest + 1) << (longest + 1)
-
-
-def wrapped(low: int, high: int, first: int, last: int) -> int:
-    """The mask of an inclusive range that goes round when its end is before its start."""
-    if low <= high:
-        return mask_of(range(low, high + 1))
-    return mask_of((*range(low, last + 1), *range(first, high + 1)))
-
-
-def _field(unit: str) -> str:
-    """The field that a unit's numbers mean in a point: a week's is the weekday, Sunday = 1."""
-    return "weekday" if unit == "week" else unit
+                self.fail(
+                    "date", "there is no such date", value.place("day"), (f"1-{min(bits(missing)) - 1}",)
+                )
 
 
 def _compound(word: str) -> MonthDay | None:

@@ -60,9 +60,7 @@ MONTH_NAMES = (
 )
 SHORT_WEEKDAYS = tuple(name[:3] for name in WEEKDAY_NAMES)
 SHORT_MONTHS = tuple(name[:3] for name in MONTH_NAMES)
-WEEKDAYS = MappingProxyType(
-    {name: n for n, long in enumerate(WEEKDAY_NAMES) for name in (long, long[:3])}
-)
+WEEKDAYS = MappingProxyType({name: n for n, long in enumerate(WEEKDAY_NAMES) for name in (long, long[:3])})
 """Weekday words to numbers, Sunday = 0."""
 MONTHS = MappingProxyType({name: n for n, long in enumerate(MONTH_NAMES, 1) for name in (long, long[:3])})
 NTH = MappingProxyType({"first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "last": -1})
@@ -71,14 +69,42 @@ ORDINAL_ENDINGS = ("st", "nd", "rd", "th")
 
 PREPOSITIONS = frozenset(("on", "at", "in"))
 CLAUSE_WORDS = frozenset(
-    (*PREPOSITIONS, *SHORTCUTS, "every", "between", "from", "upto", "except", "starting", "until", "tz", "timezone")
+    (
+        *PREPOSITIONS,
+        *SHORTCUTS,
+        "every",
+        "between",
+        "from",
+        "upto",
+        "except",
+        "starting",
+        "until",
+        "tz",
+        "timezone",
+    )
 )
 ANCHOR_WORDS = frozenset(base + tail for base in ("anchored", "based") for tail in ("on", "at", "in"))
 LAST_DAY = frozenset(("lastday", "lastdayofmonth", "lastdayofthemonth"))
 FIRST_DAY = frozenset(("firstday", "firstdayofmonth", "firstofthemonth"))
 VALUE_WORDS = frozenset(
-    (*UNITS, *WEEKDAYS, *MONTHS, *NTH, *LAST_DAY, *FIRST_DAY, "weekdays", "weekends", "noon", "midnight")
-    + ("firstweekday", "lastweekday", "closestweekdayto", "closest", "am", "pm")
+    (
+        *UNITS,
+        *WEEKDAYS,
+        *MONTHS,
+        *NTH,
+        *LAST_DAY,
+        *FIRST_DAY,
+        "weekdays",
+        "weekends",
+        "noon",
+        "midnight",
+        "firstweekday",
+        "lastweekday",
+        "closestweekdayto",
+        "closest",
+        "am",
+        "pm",
+    )
 )
 
 
@@ -89,7 +115,7 @@ def ordinal(number: int) -> str:
 
 
 def nearest(word: str, valid: Iterable[str], most: int = 2) -> str | None:
-    """The valid word closest to ``word``, within ``most`` edits; the shorter distance, then the alphabet decides."""
+    """The valid word closest to ``word``, within ``most`` edits; among equals the first of the alphabet."""
     word = word.lower()
     best: tuple[int, str] | None = None
     for candidate in valid:
