@@ -22,33 +22,38 @@ class Fire(NamedTuple):
 
 
 class Branch:
-    """Some dates with their times of day; a calendar is the union of its branches."""
+    """Some dates with their times of day; a calendar is the union of its branches.
 
-    __slots__ = ("_dated", "_empty", "dates", "times")
+    The last date that matched is kept, as a hint that saves looking it up again.
+    """
+
+    __slots__ = ("_dated", "_empty", "_today", "dates", "times")
 
     def __init__(self, dates: DateSet, times: DayTimes) -> None:
         self.dates = dates
         self.times = times
         self._dated = bool(dates.tests)
         self._empty = times.next(0) < 0
+        self._today: int | None = None
 
     def next(self, wall: int, last: int) -> int | None:
         """The first wall second from ``wall`` on that matches, on a date up to ``last``."""
         if self._empty:
             return None
-        day, second = divmod(wall, DAY)
-        if self.dates.has(day):
-            found = self._time(day, second)
-            if found >= 0:
-                return day * DAY + found
+        day = wall // DAY
+        second = wall - day * DAY
+        if second <= self.times.last:
+            if day == self._today or self.dates.has(day):
+                self._today = day
+                found = self._time(day, second) if self._dated else self.times.next(second)
+                if found >= 0:
+                    return day * DAY + found
         following = self.dates.next(day + 1, last)
         if following is None:
             return None
-        return following * DAY + self._time(following, 0)
+        return following * DAY + (self._time(following, 0) if self._dated else self.times.next(0))
 
     def _time(self, day: int, second: int) -> int:
-        if not self._dated:
-            return self.times.next(second)
         return self.times.next_within(common(self.times.spans, self.dates.spans(day)), second)
 
 
@@ -76,6 +81,8 @@ class CalendarForm:
         self.hour_restricted = hour_restricted
         self.lower = lower
         self.upper = upper
+        self._plain = len(self.branches) == 1 and self.branches[0].dates.years is ALL_YEARS
+        self._clear = (0, 0, 0)
 
     def next(self, instant: int) -> Fire | None:
         """The first occurrence after an instant, given as whole seconds rounded down."""
@@ -87,6 +94,24 @@ class CalendarForm:
             limit = self.upper
         found = self.search(start, limit)
         return found if found is not None and found.instant <= limit else None
+
+    def instant_after(self, instant: int) -> int | None:
+        """``next`` without the wall time: the short way where no clock change and no bound is near."""
+        start = instant + 1
+        clear, end, offset = self._clear
+        if clear <= start < end:
+            found = self.branches[0].next(start + offset, (start + HORIZON) // DAY)
+            if found is not None and found - offset < end and found - offset <= start + HORIZON:
+                return found - offset
+        elif self._plain and self.upper is None:
+            segment = self.clock.segment(start)
+            # From its second instant on, and past an overlap's second pass, a segment has no special rule.
+            clear = segment.start + max(1, segment.before - segment.offset)
+            if self.lower is not None:
+                clear = max(clear, self.lower)
+            self._clear = (clear, segment.end, segment.offset)
+        fire = self.next(instant)
+        return None if fire is None else fire.instant
 
     def search(self, start: int, limit: int) -> Fire | None:
         """The first occurrence from ``start`` to about ``limit``, bounds left aside."""

@@ -202,6 +202,10 @@ class Compiler:
         counted = n > 1 and (cadence.anchor is None or unit == "week" or n > RANGES[unit][1])
         if unit == "year" and cadence.anchor is not None:
             counted = False
+        rule = (modulus, remainder) if modulus else (1, 0)
+        if not counted and not self._open(unit, named):
+            fallback = None if named & TIME_FIELDS else self._anchor_time()
+            return self._done(self._calendar(self._branches(tuple(rule_terms), FREE, fallback, True, rule)))
         searched = tuple(rule_terms) if counted else ()
         origin, fallback = self._origin(searched, named)
         if origin is None:
@@ -223,7 +227,6 @@ class Compiler:
             self.supplied["month"] = at.month
         coarse = {"hour": 1 << at.hour, "minute": 1 << at.minute, "second": 1 << at.second}
         self._note_times(named, origin.wall)
-        rule = (modulus, remainder) if modulus else (1, 0)
         cells = None
         if counted:
             plain = self._branches(tuple(rule_terms), coarse, fallback, False, rule)
@@ -232,6 +235,15 @@ class Compiler:
             cells = CountedCells(unit, n, origin.wall // DAY, runs, matches)
         branches = self._branches(tuple(rule_terms), coarse, fallback, True, rule, cells)
         return self._done(self._calendar(branches), origin.wall if counted else None)
+
+    def _open(self, unit: str, named: frozenset[str]) -> bool:
+        """Whether a field is left to the origin: one that is not named but has to have one value."""
+        times = named & TIME_FIELDS
+        finest = max((CLOCK_FIELDS.index(name) for name in times), default=-1)
+        if any(name not in times for name in CLOCK_FIELDS[: finest + 1]):
+            return True
+        kept = {"week": {"weekday"}, "month": {"day"}, "year": {"month", "day"}}.get(unit, set())
+        return bool(kept - named) or (not times and bool(self.windows))
 
     def _note_times(self, named: frozenset[str], wall: int) -> None:
         """Remember which fields of the time of day are not named but supplied."""

@@ -19,6 +19,7 @@ FIRST_YEAR, LAST_YEAR = 1, 9999
 _FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
 _LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
 _MONTHS_KEPT = 64
+_LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 ALL_YEARS: Spans = ((FIRST_YEAR, LAST_YEAR + 1),)
 _EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
 
@@ -62,6 +63,11 @@ class DateRule(NamedTuple):
                 found |= item.mask(year, month, first, length)
             mask &= found
         return mask
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether months of the same number, first weekday and length have the same dates in every year."""
+        return self.modulus == 1 and all(item.years is None for term in self.terms for item in term)
 
     @property
     def months(self) -> int:
@@ -133,7 +139,7 @@ class DateSet:
     date changes no answer, in this thread or in another.
     """
 
-    __slots__ = ("_accept", "_cells", "_kept", "_months", "rule", "tests", "years")
+    __slots__ = ("_accept", "_cells", "_kept", "_months", "_shapes", "_steady", "rule", "tests", "years")
 
     def __init__(
         self,
@@ -148,6 +154,8 @@ class DateSet:
         self._cells = cells
         self._kept: dict[int, int] = {}
         self._months = rule.months
+        self._steady = isinstance(rule, DateRule) and rule.is_steady and not self.tests and cells is None
+        self._shapes: dict[int, int] = {}
         self.years = rule.years
         for test in self.tests:
             self.years = _within(self.years, test.years)
@@ -172,6 +180,8 @@ class DateSet:
         """The first matching date from ``day`` to ``last``."""
         day = max(day, _FIRST_DAY)
         last = min(last, _LAST_DAY)
+        if self._steady:
+            return self._next_steady(day, last)
         while day <= last:
             if self._cells is not None:
                 day = self._cells.jump(day)
@@ -188,6 +198,32 @@ class DateSet:
             if following is None:
                 break
             day = first_day(following)
+        return None
+
+    def _next_steady(self, day: int, last: int) -> int | None:
+        """``next`` for a rule that sees of a month only its number, first weekday and length."""
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        year, number = at.year, at.month
+        skipped = at.day
+        before = day - skipped
+        while before < last:
+            length = _LENGTHS[number]
+            if number == 2 and not year & 3 and (year % 100 or not year % 400):
+                length = 29
+            if self._months >> number & 1:
+                key = number << 8 | length << 3 | (before + 5) % 7
+                mask = self._shapes.get(key)
+                if mask is None:
+                    mask = self._shapes[key] = self.rule.mask(year, number, (before + 5) % 7, length)
+                left = mask >> skipped
+                if left:
+                    found = before + skipped + (left & -left).bit_length() - 1
+                    return found if found <= last else None
+            before += length
+            skipped = 1
+            number += 1
+            if number > 12:
+                year, number = year + 1, 1
         return None
 
     def run_start(self, day: int, least: int) -> int:

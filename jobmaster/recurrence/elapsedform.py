@@ -9,7 +9,7 @@ from .calendarform import Branch, CalendarForm, Fire, horizon
 from .clock import DAY, Clock
 from .dates import ALL_YEARS, DateSet
 from .daytimes import ClockMask, DayTimes
-from .spans import FULL, Spans, common, holds
+from .spans import FULL, Spans, common, holds, span_of
 
 _MOST_RESIDUES = 256
 
@@ -37,11 +37,11 @@ class WallSet:
         """The first wall second after ``wall``, a member, that is none; not after ``last``."""
         day, second = divmod(wall, DAY)
         while True:
-            high = next((high for low, high in self.spans(day) if low <= second < high), None)
-            if high is None:
+            span = span_of(self.spans(day), second)
+            if span is None:
                 return min(day * DAY, last)
-            if high < DAY:
-                return min(day * DAY + high, last)
+            if span[1] < DAY:
+                return min(day * DAY + span[1], last)
             if self._whole_days:
                 day = self.dates.run_end(day, last // DAY)
             day, second = day + 1, 0
@@ -52,11 +52,11 @@ class WallSet:
         """The first wall second of the unbroken stretch that ends with ``wall``; not before ``least``."""
         day, second = divmod(wall, DAY)
         while True:
-            low = next((low for low, high in self.spans(day) if low <= second < high), None)
-            if low is None:
+            span = span_of(self.spans(day), second)
+            if span is None:
                 return max((day + 1) * DAY, least)
-            if low > 0:
-                return max(day * DAY + low, least)
+            if span[0] > 0:
+                return max(day * DAY + span[0], least)
             if self._whole_days:
                 day = self.dates.run_start(day, least // DAY)
             if day * DAY <= least or not self.dates.has(day - 1):
@@ -125,6 +125,10 @@ class ElapsedForm:
         self._permitted = _searched(clock, None if allowed is None else allowed.times())
         self._origins = _searched(clock, None if fine is None else fine.branch)
         self._run = (anchor, anchor)
+
+    def instant_after(self, instant: int) -> int | None:
+        found = self.next(instant)
+        return None if found is None else found.instant
 
     def next(self, instant: int) -> Fire | None:
         """The first occurrence after an instant, given as whole seconds rounded down."""

@@ -21,6 +21,8 @@ class Form(Protocol):
 
     def next(self, instant: int) -> Fire | None: ...
 
+    def instant_after(self, instant: int) -> int | None: ...
+
 
 class Rule(ABC):
     """A recurrence over a form. Equal rules have the same kind, canonical text, zone and anchor.
@@ -125,8 +127,8 @@ class WallClockRule(Rule):
         since = instant - EPOCH  # a TypeError if it is naive
         if self._form is None:
             raise ValueError(f"{self.expression!r} needs an anchor: {self.kind}(text, anchor=...)")
-        found = self._form.next(since.days * DAY + since.seconds)
-        return None if found is None else EPOCH + timedelta(seconds=found.instant)
+        found = self._form.instant_after(since.days * DAY + since.seconds)
+        return None if found is None else EPOCH + timedelta(0, found)
 
     @property
     def clock(self) -> Clock:

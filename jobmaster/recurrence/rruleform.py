@@ -114,6 +114,10 @@ class RruleForm:
                 break
         return sorted(found - self.excluded)
 
+    def instant_after(self, instant: int) -> int | None:
+        found = self.next(instant)
+        return None if found is None else found.instant
+
     def next(self, instant: int) -> Fire | None:
         if self._counted is not None:
             index = bisect_right(self._counted, instant)
@@ -173,6 +177,10 @@ class SteppedForm:
             last = start + (rule.times - 1) * self.step
             upper = last if upper is None else min(last, upper)
         self.upper = upper
+
+    def instant_after(self, instant: int) -> int | None:
+        found = self.next(instant)
+        return None if found is None else found.instant
 
     def next(self, instant: int) -> Fire | None:
         found = self.start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from .clock import DAY
@@ -60,8 +61,14 @@ def inverted(spans: Spans) -> Spans:
     return tuple(rest)
 
 
+def span_of(spans: Spans, second: int) -> tuple[int, int] | None:
+    """The span that holds a second of the day."""
+    index = bisect_right(spans, (second, DAY)) - 1
+    return spans[index] if index >= 0 and second < spans[index][1] else None
+
+
 def holds(spans: Spans, second: int) -> bool:
-    return any(low <= second < high for low, high in spans)
+    return span_of(spans, second) is not None
 
 
 def of_clock(hours: int, minutes: int, seconds: int) -> Spans:

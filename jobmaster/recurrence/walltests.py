@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from .clock import DAY
 from .dates import ALL_MONTHS, ALL_YEARS, DateItem
@@ -55,9 +56,10 @@ class RangeTest:
         clock = tuple(name for name in _CLOCK if name in fields)
         low_time = tuple(_number(low, name, 0) for name in clock)
         high_time = tuple(_number(high, name, 1) for name in clock)
-        self._from = _at_least(clock, low_time)
-        self._upto = _at_most(clock, high_time)
         self._times_wrap = low_time > high_time
+        self._times = _between(clock, low_time, high_time)
+        self._from = _at_least(clock, low_time) if self._date else FULL
+        self._upto = _at_most(clock, high_time) if self._date else FULL
         self.dated = bool(self._date) or self._weekdays != ALL_WEEKDAYS
         self.years = ALL_YEARS
         if "year" in fields:
@@ -75,7 +77,7 @@ class RangeTest:
         if not self._weekdays >> ((first + day - 1) % 7) & 1:
             return NONE
         if not self._date:
-            return united((*self._from, *self._upto)) if self._times_wrap else common(self._from, self._upto)
+            return self._times
         here = {"year": year, "month": month, "day": day}
         at = tuple(here[name] for name in self._date)
         low = tuple(_resolved(bound, first, length) for bound in self._low)
@@ -173,6 +175,16 @@ def _resolved(bound: int | MonthDay, first: int, length: int) -> int:
     return bound.day(first, length) if isinstance(bound, MonthDay) else bound
 
 
+@lru_cache(maxsize=256)
+def _between(fields: tuple[str, ...], low: tuple[int, ...], high: tuple[int, ...]) -> Spans:
+    """The seconds of the day whose fields lie between two bounds, both included; round midnight if need be."""
+    if fields == ("second",) and low <= high:
+        return tuple((at + low[0], at + high[0] + 1) for at in range(0, DAY, 60))
+    after, before = _at_least(fields, low), _at_most(fields, high)
+    return united((*after, *before)) if low > high else common(after, before)
+
+
+@lru_cache(maxsize=256)
 def _at_least(fields: tuple[str, ...], low: tuple[int, ...]) -> Spans:
     if fields == _CLOCK[: len(fields)]:
         start = sum(number * _SIZES[name] for name, number in zip(fields, low, strict=True))
@@ -180,6 +192,7 @@ def _at_least(fields: tuple[str, ...], low: tuple[int, ...]) -> Spans:
     return _compared(fields, low, 1)
 
 
+@lru_cache(maxsize=256)
 def _at_most(fields: tuple[str, ...], high: tuple[int, ...]) -> Spans:
     if fields == _CLOCK[: len(fields)]:
         end = sum(number * _SIZES[name] for name, number in zip(fields, high, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -19,6 +18,8 @@ UTC = "UTC"
 @lru_cache(maxsize=1)
 def official_names() -> Mapping[str, str]:
     """The zone ids of the installed tz data by their lower-case spelling."""
+    from importlib.resources import files  # takes as long to import as the rest of the room
+
     listed = files("tzdata").joinpath("zones").read_text("utf-8").split()
     return MappingProxyType({name.lower(): name for name in listed})
 
