@@ -229,12 +229,12 @@ def rrule_description(rule: RruleText, time_zone: str, anchor: datetime | None) 
     if "BYDAY" in rule.parts:
         parts.append(_rrule_days(rule))
     if rule.values("BYMONTHDAY"):
-        numbers = [_nth(number, "day of the month") for number in sorted(rule.values("BYMONTHDAY"))]
+        numbers = [_nth(number, "day of the month") for number in sorted(set(rule.values("BYMONTHDAY")))]
         parts.append(f"on the {phrases.listed(numbers, 'or')}")
     for name, what in (("BYYEARDAY", "day of the year"), ("BYWEEKNO", "week of the year")):
         if rule.values(name):
             parts.append(
-                f"in the {phrases.listed([_nth(number, what) for number in sorted(rule.values(name))], 'or')}"
+                f"in the {phrases.listed([_nth(number, what) for number in sorted(set(rule.values(name)))], 'or')}"
             )
     if rule.values("BYMONTH"):
         parts.append(phrases.months(mask_of(rule.values("BYMONTH"))))
@@ -244,7 +244,7 @@ def rrule_description(rule: RruleText, time_zone: str, anchor: datetime | None) 
         minutes = mask_of(rule.values("BYMINUTE")) or 1 << local.minute
         parts.append(phrases.times(hours, minutes, mask_of(rule.values("BYSECOND")) or 1 << local.second))
     if rule.values("BYSETPOS"):
-        numbers = [_nth(number, "of these") for number in sorted(rule.values("BYSETPOS"))]
+        numbers = [_nth(number, "of these") for number in sorted(set(rule.values("BYSETPOS")))]
         parts.append(f"only the {phrases.listed(numbers)} in each {unit}")
     tail = [f"from {local:%Y-%m-%d %H:%M:%S}"] if local is not None else []
     if rule.times is not None:
@@ -266,7 +266,7 @@ def _rrule_days(rule: RruleText) -> str:
     plain = mask_of(day for number, day in days if not number)
     texts = [phrases.weekdays(plain)] if plain else []
     in_year = rule.frequency == "YEARLY" and "BYMONTH" not in rule.parts
-    for number, day in sorted(days):
+    for number, day in sorted(set(days)):
         if number:
             name = phrases.weekdays(1 << day).removeprefix("on ")
             texts.append(f"on the {_nth(number, name)} of the {'year' if in_year else 'month'}")

@@ -49,6 +49,8 @@ class RruleDates:
         return ALL_YEARS
 
     def mask(self, year: int, month: int, first: int, length: int) -> int:
+        if not self._months >> month & 1:
+            return 0
         mask = days_up_to(length)
         if self._month_days:
             mask &= mask_of(

@@ -177,7 +177,7 @@ def _resolved(bound: int | MonthDay, first: int, length: int) -> int:
 
 @lru_cache(maxsize=256)
 def _between(fields: tuple[str, ...], low: tuple[int, ...], high: tuple[int, ...]) -> Spans:
-    """The seconds of the day whose fields lie between two bounds, both included; round midnight if need be."""
+    """The seconds of the day whose fields lie between two bounds, both included, round midnight too."""
     if fields == ("second",) and low <= high:
         return tuple((at + low[0], at + high[0] + 1) for at in range(0, DAY, 60))
     after, before = _at_least(fields, low), _at_most(fields, high)
