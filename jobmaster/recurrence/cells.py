@@ -35,6 +35,7 @@ class CountedCells:
         self._matches = matches
         self._shift = (4 - week_start) % _WEEK  # 1970-01-01 was a Thursday
         self._base = self.cell(origin)
+        self._known = (origin, origin, self._base)  # the run asked for last: a hint, changing no answer
 
     def cell(self, day: int) -> int:
         """The number of the cell of a date. Weeks begin on ``week_start``, Sunday = 0."""
@@ -50,9 +51,7 @@ class CountedCells:
             return False
         base = self._base
         if self._runs is not None:
-            start = self._runs.run_start(day, self.origin)
-            if start > self.origin:
-                base = self.cell(self._first_match(start, day))
+            start, base = self._run(self._runs, day)
         return (self.cell(day) - base) % self.n == 0
 
     def jump(self, day: int) -> int:
@@ -75,6 +74,21 @@ class CountedCells:
         if year > LAST_YEAR:
             return date.max.toordinal()
         return date(year, month + 1, 1).toordinal() - EPOCH_ORDINAL
+
+    def _run(self, runs: DateSet, day: int) -> tuple[int, int]:
+        """The first date of a date's run, and the cell from which the run counts."""
+        start, seen, base = self._known
+        if start <= day <= seen:
+            return start, base
+        if seen < day and runs.run_start(day, seen) == seen:
+            self._known = (start, day, base)
+            return start, base
+        start = runs.run_start(day, self.origin)
+        base = self._base
+        if start > self.origin:
+            base = self.cell(self._first_match(start, day))
+        self._known = (start, day, base)
+        return start, base
 
     def _first_match(self, start: int, last: int) -> int:
         found = [day for dates in self._matches if (day := dates.next(start, last)) is not None]

@@ -66,12 +66,10 @@ class DateRule(NamedTuple):
 
     @property
     def is_steady(self) -> bool:
-        """Whether months of the same number, first weekday and length have the same dates in every year."""
         return self.modulus == 1 and all(item.years is None for term in self.terms for item in term)
 
     @property
     def months(self) -> int:
-        """The months in which a date can match, as a mask."""
         mask = ALL_MONTHS
         for term in self.terms:
             found = 0
@@ -82,7 +80,6 @@ class DateRule(NamedTuple):
 
     @property
     def years(self) -> Spans:
-        """The years in which a date can match, as spans."""
         years = ALL_YEARS
         for term in self.terms:
             named = [item.years for item in term if item.years is not None]
@@ -99,10 +96,16 @@ class DatePattern(Protocol):
         """Years match only in one remainder modulo this number."""
 
     @property
-    def months(self) -> int: ...
+    def is_steady(self) -> bool:
+        """Whether months of the same number, first weekday and length have the same dates in every year."""
 
     @property
-    def years(self) -> Spans: ...
+    def months(self) -> int:
+        """The months in which a date can match, as a mask."""
+
+    @property
+    def years(self) -> Spans:
+        """The years in which a date can match, as spans."""
 
     def mask(self, year: int, month: int, first: int, length: int) -> int: ...
 
@@ -113,6 +116,10 @@ class WallTest(Protocol):
     @property
     def dated(self) -> bool:
         """Whether the answer depends on the date."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the answer does not depend on the year."""
 
     @property
     def years(self) -> Spans:
@@ -154,7 +161,7 @@ class DateSet:
         self._cells = cells
         self._kept: dict[int, int] = {}
         self._months = rule.months
-        self._steady = isinstance(rule, DateRule) and rule.is_steady and not self.tests and cells is None
+        self._steady = rule.is_steady and all(test.is_steady for test in self.tests)
         self._shapes: dict[int, int] = {}
         self.years = rule.years
         for test in self.tests:
@@ -180,7 +187,7 @@ class DateSet:
         """The first matching date from ``day`` to ``last``."""
         day = max(day, _FIRST_DAY)
         last = min(last, _LAST_DAY)
-        if self._steady:
+        if self._steady and self._cells is None:
             return self._next_steady(day, last)
         while day <= last:
             if self._cells is not None:
@@ -201,7 +208,7 @@ class DateSet:
         return None
 
     def _next_steady(self, day: int, last: int) -> int | None:
-        """``next`` for a rule that sees of a month only its number, first weekday and length."""
+        """``next`` without a cadence, where only a month's number, first weekday and length matter."""
         at = date.fromordinal(day + EPOCH_ORDINAL)
         year, number = at.year, at.month
         skipped = at.day
@@ -211,10 +218,10 @@ class DateSet:
             if number == 2 and not year & 3 and (year % 100 or not year % 400):
                 length = 29
             if self._months >> number & 1:
-                key = number << 8 | length << 3 | (before + 5) % 7
-                mask = self._shapes.get(key)
+                first = (before + 5) % 7
+                mask = self._shapes.get(number << 8 | length << 3 | first)
                 if mask is None:
-                    mask = self._shapes[key] = self.rule.mask(year, number, (before + 5) % 7, length)
+                    mask = self._shaped(year, number, first, length)
                 left = mask >> skipped
                 if left:
                     found = before + skipped + (left & -left).bit_length() - 1
@@ -268,6 +275,11 @@ class DateSet:
         return any(self._plain(month)[0] for month in self._sample())
 
     def _sample(self) -> Iterator[int]:
+        """Months enough to show whether any matches."""
+        if self._steady:  # a year of each length for every first weekday
+            for year in (*range(2001, 2012), *range(2000, 2028, 4)):
+                yield from (year * 12 + number - 1 for number in bits(self._months))
+            return
         for start, end in self.years:
             low = 2000 if start == FIRST_YEAR else start
             count = _EVERY_KIND if self.rule.modulus == 1 else 400
@@ -289,12 +301,22 @@ class DateSet:
         before = date(year, number, 1).toordinal() - EPOCH_ORDINAL - 1
         first = (before + 5) % 7
         length = monthrange(year, number)[1]
+        return self._shaped(year, number, first, length), before
+
+    def _shaped(self, year: int, number: int, first: int, length: int) -> int:
+        """The matching days of a month, the cadence left aside; kept by the month's shape if that decides."""
+        key = number << 8 | length << 3 | first
+        known = self._shapes.get(key)
+        if known is not None:
+            return known
         mask = self.rule.mask(year, number, first, length)
         if self.tests:
             for day in bits(mask):
                 if not self._accept(self._spans(year, number, day, first, length)):
                     mask ^= 1 << day
-        return mask, before
+        if self._steady:
+            self._shapes[key] = mask
+        return mask
 
     def _spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         found = FULL

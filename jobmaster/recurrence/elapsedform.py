@@ -124,7 +124,7 @@ class ElapsedForm:
         self._inside = _searched(clock, None if filters is None else filters.times())
         self._permitted = _searched(clock, None if allowed is None else allowed.times())
         self._origins = _searched(clock, None if fine is None else fine.branch)
-        self._run = (anchor, anchor)
+        self._run: tuple[int, int] | None = None
 
     def instant_after(self, instant: int) -> int | None:
         found = self.next(instant)
@@ -248,9 +248,10 @@ class ElapsedForm:
         """Where the run that holds an instant begins."""
         if self.filters is None:
             return self.anchor
-        begin, seen = self._run
-        if begin <= inside <= seen and begin < seen:
-            return begin
+        if self._run is not None:
+            begin, seen = self._run
+            if begin <= inside and (inside <= seen or self._end(seen, inside + 1) > inside):
+                return begin
         while True:
             segment = self.clock.segment(inside)
             least = max(segment.start, self.anchor)

@@ -41,6 +41,10 @@ class RruleDates:
             self._ranks_in_year = False
 
     @property
+    def is_steady(self) -> bool:
+        return not (self._year_days or self._weeks or (self._ranked and self._ranks_in_year))
+
+    @property
     def months(self) -> int:
         return self._months
 

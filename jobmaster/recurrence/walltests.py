@@ -23,6 +23,7 @@ class FieldTest:
     def __init__(self, value: Value) -> None:
         self.item = item_of(value)
         self.dated = self.item != DateItem()
+        self.is_steady = value.year is None
         self.years = ALL_YEARS if value.year is None else ((value.year, value.year + 1),)
         self._spans = of_clock(
             ALL_24 if value.hour is None else 1 << value.hour,
@@ -61,6 +62,7 @@ class RangeTest:
         self._from = _at_least(clock, low_time) if self._date else FULL
         self._upto = _at_most(clock, high_time) if self._date else FULL
         self.dated = bool(self._date) or self._weekdays != ALL_WEEKDAYS
+        self.is_steady = "year" not in fields
         self.years = ALL_YEARS
         if "year" in fields:
             first_year, last_year = _number(low, "year", 0), _number(high, "year", 1)
@@ -98,6 +100,7 @@ class AnyTest:
         self._tests = tuple(tests)
         self._outside = outside
         self.dated = any(test.dated for test in tests)
+        self.is_steady = all(test.is_steady for test in tests)
         self.years = ALL_YEARS if outside else united(span for test in tests for span in test.years)
 
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
