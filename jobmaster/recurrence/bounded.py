@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from ..errors import Problem
 from .clock import clock_of, instant_of, wall_of
 from .foundation import checked_anchor, checked_zone
-from .protocol import Explanation, Occurrence, Recurrence
+from .protocol import MOST_EXPLAINED, Explanation, Occurrence, Recurrence
 from .zones import zone_of
 
 _TICK = timedelta(microseconds=1)
@@ -76,11 +77,19 @@ class BoundedRecurrence:
     def explain(self, after: datetime, count: int = 5) -> Explanation:
         inner = self.inner.explain(after, 0)
         occurrences: list[Occurrence] = []
-        while len(occurrences) < count:
-            found = self.next_after(after)
-            if found is None:
+        if self.start_after is not None and after < self.start_after:
+            after = self.start_after
+        shown = 0
+        while shown < count and len(occurrences) < MOST_EXPLAINED:
+            found = self.inner.next_after(after)
+            if found is None or (self.end_before is not None and found >= self.end_before):
                 break
-            occurrences.extend(self.inner.explain(found - _TICK, 1).occurrences)
+            *dropped, last = self.inner.explain(after, 1).occurrences
+            if self._nominal_date(found, after) in self.excluded_dates:
+                last = replace(last, remark="excepted")
+            else:
+                shown += 1
+            occurrences.extend((*dropped, last))
             after = found
         return Explanation(
             inner.kind,

@@ -51,7 +51,7 @@ class CountedCells:
             return False
         base = self._base
         if self._runs is not None:
-            start, base = self._run(self._runs, day)
+            _, base = self._run(self._runs, day)
         return (self.cell(day) - base) % self.n == 0
 
     def jump(self, day: int) -> int:

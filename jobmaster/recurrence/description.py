@@ -233,9 +233,8 @@ def rrule_description(rule: RruleText, time_zone: str, anchor: datetime | None) 
         parts.append(f"on the {phrases.listed(numbers, 'or')}")
     for name, what in (("BYYEARDAY", "day of the year"), ("BYWEEKNO", "week of the year")):
         if rule.values(name):
-            parts.append(
-                f"in the {phrases.listed([_nth(number, what) for number in sorted(set(rule.values(name)))], 'or')}"
-            )
+            numbers = [_nth(number, what) for number in sorted(set(rule.values(name)))]
+            parts.append(f"in the {phrases.listed(numbers, 'or')}")
     if rule.values("BYMONTH"):
         parts.append(phrases.months(mask_of(rule.values("BYMONTH"))))
     local = None if anchor is None else anchor.astimezone(zone_of(time_zone))

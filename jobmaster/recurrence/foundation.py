@@ -65,10 +65,11 @@ class Rule(ABC):
     def explain(self, after: datetime, count: int = 5) -> Explanation:
         if not 0 <= count <= MOST_EXPLAINED:
             raise ValueError(f"count is 0 to {MOST_EXPLAINED}, not {count}")
-        occurrences = []
+        occurrences: list[Occurrence] = []
         instant = after
         for _ in range(count):
             found = self.next_after(instant)
+            occurrences.extend(self._excepted(instant, found, MOST_EXPLAINED - len(occurrences)))
             if found is None:
                 break
             occurrences.append(Occurrence(found, self._local(found), self._remark(found, instant)))
@@ -83,6 +84,22 @@ class Rule(ABC):
             self.warnings,
             tuple(occurrences),
         )
+
+    def _unexcepted(self) -> Rule | None:
+        """The same rule without its exceptions; ``None`` if it has none."""
+        return None
+
+    def _excepted(self, after: datetime, before: datetime | None, most: int) -> list[Occurrence]:
+        """What exceptions drop between two instants, at most so many."""
+        rule = self._unexcepted()
+        dropped: list[Occurrence] = []
+        found = None if rule is None else rule.next_after(after)
+        while rule is not None and found is not None and len(dropped) < most:
+            if before is not None and found >= before:
+                break
+            dropped.append(Occurrence(found, self._local(found), "excepted"))
+            found = rule.next_after(found)
+        return dropped
 
     def _local(self, instant: datetime) -> datetime:
         return instant.astimezone(UTC if self.time_zone is None else zone_of(self.time_zone))

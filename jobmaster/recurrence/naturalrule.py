@@ -43,6 +43,11 @@ class NaturalRule(WallClockRule):
     def anchored(self, anchor: datetime, time_zone: str | None = None) -> NaturalRule:
         return compiled_rule(self._text, self.tree, time_zone or self.time_zone, anchor)
 
+    def _unexcepted(self) -> NaturalRule | None:
+        if not self.tree.exclusions or self.anchor is None:
+            return None
+        return NaturalRule(self._text, replace(self.tree, exclusions=()), self.time_zone, self.anchor)
+
     @property
     def classes(self) -> tuple[str, ...]:
         form = self._form

@@ -36,15 +36,17 @@ class Parser(ListReader):
 
     def expression(self) -> Expression:
         while self.token.kind != "end":
+            start = self.index
             try:
                 self._clause()
             except Unreadable:
-                self._recover()
+                self._recover(start)
         return self._tree
 
-    def _recover(self) -> None:
+    def _recover(self, start: int) -> None:
         """Read on at the next clause word, so that a second fault is found as well."""
-        self.advance()
+        if self.index == start:
+            self.advance()
         while self.token.kind != "end" and self.token.word not in CLAUSE_WORDS:
             self.advance()
 
@@ -196,6 +198,9 @@ class Parser(ListReader):
             separator = self.token
             after = self.ahead()
             if after.word not in WEEKDAYS:
+                if after.kind == "word" and after.word not in CLAUSE_WORDS:
+                    self.advance()
+                    self.fail_at(self.token, WEEKDAYS, "a weekday is expected", ("sunday-saturday",))
                 if separator.word == "and":
                     self.advance()
                     self.fail_at(self.token, WEEKDAYS, "a weekday is expected", ("sunday-saturday",))

@@ -44,7 +44,10 @@ class Recurrence(Protocol):
         """One line of English that says everything, what the anchor supplied included."""
 
     def explain(self, after: datetime, count: int = 5) -> Explanation:
-        """What the recurrence is, and its next ``count`` occurrences (at most 1000) after an instant."""
+        """What the recurrence is, and its next ``count`` occurrences (at most 1000) after an instant.
+
+        What exceptions drop on the way is shown too, with the remark ``excepted``, and not counted.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,11 @@ class RruleRule(WallClockRule):
             checked_anchor(anchor),
         )
 
+    def _unexcepted(self) -> RruleRule | None:
+        if not self.rule.excluded:
+            return None
+        return RruleRule(self._text, self.rule._replace(excluded=()), self.time_zone, self.anchor)
+
     @property
     def classes(self) -> tuple[str, ...]:
         if self.rule.frequency in SUB_DAILY:

@@ -117,13 +117,14 @@ def ordinal(number: int) -> str:
 def nearest(word: str, valid: Iterable[str], most: int = 2) -> str | None:
     """The valid word closest to ``word``, within ``most`` edits; among equals the first of the alphabet."""
     word = word.lower()
-    best: tuple[int, str] | None = None
+    best: tuple[int, bool, str] | None = None
     for candidate in valid:
         if abs(len(candidate) - len(word)) <= most:
             edits = distance(word, candidate.lower())
-            if edits <= most and edits < len(candidate) and (best is None or (edits, candidate) < best):
-                best = (edits, candidate)
-    return None if best is None else best[1]
+            rank = (edits, candidate[-1:].lower() != word[-1:], candidate)  # a plural for a plural
+            if edits <= most and edits < len(candidate) and (best is None or rank < best):
+                best = rank
+    return None if best is None else best[2]
 
 
 def distance(left: str, right: str) -> int:

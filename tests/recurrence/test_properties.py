@@ -27,7 +27,9 @@ def recurrences(draw: st.DrawFn) -> Recurrence:
             naturals().map(lambda text: ("natural", text)),
             naturals().map(lambda text: ("natural", text)),
             rrules().map(lambda text: ("rrule", text)),
-            st.sampled_from([("interval", "7h3m"), ("interval", "1500ms"), ("rrule", "FREQ=HOURLY;INTERVAL=5")]),
+            st.sampled_from(
+                [("interval", "7h3m"), ("interval", "1500ms"), ("rrule", "FREQ=HOURLY;INTERVAL=5")]
+            ),
         )
     )
     try:
@@ -144,7 +146,7 @@ def test_elapsed_time_in_windows_agrees_with_a_walk_over_every_second(
 def test_calendar_cadences_agree_with_a_walk_over_dates(
     n: int, unit: str, weekdays: set[int], anchor: datetime
 ) -> None:
-    """Every N days, weeks or months at noon; weekdays filter the days, name those of a week, and mean the first of a month."""
+    """At noon; weekdays filter days, name the days of a week, and mean the first ones of a month."""
     names = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
     text = f"every {n} {unit}s on [{', '.join(names[day] for day in sorted(weekdays))}] at 12:00"
     recurrence = natural(text, anchor=anchor)

@@ -1,4 +1,4 @@
-"""Every row of the vector tables: by iterating, by a fresh parse for each result, and from just before each."""
+"""Every row of the vector tables: by iterating, by fresh parses, and from just before each result."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def test_from_just_before_each_result(row: Row) -> None:
 @pytest.mark.parametrize("row", ROWS)
 def test_the_canonical_text_reads_as_an_equal_recurrence(row: Row) -> None:
     recurrence = read(row)
-    again = parse(
-        recurrence.expression, kind=row.kind, time_zone=recurrence.time_zone, anchor=row.anchor
-    )
+    again = parse(recurrence.expression, kind=row.kind, time_zone=recurrence.time_zone, anchor=row.anchor)
     assert again == recurrence
     assert hash(again) == hash(recurrence)
     assert again.expression == recurrence.expression
@@ -74,6 +72,8 @@ def test_the_first_problem_stands_where_it_should(row: Row) -> None:
     error = caught.value
     assert error.problems[0].start == row.error_offset, str(error)
     assert error.column == error.problems[0].start + 1
-    assert [problem.start for problem in error.problems] == sorted(problem.start for problem in error.problems)
+    assert [problem.start for problem in error.problems] == sorted(
+        problem.start for problem in error.problems
+    )
     assert all(0 <= problem.start <= problem.end <= len(row.expression) + 1 for problem in error.problems)
     assert str(error).splitlines()[-1].startswith(f"column {error.column}: ")
