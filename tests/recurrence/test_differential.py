@@ -7,8 +7,9 @@ range, so they are asked in UTC and in plain forms. python-dateutil expands the 
 from __future__ import annotations
 
 import warnings
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import pytest
 from croniter import croniter
 from cronsim import CronSim
 from dateutil.rrule import rrulestr
@@ -60,6 +61,22 @@ def test_cron_agrees_with_cronsim(fields: tuple[str, ...], base: datetime) -> No
         assert at is not None
         at = ours.next_after(at)
         assert at == next(theirs), text
+
+
+@pytest.mark.parametrize("week", [1, 2, 26, 52, 53, -1, -53])
+def test_weeks_of_the_year_are_those_of_iso_8601(week: int) -> None:
+    ours = rrule(
+        f"FREQ=YEARLY;BYWEEKNO={week};BYDAY=MO,TU,WE,TH,FR,SA,SU", anchor=datetime(1990, 1, 1, tzinfo=UTC)
+    )
+    at = datetime(1990, 1, 1, tzinfo=UTC) - timedelta(days=1)
+    for number in range(15_000):
+        day = datetime(1990, 1, 1, tzinfo=UTC) + timedelta(days=number)
+        year, its_week, _ = day.isocalendar()
+        weeks = date(year, 12, 28).isocalendar().week
+        if week in (its_week, its_week - weeks - 1):
+            at_next = ours.next_after(at)
+            assert at_next == day
+            at = day
 
 
 @settings(max_examples=300, deadline=None)
