@@ -20,7 +20,9 @@ class WallSet:
     def __init__(self, dates: DateSet, spans: Spans) -> None:
         self.dates = dates
         self.fixed = spans
-        self._whole_days = spans == FULL and not dates.tests
+        self._whole: DateSet | None = None  # the dates that belong to it from midnight to midnight
+        if spans == FULL:
+            self._whole = DateSet(dates.rule, dates.tests, accept=lambda found: found == FULL)
 
     def times(self) -> Branch:
         """Every second of the set, to be searched."""
@@ -42,8 +44,8 @@ class WallSet:
                 return min(day * DAY, last)
             if span[1] < DAY:
                 return min(day * DAY + span[1], last)
-            if self._whole_days:
-                day = self.dates.run_end(day, last // DAY)
+            if self._whole is not None and self._whole.has(day + 1):
+                day = self._whole.run_end(day + 1, last // DAY)
             day, second = day + 1, 0
             if day * DAY >= last or not self.dates.has(day):
                 return min(day * DAY, last)
@@ -57,8 +59,8 @@ class WallSet:
                 return max((day + 1) * DAY, least)
             if span[0] > 0:
                 return max(day * DAY + span[0], least)
-            if self._whole_days:
-                day = self.dates.run_start(day, least // DAY)
+            if self._whole is not None and day * DAY > least and self._whole.has(day - 1):
+                day = self._whole.run_start(day - 1, least // DAY)
             if day * DAY <= least or not self.dates.has(day - 1):
                 return max(day * DAY, least)
             day, second = day - 1, DAY - 1
