@@ -27,8 +27,8 @@ _LIVE_STATUS = {
 }
 _PLAIN = {
     "lane": "j.lane = :lane",
-    "definition_id": "j.definition_id = :definition_id",
-    "schedule_id": "j.schedule_id = :schedule_id",
+    "definition_id": "{text_is:definition_id}",
+    "schedule_id": "{text_is:schedule_id}",
     "scheduled_from": "j.run_at >= :scheduled_from",
     "scheduled_to": "j.run_at < :scheduled_to",
 }
@@ -50,8 +50,8 @@ def find_jobs(database: Database, criteria: JobFilter, limit: int, after: UUID |
                 conditions.append("j.id < :after")
                 values["after"] = after
             template = (
-                f"SELECT {JOB_COLUMNS[kind]} FROM {_FROM[kind]}{_where(conditions)} "
-                "ORDER BY j.id DESC LIMIT :most"
+                f"SELECT {{top:most}}{JOB_COLUMNS[kind]} FROM {_FROM[kind]}{_where(conditions)} "
+                "ORDER BY j.id DESC {limit:most}"
             )
             for row in tx.query(template, most=limit, **values):
                 # A job that ends between the two looks is met in both: its end is the newer truth.

@@ -87,7 +87,7 @@ class Schema:
                 raw = connection.connection.driver_connection
                 with gateway.dialect.schema_lock(raw, gateway.names):
                     if self._create_schema is not None:
-                        connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{self._create_schema}"')
+                        connection.exec_driver_sql(gateway.dialect.create_schema(self._create_schema))
                     _upgrade(gateway, connection, None)
         except Exception as error:
             translated = gateway.translate(error, False)
@@ -101,7 +101,7 @@ class Schema:
         """The DDL that :meth:`provision` would run on an empty database, as text. Connects to nothing."""
         out = io.StringIO()
         if self._create_schema is not None:
-            out.write(f'CREATE SCHEMA IF NOT EXISTS "{self._create_schema}";\n\n')
+            out.write(f"{self._gateway.dialect.create_schema(self._create_schema)};\n\n")
         _upgrade(self._gateway, None, out)
         return out.getvalue()
 
