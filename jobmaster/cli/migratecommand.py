@@ -68,6 +68,7 @@ def database_of(target: Target) -> Database:
         schema=wanted.schema,
         connect_args=wanted.connect_args,
         pgbouncer=wanted.pgbouncer,
+        driver=wanted.driver,
         operation_timeout=settings.operation_timeout.total_seconds(),
         startup_timeout=settings.startup_timeout.total_seconds(),
     )

@@ -37,6 +37,8 @@ def configured(cluster_id: str, url: str) -> ClusterConfig:
 
     store = parse_url(url)
     config = ClusterConfig(cluster_id).use_standalone()
+    if store.kind == "mssql":
+        return config.use_sqlserver(url)
     return config.use_sqlite(store.path) if store.kind == "sqlite" else config.use_postgres(url)
 
 

@@ -92,7 +92,7 @@ class ClusterConfig(SettingSteps):
     # -- databases -------------------------------------------------------------------------------------
 
     def use_standalone(self) -> ClusterConfig:
-        """One database in both roles, master and agent. ``use_sqlite`` and ``use_postgres`` imply it."""
+        """One database in both roles, master and agent. ``use_sqlite(path)`` and its like imply it."""
         return self
 
     def use_sqlite(
@@ -130,6 +130,30 @@ class ClusterConfig(SettingSteps):
             "connect_args": connect_args,
         }
         return self._use("use_postgres", "postgresql", url, options)
+
+    def use_sqlserver(
+        self,
+        url: str,
+        *,
+        driver: str | None = None,
+        table_prefix: str | None = None,
+        schema: str | None = None,
+        pool_size: int | None = None,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> ClusterConfig:
+        """Keep everything in this SQL Server or Azure SQL database: ``mssql://user:password@host/database``.
+
+        ``driver`` names the ODBC driver; by default Microsoft's newest that is installed, else FreeTDS.
+        Keywords of the driver, such as ``Encrypt``, go into the query of the URL or into ``connect_args``.
+        """
+        options = {
+            "driver": driver,
+            "table_prefix": table_prefix,
+            "schema": schema,
+            "pool_size": pool_size,
+            "connect_args": connect_args,
+        }
+        return self._use("use_sqlserver", "mssql", url, options)
 
     def table_prefix(self, prefix: str) -> ClusterConfig:
         """What the names of the tables begin with; ``jm_`` by default. One prefix serves one cluster."""
@@ -290,7 +314,7 @@ class ClusterConfig(SettingSteps):
     def _choose_database(self) -> tuple[DatabaseSettings | None, list[str]]:
         if not self._databases:
             needed = "add_worker() has no database to work on" if self._workers else "no database is given"
-            return None, [f"{needed}: call use_sqlite(path) or use_postgres(url)"]
+            return None, [f"{needed}: call use_sqlite(path), use_postgres(url) or use_sqlserver(url)"]
         origin = max(given.origin for given in self._databases)
         candidates = [given for given in self._databases if given.origin == origin]
         if len({(given.step, str(given.url)) for given in candidates}) > 1:

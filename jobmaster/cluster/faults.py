@@ -13,6 +13,8 @@ from ..domain.status import Priority
 from ..errors import ConfigurationError
 from .settings import STANDALONE
 
+_KINDS = {"mssql": "SQL Server"}
+
 __all__ = ["count_fault", "database_faults", "enum_fault", "read_database_url", "worker_faults"]
 
 
@@ -87,6 +89,8 @@ def database_faults(options: Mapping[str, Any]) -> list[str]:
             faults.append(f"connect_args must be a mapping, not {type(value).__name__}")
         elif name in ("pgbouncer", "auto_provision") and not isinstance(value, bool):
             faults.append(f"{name} must be True or False, not {value!r}")
+        elif name == "driver" and (not isinstance(value, str) or not value):
+            faults.append(f"driver must be the name of an ODBC driver, not {value!r}")
     return [fault for fault in faults if fault]
 
 
@@ -99,12 +103,12 @@ def read_database_url(step: str, kind: str, given: object) -> tuple[str, list[st
     text = os.fspath(given)
     if not isinstance(text, str) or not text:
         return "", [f"{step} takes a URL as text, not {text!r}"]
-    if kind == "postgresql" and "://" not in text:
-        return "", [f"{step} takes a URL such as postgresql://user:password@host/database"]
+    if kind != "sqlite" and "://" not in text:
+        return "", [f"{step} takes a URL such as {kind}://user:password@host/database"]
     try:
         found = parse_url(text)
     except ConfigurationError as fault:
         return "", [f"{step}: {problem}" for problem in fault.problems]
     if found.kind != kind:
-        return "", [f"{step} was given the URL of a {found.kind} database"]
+        return "", [f"{step} was given the URL of a {_KINDS.get(found.kind, found.kind)} database"]
     return found.url.render_as_string(hide_password=False), []

@@ -145,6 +145,7 @@ _DATABASE: Mapping[str, Callable[[object], object]] = {
     "schema": _text,
     "pool_size": _whole,
     "connect_args": _table,
+    "driver": _text,
 }
 _WORKER: Mapping[str, Callable[[object], object]] = {
     "agent_connection": _text,
@@ -175,7 +176,7 @@ _SETTINGS: Mapping[str, Callable[[object], object]] = {
     "debug_jsonl_file_logger": _text,
 }
 _FLAGS = ("use_standalone", "disable_auto_provision", "set_as_default")
-_DATABASES = ("use_sqlite", "use_postgres")
+_DATABASES = ("use_sqlite", "use_postgres", "use_sqlserver")
 _KEYS = ("name", *_DATABASES, *_FLAGS, *_SETTINGS, "workers")
 
 

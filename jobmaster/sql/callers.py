@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from ..errors import ConfigurationError
 from .database import Database
+from .dialect import positional
 from .identity import read_stamp
 from .keyed import Conversation, Rows, Step
 
@@ -24,8 +25,14 @@ RunAsync: TypeAlias = Callable[[str, Any], Awaitable[Rows]]
 
 _TAKEN = (
     "connection= takes a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a raw "
-    "connection of psycopg or sqlite3"
+    "connection of psycopg, sqlite3 or pyodbc"
 )
+
+_STYLES = {
+    "postgresql": (("pyformat", "numeric_dollar"), "psycopg, psycopg2 or asyncpg"),
+    "mssql": (("qmark",), "pyodbc or aioodbc"),
+}
+"""How the drivers of an engine may write parameters, and which they are."""
 
 
 def own_converse(tx: Any, conversation: Conversation) -> Any:
@@ -100,6 +107,8 @@ def foreign_bind(database: Database, step: Step, style: str) -> tuple[str, Any]:
     dialect.bind_now(given)
     if style == "numeric_dollar":
         return text.sql, tuple(given[name] for name in text.names)
+    if style == "qmark":
+        return text.sql, positional(text, given)
     return text.sql, given
 
 
@@ -122,6 +131,10 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
     if psycopg is not None and isinstance(connection, psycopg.Connection):
         _same_engine(database, "postgresql")
         return "pyformat", _cursor_runner(connection)
+    pyodbc = sys.modules.get("pyodbc")
+    if pyodbc is not None and isinstance(connection, pyodbc.Connection):
+        _same_engine(database, "mssql")
+        return "qmark", _odbc_runner(connection)
     if _is_async(connection):
         raise ConfigurationError(
             f"{type(connection).__name__} is an asynchronous connection: use the _async method"
@@ -137,6 +150,18 @@ def _cursor_runner(connection: Any) -> Run:
             with _text_as_str(connection):
                 cursor.execute(sql, values)
                 return cursor.fetchall() if cursor.description is not None else []
+        finally:
+            cursor.close()
+
+    return run
+
+
+def _odbc_runner(connection: Any) -> Run:
+    def run(sql: str, values: Any) -> Rows:
+        cursor = connection.cursor()
+        try:
+            cursor.execute(sql, *values)
+            return cursor.fetchall() if cursor.description is not None else []
         finally:
             cursor.close()
 
@@ -207,9 +232,9 @@ def _style_of(database: Database, dialect: sa.Dialect) -> str:
     if dialect.name == "sqlite":
         return "named"
     style = str(dialect.paramstyle)
-    if style not in ("pyformat", "numeric_dollar"):
+    styles, drivers = _STYLES[dialect.name]
+    if style not in styles:
         raise ConfigurationError(
-            f"connection= through the driver {dialect.driver!r} is not supported; use psycopg, psycopg2 "
-            "or asyncpg"
+            f"connection= through the driver {dialect.driver!r} is not supported; use {drivers}"
         )
     return style

@@ -75,11 +75,15 @@ class Names:
         bare = f'"{self.prefix}{name}"'
         return f'"{self.schema}".{bare}' if self.schema else bare
 
+    def index(self, name: str) -> str:
+        """The quoted name of an index."""
+        return f'"{self.prefix}{name}"'
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A statement ready for the driver. ``names``: its parameters, for positional styles in the order of their
-    places; ``lists``: those that hold several values."""
+    """A statement ready for the driver. ``names``: its parameters, with ``qmark`` once for every place;
+    ``lists``: those that hold several values."""
 
     sql: str
     names: tuple[str, ...]
@@ -87,6 +91,7 @@ class Text:
 
 
 _MACRO = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_LISTS = ("in", "listed")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
@@ -115,6 +120,8 @@ class Dialect(ABC):
             name, argument = match.group(1), match.group(2) or ""
             if name == "table":
                 return names.table(argument)
+            if name == "index":
+                return names.index(argument)
             if name == "has_table":
                 return self.has_table(names, argument)
             shared = self._shared_macro(name, argument)
@@ -125,7 +132,7 @@ class Dialect(ABC):
         if (style or self.paramstyle) != "qmark":
             found = list(dict.fromkeys(found))
         sql = place(text, style or self.paramstyle, found)
-        lists = tuple(m.group(2) for m in _MACRO.finditer(template) if m.group(1) == "in")
+        lists = tuple(m.group(2) for m in _MACRO.finditer(template) if m.group(1) in _LISTS)
         return Text(sql, tuple(found), lists)
 
     def _shared_macro(self, name: str, argument: str) -> str | None:

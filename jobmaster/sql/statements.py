@@ -3,11 +3,10 @@
 ``{table:x}`` is a table, ``{now}`` the store's present instant, ``{span:x}`` a length of time given in
 microseconds, ``{micros:x}`` an instant as microseconds since 1970 (on a caller's connection the settings of
 that connection decide how an instant reads), ``{in:x}`` membership in a list, ``:x`` a parameter.
-``{lock}`` and ``{lock_skip}``, at the end, are row locks where the engine writes them there; ``{locks:x}`` and
-``{skips:x}``, after the table ``x`` and its alias, are the same locks where it writes them there. In the same
-way ``{limit:n}`` at the end goes with ``{top:n}`` after SELECT. ``{hash:x}`` is a nullable parameter of 32
-bytes. What each engine makes of them stands in the golden
-files of the test suite.
+``{lock}`` and ``{lock_skip}``, at the end, are row locks where the engine writes them there; ``{locks:x}``
+and ``{skips:x}``, after the table ``x`` and its alias, are the same locks where it writes them there. In the
+same way ``{limit:n}`` at the end goes with ``{top:n}`` after SELECT. ``{hash:x}`` is a nullable parameter of
+32 bytes. What each engine makes of them stands in the golden files of the test suite.
 """
 
 from __future__ import annotations
@@ -81,7 +80,8 @@ ORDER BY id {limit:limit} {lock_skip}""",
     "cancellations": """
 SELECT id FROM {table:job} WHERE bucket_id {in:ids} AND cancel_requested_at IS NOT NULL""",
     "claims_lock": """
-SELECT {top:limit}id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
+SELECT {top:limit}"""
+    """id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane, unknown_since
 FROM {table:job}{skips:job} WHERE bucket_id {in:ids} {limit:limit} {lock_skip}""",
     "claims_lock_all": """

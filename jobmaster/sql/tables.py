@@ -1,6 +1,6 @@
 """The tables, as the newest migration leaves them.
 
-Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; in SQLite an INTEGER that counts
+Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; elsewhere a number that counts
 microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text.
 """
 
@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from . import sqlservertables
 
 __all__ = ["JOB_STORAGE", "Id", "Instant", "Tables", "from_micros", "to_micros"]
 
@@ -34,7 +36,7 @@ def from_micros(value: int) -> datetime:
 
 
 class Id(TypeDecorator[UUID]):
-    """A UUID: the native type on PostgreSQL, 16 bytes elsewhere."""
+    """A UUID: the native type on PostgreSQL, 16 bytes elsewhere (``BINARY(16)`` on SQL Server)."""
 
     impl = sa.LargeBinary(16)
     cache_ok = True
@@ -42,6 +44,8 @@ class Id(TypeDecorator[UUID]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.UUID(as_uuid=True))
+        if dialect.name == "mssql":
+            return dialect.type_descriptor(sa.BINARY(16))
         return dialect.type_descriptor(sa.LargeBinary(16))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
@@ -56,7 +60,7 @@ class Id(TypeDecorator[UUID]):
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware UTC instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 in SQLite."""
+    """An aware UTC instant: ``timestamptz`` on PostgreSQL, microseconds since 1970 elsewhere."""
 
     impl = sa.BigInteger
     cache_ok = True
@@ -186,7 +190,14 @@ class Tables:
             sqlite_with_rowid=False,
         )
         _registers(metadata, prefix)
+        sa.event.listen(metadata, "before_create", _adapt)
         return cls(metadata, job, bucket, history, attempt, worker)
+
+
+def _adapt(metadata: sa.MetaData, connection: sa.Connection, **_options: Any) -> None:
+    if connection.dialect.name == "mssql":
+        for table in metadata.tables.values():
+            sqlservertables.adapt(table)
 
 
 def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:

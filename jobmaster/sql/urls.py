@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..errors import ConfigurationError
+from .sqlserverurl import read_sqlserver_url
 
 __all__ = ["StoreUrl", "parse_url"]
 
@@ -19,7 +20,7 @@ class StoreUrl:
     """A database as configured. ``shown`` is for messages: it never holds a password."""
 
     kind: str
-    """``sqlite`` or ``postgresql``."""
+    """``sqlite``, ``postgresql`` or ``mssql``."""
     url: URL
     shown: str
 
@@ -29,11 +30,15 @@ class StoreUrl:
         return self.url.database or ""
 
 
-_DRIVERS = {"postgresql": ("PostgreSQL", "psycopg", "postgres")}
+_DRIVERS = {
+    "postgresql": ("PostgreSQL", "psycopg", "postgres"),
+    "mssql": ("SQL Server", "pyodbc", "sqlserver"),
+}
 
 
 def parse_url(text: str) -> StoreUrl:
-    """Read ``postgresql://``, ``postgres://``, ``postgresql+psycopg://``, ``sqlite:///path`` or a file path.
+    """Read ``postgresql://``, ``postgres://``, ``postgresql+psycopg://``, ``mssql://``, ``sqlserver://``,
+    ``mssql+pyodbc://``, ``sqlite:///path`` or a file path.
 
     Raises :class:`ConfigurationError` for an engine that is not supported, for an in-memory SQLite database
     and when the driver is not installed. Connects to nothing. A relative SQLite path is fixed now, so a
@@ -61,8 +66,12 @@ def parse_url(text: str) -> StoreUrl:
             )
         _require_driver("postgresql")
         return StoreUrl("postgresql", url.set(drivername="postgresql+psycopg"), _show(url))
+    if backend in ("mssql", "sqlserver"):
+        found, shown = read_sqlserver_url(url)
+        _require_driver("mssql")
+        return StoreUrl("mssql", found, shown)
     raise ConfigurationError(
-        f"{backend!r} is not a database that jobmaster knows: use postgresql:// or sqlite:///"
+        f"{backend!r} is not a database that jobmaster knows: use postgresql://, mssql:// or sqlite:///"
     )
 
 

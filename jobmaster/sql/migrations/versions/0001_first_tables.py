@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from jobmaster.sql import sqlservertables
 from jobmaster.sql.tables import Id, Instant
 
 revision = "0001"
@@ -25,11 +26,20 @@ def upgrade() -> None:
     prefix, schema = options["jobmaster_prefix"], options["jobmaster_schema"]
     metadata = sa.MetaData(schema=schema)
     tables = [_job(metadata, prefix), _history(metadata, prefix), *_registers(metadata, prefix)]
+    meta = op.get_context().opts["jobmaster_meta"]
+    if op.get_context().dialect.name == "mssql":
+        op.execute(sqlservertables.SESSION)
+        for table in tables:
+            sqlservertables.adapt(table)
+            for statement in sqlservertables.statements(table):
+                op.execute(statement)
+        version = f"SELECT 1 FROM {meta} WHERE name = 'schema'"
+        op.execute(f"INSERT INTO {meta} (name, value) SELECT 'schema', '1' WHERE NOT EXISTS ({version})")
+        return
     for table in tables:
         op.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda found: str(found.name)):
             op.execute(CreateIndex(index, if_not_exists=True))
-    meta = op.get_context().opts["jobmaster_meta"]
     op.execute(f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON CONFLICT DO NOTHING")
 
 
