@@ -98,7 +98,11 @@ def _database(settings: ClusterSettings | None, wanted: Target) -> list[Finding]
         database = settings.database
         url, prefix, schema = database.url, database.table_prefix, database.schema
         options = Options(
-            1, database.connect_args, database.pgbouncer, settings.operation_timeout.total_seconds()
+            1,
+            database.connect_args,
+            database.pgbouncer,
+            settings.operation_timeout.total_seconds(),
+            driver=database.driver,
         )
     try:
         state, stamp = look(url, prefix, schema, options)

@@ -9,20 +9,33 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from jobmaster.sql import open_database
-from jobmaster.sql.dialect import Names
+from jobmaster.sql.database import Database
+from jobmaster.sql.dialect import Dialect, Names, Options
+from jobmaster.sql.sqlserver import SqlServerDialect
+from jobmaster.sql.urls import StoreUrl
 
 GOLDEN = Path(__file__).parent / "golden"
-ENGINES = {"sqlite": "golden.db", "postgresql": "postgresql://localhost/golden"}
+ENGINES = {
+    "sqlite": "golden.db",
+    "postgresql": "postgresql://localhost/golden",
+    "sqlserver": "mssql://h/golden",
+}
+SCHEMAS = {"sqlite": None, "postgresql": "public", "sqlserver": "dbo"}
+
+
+def dialect_of(engine: str) -> Dialect:
+    """The dialect, without a driver where one may be missing."""
+    if engine == "sqlserver":
+        return SqlServerDialect(StoreUrl("mssql", make_url(ENGINES[engine]), "golden"), Options())
+    return open_database(ENGINES[engine], cluster_id="golden").dialect
 
 
 def rendered(engine: str) -> dict[str, str]:
     """Statement texts by name, with the default prefix."""
-    database = open_database(ENGINES[engine], cluster_id="golden")
-    names = Names("jm_", "public" if engine == "postgresql" else None)
-    dialect = database.dialect
-    texts = dialect.render_all(names)
+    texts = dialect_of(engine).render_all(Names("jm_", SCHEMAS[engine]))
     return {name: text.sql + "\n" for name, text in texts.items()}
 
 
@@ -45,3 +58,12 @@ def test_no_macro_is_left(engine: str) -> None:
     for name, text in rendered(engine).items():
         assert "{" not in text, name
         assert "}" not in text, name
+
+
+def test_the_tables_of_sql_server_are_those_on_file() -> None:
+    database = Database(dialect_of("sqlserver"), "jm_", "dbo", "golden", "standalone", True, None)
+    on_file = GOLDEN / "sqlserver.ddl"
+    text = database.schema.sql()
+    if os.environ.get("JOBMASTER_WRITE_GOLDEN"):
+        on_file.write_text(text, encoding="utf-8")
+    assert text == on_file.read_text(encoding="utf-8")
