@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from tests.leftovers import Leftovers, cancel_all_tasks_and_tell, open_files, until_empty
-from tests.servers import ExternalPostgres, PostgresServer, ServerAbsent, absent, provide_postgres
+from tests.servers import (
+    ExternalPostgres,
+    ExternalSqlServer,
+    PostgresServer,
+    ServerAbsent,
+    absent,
+    provide_postgres,
+    provide_sqlserver,
+    sqlserver_wanted,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +63,27 @@ def postgres_url(postgres_server: PostgresServer | ExternalPostgres) -> Iterator
         pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def sqlserver_server() -> Iterator[ExternalSqlServer]:
+    """The server of this session."""
+    try:
+        with provide_sqlserver() as server:
+            yield server
+    except ServerAbsent as reason:
+        absent("sqlserver", reason)
+
+
+@pytest.fixture
+def sqlserver_url(sqlserver_server: ExternalSqlServer) -> Iterator[str]:
+    """URL of a fresh SQL Server database; dropped afterwards, and no connection to it may be left open."""
+    url = sqlserver_server.create_database()
+    yield url
+    sessions = until_empty(lambda: sqlserver_server.sessions(url))
+    sqlserver_server.drop_database(url)
+    if sessions:
+        pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> Iterator[str]:
     """URL of an SQLite file that does not exist yet; it may not be open any more after the test."""
@@ -68,6 +98,8 @@ def sqlite_url(tmp_path: Path) -> Iterator[str]:
     params=[
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
+        # Without a server one test says so (tests/servers), and not each that could use it.
+        *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
     ]
 )
 def database_url(request: pytest.FixtureRequest) -> str:

@@ -314,7 +314,7 @@ class ClusterConfig(SettingSteps):
     def _choose_database(self) -> tuple[DatabaseSettings | None, list[str]]:
         if not self._databases:
             needed = "add_worker() has no database to work on" if self._workers else "no database is given"
-            return None, [f"{needed}: call use_sqlite(path), use_postgres(url) or use_sqlserver(url)"]
+            return None, [f"{needed}: call use_sqlite(path) or use_postgres(url)"]
         origin = max(given.origin for given in self._databases)
         candidates = [given for given in self._databases if given.origin == origin]
         if len({(given.step, str(given.url)) for given in candidates}) > 1:

@@ -14,7 +14,7 @@ __all__ = ["choose_driver", "connection_string", "read_sqlserver_url", "secrets_
 _MICROSOFT = re.compile(r"ODBC Driver (\d+) for SQL Server")
 _FREETDS = re.compile(r"freetds|tdsodbc", re.I)
 _DRIVERS = ("", "pyodbc")
-_PLAIN = re.compile(r"[A-Za-z0-9_.:\\/-]*", re.ASCII)
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:\\/-]*", re.ASCII)
 _PART = re.compile(r"\s*([^=;]+?)\s*=\s*(\{(?:[^}]|\}\})*\}|[^;]*)\s*(?:;|\Z)")
 _SECRET = ("pwd", "password", "accesstoken", "clientkey")
 _YES = ("yes", "true", "1", "mandatory", "strict")

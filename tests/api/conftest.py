@@ -9,6 +9,7 @@ import pytest
 
 from jobmaster import Cluster, ClusterConfig
 from tests.api import handlers
+from tests.servers.using import use
 
 HANDLERS: list[Any] = [
     handlers.Hello,
@@ -30,7 +31,7 @@ HANDLERS: list[Any] = [
 def configure(url: str, name: str = "api", handlers: Sequence[Any] = HANDLERS) -> ClusterConfig:
     """A standalone cluster on this database, without workers."""
     config = ClusterConfig(name).use_standalone().lease(3).grace_period(1).add_handlers(*handlers)
-    return config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)
+    return use(config, url)
 
 
 @pytest.fixture

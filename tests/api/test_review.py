@@ -19,6 +19,7 @@ from jobmaster import Cluster, JobContext, JobHandler, JobRequest
 from jobmaster.errors import ClusterArchived, InvalidJob
 from tests.api.conftest import configure
 from tests.api.handlers import Hello
+from tests.servers.using import odbc_connect
 
 THREADS = 8
 ROUNDS = 12
@@ -159,9 +160,11 @@ def test_a_should_retry_that_raises_the_unspeakable_is_logged(
 
 @contextmanager
 def callers_connection(url: str) -> Iterator[Any]:
-    opened: Any = (
-        sqlite3.connect(url.removeprefix("sqlite:///")) if url.startswith("sqlite") else psycopg.connect(url)
-    )
+    opened: Any
+    if url.startswith("sqlite"):
+        opened = sqlite3.connect(url.removeprefix("sqlite:///"))
+    else:
+        opened = odbc_connect(url) if url.startswith("mssql") else psycopg.connect(url)
     try:
         yield opened
     finally:

@@ -37,6 +37,10 @@ class FailsOnce(JobHandler, definition_id="fails-once", retry=Retry.fixed(0.01))
 def lost_connection(url: str) -> Callable[[], BaseException]:
     if url.startswith("sqlite"):
         return lambda: sqlite3.OperationalError("disk I/O error")
+    if url.startswith("mssql"):
+        import pyodbc
+
+        return lambda: pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecute)")
     import psycopg
 
     return lambda: psycopg.OperationalError("server closed the connection unexpectedly")

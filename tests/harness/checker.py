@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
 from tests.harness.record import Mark, read_record
+from tests.servers.using import use
 
 __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
 
@@ -16,7 +17,7 @@ __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
 def observer_of(url: str) -> Cluster:
     """A cluster without workers: enqueues and looks."""
     config = ClusterConfig("harness").use_standalone().add_handlers()
-    config = config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)
+    config = use(config, url)
     return config.build()
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from jobmaster import ClusterConfig, JobContext, JobHandler, Retry
 from tests.harness.faults import FaultPoint, build
 from tests.harness.record import Recorder
+from tests.servers.using import use
 
 recorder: Recorder
 
@@ -83,10 +84,7 @@ def main() -> None:
         .add_handlers(Numbered, NumberedInThread, NumberedFailing, Poison)
         .add_worker(name="worker", concurrency=given.concurrency, batch_size=given.batch_size)
     )
-    if given.url.startswith("sqlite"):
-        cluster.use_sqlite(given.url)
-    else:
-        cluster.use_postgres(given.url)
+    use(cluster, given.url)
     build(cluster, FaultPoint.parse(given.die_at) if given.die_at else None).run()
 
 

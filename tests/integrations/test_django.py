@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobmaster import Cluster, ClusterConfig
+from tests.servers.using import use
 
 ROOT = Path(__file__).parents[2]
 SITE = "tests.integrations.django_site"
@@ -64,12 +65,18 @@ class Site:
     def cluster(self) -> Cluster:
         url = self.apart or self.database
         config = ClusterConfig("site").add_handlers()
-        return (config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)).build()
+        return use(config, url).build()
 
 
-@pytest.fixture
-def site(database_url: str, folder: Path) -> Site:
-    return Site(database_url, folder)
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.sqlite),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+    ]
+)
+def site(request: pytest.FixtureRequest, folder: Path) -> Site:
+    """On each engine that Django itself has a backend for."""
+    return Site(request.getfixturevalue(f"{request.param}_url"), folder)
 
 
 @pytest.fixture

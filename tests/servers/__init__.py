@@ -8,8 +8,19 @@ throw-away instance from binaries on this machine, else `ServerAbsent` with one 
 
 from tests.servers.absence import ServerAbsent, absent
 from tests.servers.postgres import ExternalPostgres, PostgresServer, provide_postgres
+from tests.servers.sqlserver import ExternalSqlServer, provide_sqlserver, sqlserver_wanted
 
-PROVIDERS = {"postgres": provide_postgres}
+PROVIDERS = {"postgres": provide_postgres, "sqlserver": provide_sqlserver}
 """Kind of server → context manager function that yields a running one, or raises `ServerAbsent`."""
 
-__all__ = ["PROVIDERS", "ExternalPostgres", "PostgresServer", "ServerAbsent", "absent", "provide_postgres"]
+__all__ = [
+    "PROVIDERS",
+    "ExternalPostgres",
+    "ExternalSqlServer",
+    "PostgresServer",
+    "ServerAbsent",
+    "absent",
+    "provide_postgres",
+    "provide_sqlserver",
+    "sqlserver_wanted",
+]

@@ -25,12 +25,15 @@ from jobmaster.errors import ConfigurationError, DuplicateJob
 from jobmaster.sql import Database
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.conformance.stores import new_job
+from tests.servers.using import odbc_connect, odbc_target
 
 Open = Callable[[str], AbstractContextManager[Any]]
 OpenAsync = Callable[[str], AbstractAsyncContextManager[Any]]
 
 
 def _sa_url(url: str, driver: str = "psycopg") -> str:
+    if url.startswith("mssql"):
+        return str(sa.URL.create("mssql+pyodbc", query={"odbc_connect": odbc_target(url)}))
     return url.replace("postgresql://", f"postgresql+{driver}://")
 
 
@@ -63,6 +66,12 @@ def raw(url: str) -> Iterator[Any]:
             yield connection
         finally:
             connection.close()
+    elif url.startswith("mssql"):
+        opened = odbc_connect(url)
+        try:
+            yield opened
+        finally:
+            opened.close()
     else:
         with psycopg.connect(url, row_factory=dict_row) as opened:
             yield opened

@@ -54,6 +54,10 @@ def lost(database: Database) -> BaseException:
     """What the driver raises when the outcome of a COMMIT cannot be known."""
     if database.dialect.name == "sqlite":
         return sqlite3.OperationalError("disk I/O error")
+    if database.dialect.name == "mssql":
+        import pyodbc
+
+        return pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecDirectW)")
     import psycopg
 
     return psycopg.OperationalError("server closed the connection unexpectedly")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 
 from jobmaster import ClusterConfig
+from tests.servers.using import use
 
 
 def make_config() -> ClusterConfig:
     url = os.environ["SITE_CLUSTER"]
     config = ClusterConfig("site").grace_period(1)
-    return config.use_sqlite(url) if url.startswith("sqlite") else config.use_postgres(url)
+    return use(config, url)
 
 
 def with_worker() -> ClusterConfig:
