@@ -55,7 +55,7 @@ from .tables import from_micros, to_micros
 
 __all__ = ["SqlServerDialect"]
 
-_OLDEST, _OLDEST_LEVEL = 15, 130
+_OLDEST = 15
 _ID = "CONVERT(BINARY(16), i.value, 2)"
 _AZURE = (5, 8)
 """Azure SQL Database and Managed Instance: always new enough, whatever number they give."""
@@ -191,20 +191,23 @@ class SqlServerDialect(Dialect):
         connection.execute("IF @@TRANCOUNT > 0 ROLLBACK TRANSACTION; SET XACT_ABORT ON").close()
 
     def resolve_schema(self, connection: Any, schema: str | None) -> str | None:
-        version, edition, default, level = connection.execute(
+        version, edition, default = connection.execute(
             "SELECT CAST(SERVERPROPERTY('ProductVersion') AS NVARCHAR(128)), "
-            "CAST(SERVERPROPERTY('EngineEdition') AS INT), SCHEMA_NAME(), "
-            "(SELECT CAST(compatibility_level AS INT) FROM sys.databases WHERE name = DB_NAME())"
+            "CAST(SERVERPROPERTY('EngineEdition') AS INT), SCHEMA_NAME()"
         ).fetchone()
         if edition not in _AZURE and int(version.split(".")[0]) < _OLDEST:
             raise ConfigurationError(
                 f"{self.url.shown} runs SQL Server {version}; jobmaster needs 2019 (15.0) or newer"
             )
-        if level is not None and level < _OLDEST_LEVEL:
+        try:
+            connection.execute("SELECT [key] FROM OPENJSON(N'[1]')").fetchall()
+        except Exception as error:
+            if self.fault(error) is not Fault.MISSING_TABLE:
+                raise
             raise ConfigurationError(
-                f"{self.url.shown} has compatibility level {level}; jobmaster needs {_OLDEST_LEVEL} or "
-                "higher: ALTER DATABASE CURRENT SET COMPATIBILITY_LEVEL = 150"
-            )
+                f"{self.url.shown} has a compatibility level below 130 and so no OPENJSON: "
+                "ALTER DATABASE CURRENT SET COMPATIBILITY_LEVEL = 150"
+            ) from error
         return schema if schema is not None else str(default or "dbo")
 
     def create_schema(self, schema: str) -> str:

@@ -5,9 +5,9 @@ alike by every driver (:func:`rows`). Where such a table meets a stored one, ``I
 the order and the way: the given rows first, then one seek for each. A plan made while the tables were empty
 would otherwise read, and lock, every row.
 
-A batch of several statements begins with ``SET NOCOUNT ON``, so that only its rows come back, and puts the
-statement that gives rows last where it can: an error of an earlier one is then met at once. Settings that a
-batch makes end with it, because it runs with parameters.
+A batch of several statements answers with rows for some of them and with counts for others; whoever runs one
+reads to the end, because the error of a later statement comes with its answer. Settings that a batch makes
+end with it, because it runs with parameters.
 """
 
 from __future__ import annotations
@@ -107,12 +107,12 @@ def rows(columns: Sequence[tuple[str, str]], variable: str = "@rows") -> str:
         f"r.{name}" if _KINDS[kind][1] == "{}" else f"{_KINDS[kind][1].format('r.' + name)} AS {name}"
         for name, kind in columns
     )
-    types = ", ".join(f"{name} {_KINDS[kind][0]}" for name, kind in columns)
+    types = ", ".join(f'"{name}" {_KINDS[kind][0]}' for name, kind in columns)
     return f"(\n  SELECT {values}\n  FROM OPENJSON({variable}) WITH ({types}) AS r)"
 
 
 def _batch(*statements: str) -> str:
-    return "SET NOCOUNT ON;\n" + ";\n".join(part.strip() for part in statements)
+    return ";\n".join(part.strip() for part in statements)
 
 
 # A parameter that is long comes as NTEXT from some drivers, which OPENJSON does not take.
@@ -156,12 +156,12 @@ FROM {rows(SUCCEEDED[:3])} AS a INNER LOOP JOIN {{table:job}} AS j WITH (ROWLOCK
 _CLAIM = (
     "DECLARE @asked NVARCHAR(MAX) = CAST(:asked AS NVARCHAR(MAX))",
     _NOW,
+    "DECLARE @held INT",
     f"""
-DECLARE @held INT = (
-  SELECT COUNT(*)
-  FROM (SELECT DISTINCT b.bucket_id FROM {rows(_ASKED[1:2], "@asked")} AS b) AS a
-  INNER LOOP JOIN {{table:bucket}} AS b WITH (REPEATABLEREAD, ROWLOCK) ON b.id = a.bucket_id
-  WHERE b.status = 'active' AND b.lease_until > @now)""",
+SELECT @held = COUNT(*)
+FROM (SELECT DISTINCT b.bucket_id FROM {rows(_ASKED[1:2], "@asked")} AS b) AS a
+INNER LOOP JOIN {{table:bucket}} AS b WITH (REPEATABLEREAD, ROWLOCK) ON b.id = a.bucket_id
+WHERE b.status = 'active' AND b.lease_until > @now""",
     f"""
 UPDATE j SET bucket_id = p.bucket_id, claim_no = j.claim_no + 1
 OUTPUT {_list("inserted.", CLAIMED_COLUMNS)}
@@ -173,9 +173,9 @@ FROM (
     FROM {{table:job}} AS r WITH ({_SKIPS}, INDEX({{index:job_ready}}))
     WHERE r.lane = :lane AND r.priority = a.priority AND r.bucket_id IS NULL AND r.run_at <= @now
       AND r.run_at >= a.after_at AND (r.run_at > a.after_at OR r.id > a.after_id)
-    ORDER BY r.run_at, r.id) AS c) AS p
-INNER LOOP JOIN {{table:job}} AS j WITH ({_LOOKS}) ON j.id = p.id
-WHERE j.bucket_id IS NULL AND @held = :buckets""",
+    ORDER BY r.run_at, r.id) AS c) AS p, {{table:job}} AS j WITH ({_LOOKS})
+WHERE j.id = p.id AND j.bucket_id IS NULL AND @held = :buckets
+OPTION (LOOP JOIN, FORCE ORDER)""",
 )
 
 HOT: dict[str, str] = {
@@ -192,7 +192,6 @@ HOT: dict[str, str] = {
 }
 
 KEYED_INSERT = f"""
-SET NOCOUNT ON;
 SET XACT_ABORT OFF;
 {_ROWS};
 {_NOW};
