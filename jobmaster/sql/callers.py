@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -30,7 +30,7 @@ _TAKEN = (
 
 _STYLES = {
     "postgresql": (("pyformat", "numeric_dollar"), "psycopg, psycopg2 or asyncpg"),
-    "mssql": (("qmark",), "pyodbc or aioodbc"),
+    "mssql": (("qmark",), "pyodbc"),
 }
 """How the drivers of an engine may write parameters, and which they are."""
 
@@ -121,6 +121,9 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
         def run(sql: str, values: Any) -> Rows:
             with _text_as_str(inner.connection.driver_connection):
                 result = inner.exec_driver_sql(sql, values)
+                if inner.dialect.name == "mssql":
+                    with closing(result):
+                        return _read_to_the_end(result.cursor)
                 return result.fetchall() if result.returns_rows else []
 
         return _style_of(database, inner.dialect), run
@@ -158,14 +161,19 @@ def _cursor_runner(connection: Any) -> Run:
 
 def _odbc_runner(connection: Any) -> Run:
     def run(sql: str, values: Any) -> Rows:
-        cursor = connection.cursor()
-        try:
+        with closing(connection.cursor()) as cursor:
             cursor.execute(sql, *values)
-            return cursor.fetchall() if cursor.description is not None else []
-        finally:
-            cursor.close()
+            return _read_to_the_end(cursor)
 
     return run
+
+
+def _read_to_the_end(cursor: Any) -> Rows:
+    # The error of a later statement of a batch is raised only when its answer is asked for.
+    rows: Rows = cursor.fetchall() if cursor.description is not None else []
+    while cursor.nextset():
+        continue
+    return rows
 
 
 @contextmanager
@@ -233,7 +241,7 @@ def _style_of(database: Database, dialect: sa.Dialect) -> str:
         return "named"
     style = str(dialect.paramstyle)
     styles, drivers = _STYLES[dialect.name]
-    if style not in styles:
+    if style not in styles or (dialect.is_async and dialect.name == "mssql"):
         raise ConfigurationError(
             f"connection= through the driver {dialect.driver!r} is not supported; use {drivers}"
         )

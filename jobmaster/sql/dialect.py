@@ -102,6 +102,8 @@ class Dialect(ABC):
     title: str
     paramstyle: str
     wakes_across_processes: bool
+    compares_json = True
+    """Whether ``{member:n}`` compares lists and objects too, and not only finds that there is one."""
 
     def __init__(self, url: StoreUrl, options: Options) -> None:
         self.url = url

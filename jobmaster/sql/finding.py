@@ -9,8 +9,10 @@ from uuid import UUID
 from ..domain.job import Job, JobFilter
 from ..domain.status import JobStatus
 from .database import Database
+from .dialect import Dialect
 from .gateway import Tx
 from .jobrows import STATUS_CODE, finished_job, live_job
+from .jsonsame import json_member
 from .statements import JOB_COLUMNS
 
 __all__ = ["count_jobs", "find_jobs"]
@@ -19,6 +21,9 @@ _FROM = {
     "live": "{table:job} j LEFT JOIN {table:bucket} b ON b.id = j.bucket_id",
     "history": "{table:history} j",
 }
+_METADATA = 3
+"""Its place in ``JOB_COLUMNS``."""
+_PAGE = 200
 _LIVE_STATUS = {
     JobStatus.READY: "j.bucket_id IS NULL AND j.failures = 0",
     JobStatus.RETRYING: "j.bucket_id IS NULL AND j.failures > 0",
@@ -49,11 +54,11 @@ def find_jobs(database: Database, criteria: JobFilter, limit: int, after: UUID |
             if after is not None:
                 conditions.append("j.id < :after")
                 values["after"] = after
-            template = (
-                f"SELECT {{top:most}}{JOB_COLUMNS[kind]} FROM {_FROM[kind]}{_where(conditions)} "
-                "ORDER BY j.id DESC {limit:most}"
-            )
-            for row in tx.query(template, most=limit, **values):
+            if nested := _nested(dialect, criteria):
+                rows = _search(tx, kind, conditions, values, nested, limit)
+            else:
+                rows = tx.query(_newest(kind, conditions), most=limit, **values)
+            for row in rows:
                 # A job that ends between the two looks is met in both: its end is the newer truth.
                 job = make(dialect, row, database.name)
                 found[job.id] = job
@@ -71,10 +76,51 @@ def count_jobs(database: Database, criteria: JobFilter) -> int:
             where = _conditions(kind, criteria)
             if where is not None:
                 conditions, values = where
+                if nested := _nested(tx.dialect, criteria):
+                    query = f"SELECT j.metadata FROM {table}{_where(conditions)}"
+                    total += sum(_fits(row[0], nested) for row in tx.query(query, **values))
+                    continue
                 total += tx.query(f"SELECT count(*) FROM {table}{_where(conditions)}", **values)[0][0]
         return total
 
     return database.gateway.read("count_jobs", work)
+
+
+def _nested(dialect: Dialect, criteria: JobFilter) -> dict[str, str]:
+    """Lists and objects that the engine does not compare itself, as JSON text."""
+    if dialect.compares_json:
+        return {}
+    return {
+        key: json.dumps(value, ensure_ascii=False)
+        for key, value in criteria.metadata.items()
+        if isinstance(value, (dict, list, tuple))
+    }
+
+
+def _fits(metadata: str | None, nested: dict[str, str]) -> bool:
+    return all(json_member(metadata, key, wanted) for key, wanted in nested.items())
+
+
+def _search(
+    tx: Tx, kind: str, conditions: list[str], values: dict[str, Any], nested: dict[str, str], limit: int
+) -> list[tuple[Any, ...]]:
+    """The first rows that fit, looked for page by page."""
+    found: list[tuple[Any, ...]] = []
+    below: dict[str, Any] = {}
+    while True:
+        further = [*conditions, "j.id < :below"] if below else conditions
+        page = tx.query(_newest(kind, further), most=max(limit, _PAGE), **values, **below)
+        found += [row for row in page if _fits(row[_METADATA], nested)]
+        if len(found) >= limit or len(page) < max(limit, _PAGE):
+            return found[:limit]
+        below = {"below": tx.dialect.uuid(page[-1][0])}
+
+
+def _newest(kind: str, conditions: list[str]) -> str:
+    return (
+        f"SELECT {{top:most}}{JOB_COLUMNS[kind]} FROM {_FROM[kind]}{_where(conditions)} "
+        "ORDER BY j.id DESC {limit:most}"
+    )
 
 
 def _where(conditions: list[str]) -> str:

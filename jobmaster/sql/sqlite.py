@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sqlite3
 import time
@@ -25,6 +24,7 @@ from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
 from .dialect import Dialect, Fault, Names, Options, Text
+from .jsonsame import json_member
 from .keyed import Step, insert_values
 from .newjobs import delay_micros, millis
 from .rawjobs import claimed_job, raw_uuid
@@ -330,26 +330,8 @@ def _by_run_at_and_id(row: tuple[Any, ...]) -> tuple[int, bytes]:
     return row[6], row[0]
 
 
-def _json_member(text: str | None, key: str, wanted: str) -> bool:
-    """Whether the JSON object has this value under this key. SQLite cannot compare JSON values itself."""
-    if text is None:
-        return False
-    found = json.loads(text)
-    return key in found and _same(found[key], json.loads(wanted))
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[k], other[k]) for k in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
-
-
 def _set_up(connection: Any, _record: Any) -> None:
-    connection.create_function("jm_json_member", 3, _json_member, deterministic=True)
+    connection.create_function("jm_json_member", 3, json_member, deterministic=True)
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")

@@ -79,6 +79,7 @@ class SqlServerDialect(Dialect):
     paramstyle = "qmark"
     single_writer = False
     wakes_across_processes = False
+    compares_json = False
     savepoint = (
         # An error ends the whole transaction unless XACT_ABORT is off.
         "SET XACT_ABORT OFF; SAVE TRANSACTION jm_part",

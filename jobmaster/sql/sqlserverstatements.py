@@ -334,13 +334,13 @@ def bulk_texts() -> dict[str, str]:
 
 def member(number: str) -> str:
     """Whether the JSON object ``j.metadata`` has the value ``:value_n`` under ``:key_n``. T-SQL compares
-    texts: kinds are compared first, then numbers as numbers."""
+    texts: kinds are compared first, then numbers as numbers; of lists and objects only the kind."""
     key, wanted = f"CAST(:key_{number} AS NVARCHAR(MAX))", f"CAST(:value_{number} AS NVARCHAR(MAX))"
     return f"""EXISTS (
   SELECT 1 FROM OPENJSON(j.metadata) AS m CROSS JOIN OPENJSON(CONCAT(N'[', {wanted}, N']')) AS w
   WHERE m.[key] COLLATE {COLLATION} = {key} AND DATALENGTH(m.[key]) = DATALENGTH({key})
     AND m.type = w.type
-    AND (m.type = 0
+    AND (m.type IN (0, 4, 5)
       OR m.value COLLATE {COLLATION} = w.value AND DATALENGTH(m.value) = DATALENGTH(w.value)
       OR m.type = 2 AND (m.value LIKE N'%[.eE]%' OR w.value LIKE N'%[.eE]%')
          AND TRY_CONVERT(FLOAT, m.value) = TRY_CONVERT(FLOAT, w.value)))"""
