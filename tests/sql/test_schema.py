@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import threading
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from jobmaster.errors import ConfigurationError
 from jobmaster.sql import Database
 from jobmaster.sql.schema import SCHEMA_VERSION, SchemaStatus
 from jobmaster.sql.tables import Tables
+from tests.servers.using import odbc_connect
 
 
 def catalogue(database: Database, schema: str | None) -> list[Any]:
@@ -24,6 +26,8 @@ def catalogue(database: Database, schema: str | None) -> list[Any]:
         )
         found = [(kind, name, re.sub(r"\s+|\"", "", sql or "")) for kind, name, sql in rows]
         return sorted(row for row in found if "schema_version" not in row[1])
+    if database.dialect.name == "mssql":
+        return database.gateway.read("look", lambda tx: _sqlserver_catalogue(tx, schema))
     queries = [
         """SELECT table_name, column_name, data_type, is_nullable, column_default
            FROM information_schema.columns WHERE table_schema = %s""",
@@ -43,6 +47,22 @@ def catalogue(database: Database, schema: str | None) -> list[Any]:
     return database.gateway.read("look", look)
 
 
+def _sqlserver_catalogue(tx: Any, schema: str | None) -> list[Any]:
+    queries = [
+        """SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, collation_name
+           FROM information_schema.columns WHERE table_schema = ?""",
+        """SELECT t.name, i.name, i.is_unique, i.has_filter, c.name, k.key_ordinal, k.is_included_column
+           FROM sys.tables t JOIN sys.indexes i ON i.object_id = t.object_id
+           JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
+           JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id
+           WHERE t.schema_id = SCHEMA_ID(?) AND i.is_primary_key = 0""",
+    ]
+    found: list[Any] = []
+    for query in queries:
+        found += [tuple(map(str, row)) for row in tx.cursor.execute(query, (schema,)).fetchall()]
+    return sorted(row for row in found if row[0].startswith("jm_") and "schema_version" not in row[0])
+
+
 def test_a_migrated_schema_equals_a_fresh_one(database_url: str, make_database: Any, tmp_path: Any) -> None:
     migrated = make_database(database_url)
     migrated.open()
@@ -54,9 +74,10 @@ def test_a_migrated_schema_equals_a_fresh_one(database_url: str, make_database: 
         schema = "fresh"
     with fresh._gateway.engine.connect() as connection:
         if schema is not None:
-            connection.exec_driver_sql('CREATE SCHEMA "fresh"')
+            connection.exec_driver_sql(fresh.dialect.create_schema(schema))
         Tables.of("jm_", schema).metadata.create_all(connection)
-    expected = catalogue(migrated, None if schema is None else "public")
+    home = "dbo" if migrated.dialect.name == "mssql" else "public"
+    expected = catalogue(migrated, None if schema is None else home)
     assert expected
     fresh._opened = True  # its tables carry no stamp
     assert catalogue(fresh, schema) == expected
@@ -129,6 +150,11 @@ def test_the_ddl_can_be_run_by_hand(database_url: str, make_database: Any) -> No
         connection = sqlite3.connect(by_hand.dialect.url.path)
         connection.executescript(text)
         connection.close()
+    elif by_hand.dialect.name == "mssql":
+        with closing(odbc_connect(database_url, autocommit=True)) as opened:
+            for batch in text.split("\nGO\n"):
+                if batch.strip():
+                    opened.execute(batch)
     else:
         import psycopg
 
