@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from .rawjobs import CLAIMED_COLUMNS
 from .sqlservertables import COLLATION
-from .statements import BULK
+from .statements import BULK, TEMPLATES
 
 __all__ = [
     "HOT",
@@ -249,6 +249,8 @@ ORDER BY j.id""",
         f"(SELECT min(run_at) FROM {{table:job}} WITH ({_LOOKS}) WHERE {_WAITING.format(priority)})"
         for priority in (1, 2, 3, 4, 5)
     ),
+    # On a caller's connection, whose texts may be cut off.
+    "job_show": f"SET TEXTSIZE 2147483647;{TEMPLATES['job_show']}",
     "job_ask_cancel": """
 UPDATE {table:job}
 SET cancel_requested_at = COALESCE(cancel_requested_at, {now}),

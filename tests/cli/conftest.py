@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.cli.terminal import Terminal
+from tests.servers.using import use
 
 APP = '''\
 """The project of a user."""
@@ -50,7 +51,8 @@ async def die(job: JobContext) -> None:
 def make() -> ClusterConfig:
     url = os.environ["APP_URL"]
     config = ClusterConfig("app").lease(2).grace_period(float(os.environ.get("APP_GRACE", "5")))
-    config = config.use_postgres(url) if url.startswith("postgres") else config.use_sqlite(url)
+    kinds = {"postgres": config.use_postgres, "mssql": config.use_sqlserver}
+    config = next((step for kind, step in kinds.items() if url.startswith(kind)), config.use_sqlite)(url)
     return config.add_worker(name="busy").startup_timeout(2).operation_timeout(2)
 
 
@@ -159,9 +161,7 @@ class Project:
         """Enqueue a job from this process; its id."""
         from jobmaster import ClusterConfig
 
-        config = ClusterConfig("app")
-        postgres = self.url.startswith("postgres")
-        config = config.use_postgres(self.url) if postgres else config.use_sqlite(self.url)
+        config = use(ClusterConfig("app"), self.url)
         cluster = config.add_handlers().build()
         try:
             delay = options.pop("delay", 0)

@@ -19,6 +19,7 @@ from jobmaster.cli.demo.files import Entry
 from jobmaster.cli.demo.outcome import examine
 from jobmaster.cli.demo.scenario import Run
 from tests.cli.conftest import Project
+from tests.servers.using import odbc_connect
 
 SPECIAL = ("one that fails twice", "one that takes too long", "one that is cancelled", "one that is delayed")
 
@@ -149,6 +150,10 @@ def live(url: str) -> tuple[int, int]:
             except sqlite3.OperationalError:
                 return 0, 0  # the tables are not there yet
             return found
+    if url.startswith("mssql"):
+        with closing(odbc_connect(url)) as opened:
+            there = opened.execute("SELECT OBJECT_ID(N'jm_job')").fetchone()[0] is not None
+            return tuple(opened.execute(statement).fetchone()) if there else (0, 0)
     with psycopg.connect(url) as session:
         try:
             return session.execute(statement).fetchone() or (0, 0)

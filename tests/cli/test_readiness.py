@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import jobmaster
 from tests.cli.conftest import Project
+from tests.servers.using import odbc_connect
 
 HEAVY = ["sqlalchemy", "alembic", "pydantic", "psycopg", "rich", "anyio"]
 
@@ -22,7 +24,7 @@ def findings(project: Project, *arguments: str) -> dict[str, tuple[bool, str]]:
 def test_check_and_migrate_from_nothing_to_ready(any_project: Project) -> None:
     before = findings(any_project, "app:cluster")
     assert before["configuration"] == (True, "cluster 'app'")
-    assert not before["schema" if any_project.url.startswith("postgres") else "connection"][0]
+    assert not before["connection" if any_project.url.startswith("sqlite") else "schema"][0]
     made = any_project.run("migrate", "app:cluster")
     assert "tables made, version 1" in made.out
     assert "have version 1 already" in any_project.run("migrate", "app:cluster").out
@@ -92,6 +94,10 @@ def test_migrate_prints_statements_that_make_the_tables(any_project: Project) ->
 
         with psycopg.connect(any_project.url) as session:
             session.execute(printed.out)  # type: ignore[call-overload]
+    elif any_project.url.startswith("mssql"):
+        with closing(odbc_connect(any_project.url, autocommit=True)) as opened:
+            for batch in filter(str.strip, printed.out.split("\nGO\n")):
+                opened.execute(batch)
     else:
         path = any_project.url.removeprefix("sqlite:///")
         connection = sqlite3.connect(path)

@@ -11,15 +11,14 @@ import pytest
 
 from jobmaster import ClusterConfig
 from tests.cli.conftest import Project
+from tests.servers.using import use
 
 AT_APP = ("--cluster", "app:cluster")
 
 
 def work_off(project: Project) -> None:
     """Run the project's workers here until nothing waits that is due."""
-    postgres = project.url.startswith("postgres")
-    config = ClusterConfig("app")
-    config = config.use_postgres(project.url) if postgres else config.use_sqlite(project.url)
+    config = use(ClusterConfig("app"), project.url)
     from jobmaster import JobContext, job
 
     @job("hello")

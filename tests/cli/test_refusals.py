@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Project
+from tests.servers.using import odbc_connect
 
 RUN = ["run", "app:cluster", "--log-level", "error"]
 NOBODY = "01935a3c-7d7e-7b4c-9d5e-0123456789ab"
@@ -201,6 +203,10 @@ def _execute(url: str, sql: str) -> None:
         with connection:
             connection.execute(sql)
         connection.close()
+        return
+    if url.startswith("mssql"):
+        with closing(odbc_connect(url, autocommit=True)) as opened:
+            opened.execute(sql)
         return
     import psycopg
 

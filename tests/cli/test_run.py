@@ -16,6 +16,7 @@ import pytest
 from jobmaster import Cluster, ClusterConfig, JobStatus
 from tests.cli.conftest import Project
 from tests.servers.process import alive
+from tests.servers.using import use
 
 PATIENCE = 40.0
 
@@ -31,10 +32,7 @@ def until(condition: Callable[[], object], what: str) -> None:
 @pytest.fixture
 def onlooker(any_project: Project) -> Cluster:
     """The cluster seen from here; runs nothing."""
-    url = any_project.url
-    config = ClusterConfig("app")
-    config = config.use_postgres(url) if url.startswith("postgres") else config.use_sqlite(url)
-    return config.add_handlers().build()
+    return use(ClusterConfig("app"), any_project.url).add_handlers().build()
 
 
 def pids(cluster: Cluster) -> set[int]:
