@@ -10,15 +10,25 @@ import pytest
 
 from tests.leftovers import Leftovers, cancel_all_tasks_and_tell, open_files, until_empty
 from tests.servers import (
+    ExternalMariaDb,
     ExternalPostgres,
     ExternalSqlServer,
+    MariaDbServer,
     PostgresServer,
     ServerAbsent,
     absent,
+    provide_mariadb,
     provide_postgres,
     provide_sqlserver,
     sqlserver_wanted,
 )
+from tests.thinning import thin_out
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spare one of two servers what both do alike."""
+    thin_out(items)
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +74,27 @@ def postgres_url(postgres_server: PostgresServer | ExternalPostgres) -> Iterator
 
 
 @pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariaDbServer | ExternalMariaDb]:
+    """The server of this session. Tests that stop or kill one start a `MariaDbServer` of their own."""
+    try:
+        with provide_mariadb() as server:
+            yield server
+    except ServerAbsent as reason:
+        absent("mariadb", reason)
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: MariaDbServer | ExternalMariaDb) -> Iterator[str]:
+    """URL of a fresh MariaDB (or MySQL) database; treated like that of PostgreSQL."""
+    url = mariadb_server.create_database()
+    yield url
+    sessions = until_empty(lambda: mariadb_server.sessions(url))
+    mariadb_server.drop_database(url)
+    if sessions:
+        pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
+
+
+@pytest.fixture(scope="session")
 def sqlserver_server() -> Iterator[ExternalSqlServer]:
     """The server of this session."""
     try:
@@ -98,6 +129,7 @@ def sqlite_url(tmp_path: Path) -> Iterator[str]:
     params=[
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
         # Without a server one test says so (tests/servers), and not each that could use it.
         *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
     ]

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from ..domain.job import AttemptOutcome, NewJob
+from ..domain.job import AttemptOutcome, ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConflictError, DuplicateJob
 from ..ports.settlement import CancelResult, Keyed, OnConflict, Rescue, Settled
 from ..ports.transport import ClaimRequest
 from ..sql.callers import converse, converse_async, own_converse
 from ..sql.database import Database
+from ..sql.dialect import Dialect
 from ..sql.endings import Writes
 from ..sql.gateway import Gateway, Tx
-from ..sql.keyed import Conversation, keyed_enqueue
+from ..sql.keyed import Conversation, Step, keyed_enqueue
 from ..sql.newjobs import key_hash, lanes_to_wake
 from ..sql.rescuing import rescue
 from ..sql.settling import settle
@@ -42,6 +43,23 @@ class SameDatabaseSettlement:
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
         return settle(self._gateway, changes, claim, self._settle_timeout)
 
+    def recheck(self, claims: Sequence[ClaimedJob]) -> list[ClaimedJob]:
+        doubtful = [job.id for job in claims if job.recheck]
+        if not doubtful:
+            return list(claims)
+        rows = self._gateway.read("recheck", lambda tx: tx.rows("history_has", ids=doubtful))
+        ended = {self._gateway.dialect.uuid(row[0]) for row in rows}
+        if ended:
+            self._drop([job for job in claims if job.id in ended])
+        return [job for job in claims if job.id not in ended]
+
+    def _drop(self, claims: Sequence[ClaimedJob]) -> None:
+        def work(tx: Tx) -> None:
+            for job in claims:
+                tx.run("job_drop_fenced", id=job.id, bucket_id=job.bucket_id, claim_no=job.claim_no)
+
+        self._gateway.transaction("drop", work)
+
     # --- enqueue ------------------------------------------------------------------------------------
 
     def enqueue_keyed(self, jobs: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
@@ -49,7 +67,7 @@ class SameDatabaseSettlement:
         wake = lanes_to_wake(jobs, datetime.now(UTC))
 
         def work(tx: Tx) -> list[Keyed]:
-            keyed: list[Keyed] = own_converse(tx, keyed_enqueue(gateway.dialect, jobs, on_conflict))
+            keyed: list[Keyed] = own_converse(tx, _with_pins(gateway.dialect, jobs, on_conflict))
             gateway.dialect.notify(tx, wake)
             return keyed
 
@@ -71,7 +89,7 @@ class SameDatabaseSettlement:
 
     def _with_wake(self, jobs: Sequence[NewJob], on_conflict: OnConflict) -> Conversation:
         dialect = self._database.dialect
-        keyed = yield from keyed_enqueue(dialect, jobs, on_conflict, self._database.name)
+        keyed = yield from _with_pins(dialect, jobs, on_conflict, self._database)
         lanes = lanes_to_wake(jobs, datetime.now(UTC))
         yield from dialect.wake_steps(self._gateway.names, lanes)
         return keyed
@@ -97,7 +115,7 @@ class SameDatabaseSettlement:
             if row is None or row[0] is not None:
                 return False
             tx.run("job_reschedule", id=job_id, run_at=run_at)
-            if run_at <= datetime.now(UTC) + timedelta(seconds=1):
+            if self._database.role == "master" or run_at <= datetime.now(UTC) + timedelta(seconds=1):
                 tx.dialect.notify(tx, {row[1]})
             return True
 
@@ -144,6 +162,16 @@ class SameDatabaseSettlement:
             return len(expired)
 
         return self._gateway.transaction("clean", work)
+
+
+def _with_pins(
+    dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConflict, seen_in: Database | None = None
+) -> Conversation:
+    keyed = yield from keyed_enqueue(dialect, jobs, on_conflict, seen_in)
+    for job, answer in zip(jobs, keyed, strict=True):
+        if job.agent is not None and answer.inserted:
+            yield Step("job_pin_one", {"agent": job.agent, "id": answer.job_id})
+    return keyed
 
 
 def _cancel_live(tx: Tx, job_id: UUID, reason: str, row: tuple[object, ...]) -> CancelResult:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from ..domain.copies import AgentKey
 from ..domain.job import ClaimedJob, Job, NewJob
 from ..domain.status import BucketStatus, WorkerMode
 from ..errors import ConflictError
@@ -15,6 +16,8 @@ from ..sql.gateway import Gateway, Tx
 from ..sql.jobrows import live_job
 from ..sql.newjobs import lanes_to_wake
 from ..sql.rescuing import close_buckets
+from .moves import SqlMoves
+from .skew import Skew
 
 __all__ = ["SqlTransport"]
 
@@ -25,15 +28,20 @@ class _NotAll(Exception):
     """Undoes a renewal that did not cover every bucket."""
 
 
-class SqlTransport:
+class SqlTransport(SqlMoves):
     """``AgentTransport`` on a :class:`~jobmaster.sql.Database`; its name is the database's."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, skew: Skew | None = None) -> None:
         self._database = database
+        self._skew = skew or Skew()
 
     @property
     def name(self) -> str:
         return self._database.name
+
+    @property
+    def key(self) -> AgentKey:
+        return AgentKey(self._database.name, self._database.store_id)
 
     @property
     def _gateway(self) -> Gateway:
@@ -46,17 +54,27 @@ class SqlTransport:
         self._database.close()
 
     def now(self) -> datetime:
-        return self._gateway.read("now", Tx.now)
+        return self._skew.outward(self._gateway.read("now", Tx.now))
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> datetime:
+    def enqueue(self, jobs: Sequence[NewJob], timeout: float | None = None) -> datetime:
         wake = lanes_to_wake(jobs, datetime.now(UTC))
         gateway = self._gateway
         enqueue = gateway.dialect.enqueue
         known = any(job.recheck for job in jobs)
+        jobs = self._skew.new_jobs(jobs)
+        pinned = _pinned(jobs)
+
+        def work(tx: Tx, known: bool) -> datetime:
+            now = enqueue(tx, jobs, wake, known)
+            for agent, ids in pinned.items():
+                tx.run("job_pin", agent=agent, ids=ids)
+            return now
+
         try:
-            return gateway.transaction("enqueue", lambda tx: enqueue(tx, jobs, wake, known))
+            now = gateway.transaction("enqueue", lambda tx: work(tx, known), timeout=timeout)
         except ConflictError:
-            return gateway.transaction("enqueue", lambda tx: enqueue(tx, jobs, wake, True))
+            now = gateway.transaction("enqueue", lambda tx: work(tx, True), timeout=timeout)
+        return self._skew.outward(now)
 
     def open_buckets(self, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta) -> None:
         def work(tx: Tx) -> None:
@@ -81,7 +99,7 @@ class SqlTransport:
             renewed = tx.run("bucket_renew", ids=wanted, worker_id=worker_id, lease=lease // _MICROSECOND)
             if renewed != len(wanted):
                 raise _NotAll
-            return Renewal(True, tx.now())
+            return Renewal(True, self._skew.outward(tx.now()))
 
         try:
             # a third of the lease at most, so that trust has not run out when the answer comes
@@ -114,7 +132,8 @@ class SqlTransport:
     def claimed_in(self, buckets: Collection[UUID]) -> list[ClaimedJob]:
         wanted = list(buckets)
         gateway = self._gateway
-        return gateway.read("claimed_in", lambda tx: gateway.dialect.claimed_in(tx, wanted))
+        found = gateway.read("claimed_in", lambda tx: gateway.dialect.claimed_in(tx, wanted))
+        return self._skew.claimed(found)
 
     def next_due(self, lane: str) -> tuple[datetime, datetime] | None:
         gateway = self._gateway
@@ -122,12 +141,13 @@ class SqlTransport:
         waiting = [due for due in row[1:] if due is not None]
         if not waiting:
             return None
-        return gateway.dialect.instant(row[0]), gateway.dialect.instant(min(waiting))
+        instant, outward = gateway.dialect.instant, self._skew.outward
+        return outward(instant(row[0])), outward(instant(min(waiting)))
 
     def find_live(self, job_id: UUID) -> Job | None:
         gateway = self._gateway
         row = gateway.read("find_live", lambda tx: tx.row("job_find", id=job_id))
-        return None if row is None else live_job(gateway.dialect, row, self.name)
+        return None if row is None else self._skew.shown(live_job(self._database, row))
 
     def buckets(self) -> list[BucketInfo]:
         gateway = self._gateway
@@ -151,6 +171,15 @@ class SqlTransport:
     def listen(self, on_wake: Callable[[str | None], None]) -> Listener:
         gateway = self._gateway
         return gateway.dialect.listen(gateway.names, on_wake)
+
+
+def _pinned(jobs: Sequence[NewJob]) -> dict[str, list[UUID]]:
+    """The jobs whose callers asked for an agent, by agent."""
+    found: dict[str, list[UUID]] = {}
+    for job in jobs:
+        if job.agent is not None:
+            found.setdefault(job.agent, []).append(job.id)
+    return found
 
 
 def _mark(tx: Tx, marks: Sequence[RunningMark]) -> Marked:

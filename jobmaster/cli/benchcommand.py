@@ -54,7 +54,9 @@ def bench(
     from .bench.result import Results, figures_table
 
     if parse_url(url).kind == "mssql":
-        raise Refusal("jobmaster bench knows the floors of SQLite and PostgreSQL, not that of SQL Server")
+        raise Refusal(
+            "jobmaster bench knows the floors of SQLite, PostgreSQL and MySQL, not that of SQL Server"
+        )
     wanted = frozenset(only or MEASUREMENTS)
     if unknown := sorted(wanted - MEASUREMENTS.keys()):
         raise Refusal(f"{unknown[0]!r} is not a measurement: there is {', '.join(MEASUREMENTS)}")

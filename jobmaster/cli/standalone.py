@@ -37,9 +37,10 @@ def configured(cluster_id: str, url: str) -> ClusterConfig:
 
     store = parse_url(url)
     config = ClusterConfig(cluster_id).use_standalone()
-    if store.kind == "mssql":
-        return config.use_sqlserver(url)
-    return config.use_sqlite(store.path) if store.kind == "sqlite" else config.use_postgres(url)
+    if store.kind == "sqlite":
+        return config.use_sqlite(store.path)
+    steps = {"mysql": config.use_mysql, "mssql": config.use_sqlserver}
+    return steps.get(store.kind, config.use_postgres)(url)
 
 
 def look(
@@ -54,15 +55,16 @@ def look(
         raise ConfigurationError(*found_problems)
     store = parse_url(url)
     require_file(store)
-    names = Names(table_prefix, schema)
-    gateway = Gateway(make_dialect(store, options or Options(pool_size=1)), names)
+    dialect = make_dialect(store, options or Options(pool_size=1))
+    names = Names(table_prefix, schema, dialect.quote)
+    gateway = Gateway(dialect, names)
     gateway.prepare(names)
     try:
         if store.kind != "sqlite":
             found = gateway.read(
                 "resolve", lambda tx: gateway.dialect.resolve_schema(tx.connection, schema), timeout=0.0
             )
-            gateway.prepare(Names(table_prefix, found))
+            gateway.prepare(Names(table_prefix, found, dialect.quote))
         elif schema is not None:
             raise ConfigurationError(f"{store.shown}: SQLite has no schemas; leave --schema out")
         state = Schema(gateway, None).state()

@@ -146,7 +146,7 @@ def _depths(seen: ClusterStatus) -> Table:
     counts: dict[tuple[str, str, int], dict[JobStatus, int]] = defaultdict(dict)
     oldest: dict[tuple[str, str, int], datetime] = {}
     for depth in seen.depths:
-        place = (depth.agent_connection, depth.lane, depth.priority)
+        place = (depth.agent_connection or "(master)", depth.lane, depth.priority)
         counts[place][depth.status] = counts[place].get(depth.status, 0) + depth.jobs
         oldest[place] = min(oldest.get(place, depth.oldest_due_at), depth.oldest_due_at)
     used = [status for status in _SHOWN if any(status in found for found in counts.values())]

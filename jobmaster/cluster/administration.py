@@ -10,7 +10,8 @@ from typing import Any
 from ..domain.status import ClusterMode
 from ..errors import TransientStoreError, TransportUnavailable
 from ..ports import BucketInfo, ClusterSetting, QueueDepth, WorkerInfo
-from .backend import Backend
+from .backend import Agent, Backend
+from .locator import Locator
 from .producer import Producer
 
 __all__ = ["Administration", "AgentInfo", "ClusterStatus"]
@@ -23,6 +24,10 @@ class AgentInfo:
     name: str
     location: str
     reachable: bool
+    draining: bool = False
+    """Whether it is being emptied and takes nothing new."""
+    unshipped: int = 0
+    """Jobs that ended there and that the master has not been told of yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +40,21 @@ class ClusterStatus:
     depths: tuple[QueueDepth, ...]
     workers: tuple[WorkerInfo, ...]
     buckets: tuple[BucketInfo, ...]
+    agents: tuple[AgentInfo, ...] = ()
 
 
 class Administration:
     """The sync core of the administrative calls of ``Cluster``. Blocking."""
 
     def __init__(
-        self, backend: Backend, producer: Producer, wake: Callable[[str | None], None]
+        self,
+        backend: Backend,
+        locator: Locator,
+        producer: Producer,
+        wake: Callable[[str | None], None],
     ) -> None:
         self._backend = backend
+        self._locator = locator
         self._producer = producer
         self._wake = wake
 
@@ -81,20 +92,45 @@ class Administration:
         return self._backend.master.workers()
 
     def buckets(self) -> list[BucketInfo]:
-        """The buckets of the agent."""
+        """The buckets of every agent that answers."""
         self._producer.ready()
-        return self._backend.transport.buckets()
+        if not self._backend.distributed:
+            return self._backend.held.transport.buckets()
+        found: list[BucketInfo] = []
+        for agent in self._backend.reachable():
+            try:
+                found += agent.transport.buckets()
+            except TransientStoreError:
+                self._backend.silent(agent.name)
+        return found
 
     def agents(self) -> list[AgentInfo]:
         """The agent connections and whether they answer."""
+        backend = self._backend
+        if not backend.distributed:
+            return [AgentInfo(backend.held.name, backend.location, self._answers(backend.held))]
         try:
             self._producer.ready()
-            self._backend.transport.now()
+            draining = {record.name for record in backend.master.agents() if record.draining}
         except (TransportUnavailable, TransientStoreError):
-            reachable = False
-        else:
-            reachable = True
-        return [AgentInfo(self._backend.transport.name, self._backend.location, reachable)]
+            draining = set(backend.roster.draining)
+        return [self._agent(name, name in draining) for name in backend.agents]
+
+    def _agent(self, name: str, draining: bool) -> AgentInfo:
+        location = self._backend.agents[name].location
+        try:
+            unshipped, _ = self._backend.agent(name).transport.unshipped()
+        except TransientStoreError:
+            return AgentInfo(name, location, False, draining)
+        return AgentInfo(name, location, True, draining, unshipped)
+
+    def _answers(self, agent: Agent) -> bool:
+        try:
+            self._producer.ready()
+            agent.transport.now()
+        except (TransportUnavailable, TransientStoreError):
+            return False
+        return True
 
     def status(self) -> ClusterStatus:
         """Everything at once."""
@@ -104,7 +140,8 @@ class Administration:
             self._backend.cluster_id,
             self._backend.limits.mode,
             self._backend.master.now(),
-            tuple(self._backend.master.depths()),
+            tuple(self._locator.depths()),
             tuple(self._backend.master.workers()),
-            tuple(self._backend.transport.buckets()),
+            tuple(self.buckets()),
+            tuple(self.agents()),
         )

@@ -5,33 +5,56 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from ..engine.clock import SystemClock
+from ..engine.clock import GuidedClock, SystemClock
 from ..engine.options import ClusterLimits
-from ..ports import AgentTransport, Clock, MasterStore, Settlement
+from ..engine.roster import Roster
+from ..errors import ConfigurationError, TransientStoreError
+from ..ports import AgentTransport, Clock, JobReader, MasterStore, Settlement
 from .settingsboard import SettingsBoard
 
-__all__ = ["Backend", "Stores"]
+__all__ = ["Agent", "Backend", "Stores"]
 
 _FRESH_FOR = 5.0
-"""Seconds for which settings read from the master are taken as true."""
+"""Seconds for which what was read from the master is taken as true."""
+_SILENT_FOR = 2.0
+_TRIED_FOR = 1.0
+"""Seconds for which an agent that could not be opened is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One agent connection: its adapters, wired but not opened."""
+
+    transport: AgentTransport
+    settlement: Settlement
+    reader: JobReader
+    open: Callable[[float], None]
+    """Connect, provision or check the schema, check identity; waits at most the given seconds. Idempotent."""
+    close: Callable[[], None]
+    location: str
+    """Where its data lies, without secrets."""
+    learn_clock: Callable[[Clock], None]
+    """Compare the store's clock with one that follows the master."""
+
+    @property
+    def name(self) -> str:
+        """The name of the agent connection."""
+        return self.transport.name
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The adapters of one cluster, wired but not opened. In a standalone cluster all share one database."""
+    """The adapters of one cluster, wired but not opened."""
 
     master: MasterStore
-    transport: AgentTransport
-    settlement: Settlement
-    open: Callable[[float], None]
-    """Connect, provision or check the schema, check identity; waits at most the given seconds for the
-    database. Idempotent."""
-    close: Callable[[], None]
-    describe: str
-    """Where the data lies, without secrets."""
+    held: Agent
+    """The master as the store of jobs that wait there: in a standalone cluster, of all of them."""
+    agents: Mapping[str, Agent] = field(default_factory=dict)
+    """The agents by name; empty in a standalone cluster, where the master is its own agent."""
     clock: Clock | None = None
     """The clock that the stores live by, when it is not that of a real database."""
 
@@ -42,7 +65,7 @@ class Stores:
 
 
 class Backend:
-    """Opens the stores once, for whoever comes first; keeps the cluster's settings fresh."""
+    """Opens the stores once, for whoever comes first; keeps settings and roster fresh."""
 
     def __init__(
         self,
@@ -51,63 +74,170 @@ class Backend:
         limits: ClusterLimits,
         declared: Mapping[str, Any],
         operation_timeout: float,
+        threshold: timedelta,
+        lease: timedelta,
         logger: logging.Logger,
     ) -> None:
         self.cluster_id = cluster_id
         self.master = stores.master
-        self.transport = stores.transport
-        self.settlement = stores.settlement
-        self.location = stores.describe
+        self.held = stores.held
+        self.distributed = bool(stores.agents)
+        self.agents: Mapping[str, Agent] = stores.agents or {stores.held.name: stores.held}
         self.limits = limits
         self.operation_timeout = operation_timeout
-        self.clock: Clock = stores.clock if stores.clock is not None else SystemClock()
+        self.threshold = threshold
+        self.lease = lease
         self.in_loop = stores.in_loop
+        self.clock: Clock = stores.clock if stores.clock is not None else SystemClock()
+        self.worker_clock: Clock = GuidedClock(self.clock) if self.distributed else self.clock
         self.board = SettingsBoard(limits, declared, logger)
-        self._stores = stores
+        self.roster = Roster(self.agents, self.clock)
+        self._logger = logger
         self._lock = threading.RLock()
+        self._opening = {name: threading.Lock() for name in self.agents}
         self._opened = False
+        self._open_agents: set[str] = set()
+        self._registered: set[str] = set()
+        self._silent_until: dict[str, float] = {}
+        self._failed: dict[str, tuple[float, Exception]] = {}
         self._refreshed_at = float("-inf")
 
     @property
+    def location(self) -> str:
+        """Where the master's data lies, without secrets."""
+        return self.held.location
+
+    @property
     def is_open(self) -> bool:
-        """Whether the stores were opened."""
+        """Whether the master was opened."""
         return self._opened
 
     @property
     def fresh(self) -> bool:
-        """Whether the settings were read a moment ago."""
+        """Whether settings and roster were read a moment ago."""
         return self._opened and self.clock.monotonic() - self._refreshed_at < _FRESH_FOR
 
     def open(self, wait: float) -> None:
-        """Open the stores, waiting at most ``wait`` seconds for them. Raises what the stores raise."""
+        """Open the master, waiting at most ``wait`` seconds for it. Raises what it raises."""
         if self._opened:
             return
         with self._lock:
             if self._opened:
                 return
             try:
-                self._stores.open(wait)
-                asked_at = self.clock.monotonic()
-                now = self.transport.now()
+                self.held.open(wait)
+                self._follow_master()
             except BaseException:
                 # a store that was refused for its schema or identity has connections by then
-                self._stores.close()
+                self.held.close()
                 raise
-            self.clock.follow(now, asked_at, self.clock.monotonic())
             self._opened = True
+
+    def _follow_master(self) -> None:
+        asked_at = self.clock.monotonic()
+        now = self.master.now()
+        self.clock.follow(now, asked_at, self.clock.monotonic())
+
+    def is_agent_open(self, name: str) -> bool:
+        """Whether an agent was opened."""
+        return name in self._open_agents
+
+    def agent(self, name: str, wait: float = 0.0) -> Agent:
+        """An agent, open. Waits at most ``wait`` seconds for it, and tries one that failed a moment ago only
+        when it may wait. Raises ``TransientStoreError``, or ``ConfigurationError`` for a store that is not
+        the one meant."""
+        agent = self.agents[name]
+        if not self.distributed:
+            self.open(wait)
+            return agent
+        if name in self._open_agents and name in self._registered:
+            return agent
+        with self._opening[name]:
+            failed = self._failed.get(name)
+            if failed is not None and wait <= 0 and self.clock.monotonic() - failed[0] < _TRIED_FOR:
+                raise failed[1]
+            try:
+                self._open_agent(agent, wait)
+            except (TransientStoreError, ConfigurationError) as fault:
+                self._failed[name] = (self.clock.monotonic(), fault)
+                self.roster.down(name)
+                raise
+            self._failed.pop(name, None)
+        return agent
+
+    def _open_agent(self, agent: Agent, wait: float) -> None:
+        if agent.name not in self._open_agents:
+            agent.open(wait)
+            agent.learn_clock(self.clock)
+            self._open_agents.add(agent.name)
+        if self._opened:
+            try:
+                self.master.register_agent(agent.transport.key)
+            except TransientStoreError as fault:
+                # the stamp says whose it is; whether it is the very same store is checked when both answer
+                self._logger.debug("agent %r could not be registered: %s", agent.name, fault)
+                return
+            except ConfigurationError:
+                self._open_agents.discard(agent.name)
+                agent.close()
+                raise
+            self._registered.add(agent.name)
+
+    def forget(self, name: str) -> None:
+        """The master has forgotten an agent: open it anew, which makes its store known again."""
+        if name in self._opening:
+            with self._opening[name]:
+                self._open_agents.discard(name)
+                self._registered.discard(name)
+                self.agents[name].close()
+
+    def reachable(self) -> list[Agent]:
+        """The agents that can be asked now: open, or opened at once, and not found silent a moment ago."""
+        found = []
+        for name in self.agents:
+            if self._silent_until.get(name, float("-inf")) > self.clock.monotonic():
+                continue
+            try:
+                found.append(self.agent(name))
+            except (TransientStoreError, ConfigurationError) as fault:
+                self._logger.debug("agent %r is left out: %s", name, fault)
+        return found
+
+    def silent(self, name: str) -> None:
+        """An agent did not answer a question: others are not kept waiting by it for a moment."""
+        self._silent_until[name] = self.clock.monotonic() + _SILENT_FOR
+        self.roster.down(name)
 
     def close(self) -> None:
         """Release all connections; they are opened again when needed."""
         with self._lock:
+            if self.distributed:
+                for agent in self.agents.values():
+                    agent.close()
+            self._open_agents.clear()
+            self._registered.clear()
             if self._opened:
-                self._stores.close()
+                self.held.close()
                 self._opened = False
                 self._refreshed_at = float("-inf")
 
     def refresh(self) -> None:
-        """Read the settings from the master."""
+        """Read settings and roster from the master, and learn how far the agents' clocks are off."""
         self.board.take(self.master.settings())
+        if self.distributed:
+            self._follow_master()
+            self.roster.take(self.master.workers(), self.master.agents())
         self._refreshed_at = self.clock.monotonic()
+
+    def learn_clocks(self) -> None:
+        """Compare the clocks of the open agents with the master's."""
+        for name in list(self._open_agents):
+            if not self.roster.is_down(name):
+                try:
+                    self.agents[name].learn_clock(self.clock)
+                except TransientStoreError as fault:
+                    self.silent(name)
+                    self._logger.debug("agent %r: %s", name, fault)
 
     def declare(self) -> list[tuple[str, Any, Any]]:
         """Store what code declares; the changes, as (name, old, new)."""

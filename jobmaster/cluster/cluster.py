@@ -6,29 +6,27 @@ import asyncio
 import logging
 import multiprocessing
 import signal
-import threading
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, TypeVar
 from uuid import UUID
 
 from ..domain.events import Observer
-from ..domain.status import ClusterMode
 from ..engine.announcer import Announcer
 from ..engine.completions import Completions
 from ..engine.options import ClusterLimits
 from ..engine.storethreads import StoreThreads
 from ..handlers import HandlerRegistry
-from ..ports import BucketInfo, ClusterSetting, WorkerInfo
-from .administration import Administration, AgentInfo, ClusterStatus
+from .administering import AdministrativeMethods
+from .administration import Administration
 from .backend import Backend, Stores
 from .directory import JobDirectory
+from .draining import Drains
 from .enginelog import EngineLog
 from .explainer import Explainer
+from .locator import Locator
 from .producer import Producer
 from .requests import RequestDesk
 from .runtime import Runtime
+from .runtimethread import RuntimeThread
 from .scheduler import Scheduler
 from .schedulers import register
 from .settings import ClusterSettings
@@ -36,10 +34,8 @@ from .wiring import wire
 
 __all__ = ["Cluster"]
 
-T = TypeVar("T")
 
-
-class Cluster:
+class Cluster(AdministrativeMethods):
     """One cluster as this process sees it; made by ``ClusterConfig.build()``.
 
     ``scheduler`` works at once. ``async with cluster`` runs the workers in the current event loop, ``with
@@ -79,20 +75,28 @@ class Cluster:
             limits,
             declared,
             settings.operation_timeout.total_seconds(),
+            settings.transient_threshold,
+            settings.lease,
             self._logger,
         )
-        self._producer = Producer(self._backend, self._wake, self._logger)
-        self._desk = RequestDesk(registry, registry.codecs, limits, lambda: (stores.transport.name,))
+        locator = Locator(self._backend, self._logger)
+        self._producer = Producer(
+            self._backend, self._wake, locator.fetch_back, locator.get, self._logger
+        )
+        self._desk = RequestDesk(registry, registry.codecs, limits, lambda: tuple(self._backend.agents))
         self._scheduler = Scheduler(
             self._desk,
             self._producer,
-            JobDirectory(self._backend, self._producer, self._completions, self._wake, self._cancel_here),
+            JobDirectory(
+                self._backend, locator, self._producer, self._completions, self._wake, self._cancel_here
+            ),
             Explainer(self._backend),
             self._completions,
         )
-        self._administration = Administration(self._backend, self._producer, self._wake)
+        self._administration = Administration(self._backend, locator, self._producer, self._wake)
+        self._drains = Drains(self._backend, locator, self._producer)
         self._runtime: Runtime | None = None
-        self._thread: _RuntimeThread | None = None
+        self._thread: RuntimeThread | None = None
         self._starting: asyncio.Future[None] | None = None
         self._stopping: asyncio.Future[None] | None = None
         self._log = EngineLog(settings.debug_jsonl_directory, settings.cluster_id)
@@ -208,7 +212,7 @@ class Cluster:
     def start(self) -> None:
         """Start the workers in a background thread; returns when they work. Raises as :meth:`start_async`."""
         self._check_startable()
-        thread = self._thread = _RuntimeThread(self)
+        thread = self._thread = RuntimeThread(self)
         try:
             thread.begin()
         except BaseException:
@@ -281,78 +285,7 @@ class Cluster:
         await closer.run(self.close)
         closer.close()
 
-    # -- administration --------------------------------------------------------------------------------
-
-    def set_mode(self, mode: ClusterMode | str) -> None:
-        """Switch the whole cluster to ``active``, ``passive`` (accept, do not run) or ``archived``
-        (read-only). Pinned: it survives restarts until :meth:`unpin` is called for ``cluster_mode``.
-        Workers elsewhere follow within about five seconds."""
-        self._administration.pin("cluster_mode", mode)
-
-    async def set_mode_async(self, mode: ClusterMode | str) -> None:
-        """Async twin of :meth:`set_mode`."""
-        await self._in_thread(self.set_mode, mode)
-
-    def settings(self) -> Mapping[str, ClusterSetting]:
-        """The settings stored on the master, by name."""
-        return self._administration.settings()
-
-    async def settings_async(self) -> Mapping[str, ClusterSetting]:
-        """Async twin of :meth:`settings`."""
-        return await self._in_thread(self.settings)
-
-    def pin(self, name: str, value: Any) -> None:
-        """Set a stored setting so that it wins over what code declares. Raises ``ConfigurationError``."""
-        self._administration.pin(name, value)
-
-    async def pin_async(self, name: str, value: Any) -> None:
-        """Async twin of :meth:`pin`."""
-        await self._in_thread(self.pin, name, value)
-
-    def unpin(self, name: str) -> None:
-        """Let the value declared in code win again."""
-        self._administration.unpin(name)
-
-    async def unpin_async(self, name: str) -> None:
-        """Async twin of :meth:`unpin`."""
-        await self._in_thread(self.unpin, name)
-
-    def workers(self) -> list[WorkerInfo]:
-        """The registered workers of the whole cluster, oldest first."""
-        return self._administration.workers()
-
-    async def workers_async(self) -> list[WorkerInfo]:
-        """Async twin of :meth:`workers`."""
-        return await self._in_thread(self.workers)
-
-    def buckets(self) -> list[BucketInfo]:
-        """The buckets of every agent."""
-        return self._administration.buckets()
-
-    async def buckets_async(self) -> list[BucketInfo]:
-        """Async twin of :meth:`buckets`."""
-        return await self._in_thread(self.buckets)
-
-    def agents(self) -> list[AgentInfo]:
-        """The agent connections; that of a standalone cluster is called ``standalone``."""
-        return self._administration.agents()
-
-    async def agents_async(self) -> list[AgentInfo]:
-        """Async twin of :meth:`agents`."""
-        return await self._in_thread(self.agents)
-
-    def status(self) -> ClusterStatus:
-        """Mode, depths per agent, lane, priority and status, workers and buckets, at one moment."""
-        return self._administration.status()
-
-    async def status_async(self) -> ClusterStatus:
-        """Async twin of :meth:`status`."""
-        return await self._in_thread(self.status)
-
     # -- within this process ---------------------------------------------------------------------------
-
-    async def _in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        return await self._producer.threads.run(function, *args)
 
     def _wake(self, lane: str | None) -> None:
         runtime = self._runtime
@@ -363,53 +296,3 @@ class Cluster:
         runtime = self._runtime
         if runtime is not None:
             runtime.cancel(job_id)
-
-
-class _RuntimeThread:
-    """Runs a cluster in an event loop of its own, in a thread of its own."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._started: Future[None] = Future()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop = asyncio.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._main, name=f"jobmaster-{cluster.id}", daemon=True)
-
-    def begin(self) -> None:
-        """Start; returns when the workers work, or raises why they do not."""
-        self._thread.start()
-        try:
-            self._started.result()
-        except BaseException:
-            self._thread.join()
-            raise
-
-    def end(self) -> None:
-        """Stop cleanly and wait for it; raises what ended the thread before, if anything did. A start that is
-        under way is waited for first."""
-        if self._started.exception() is not None:
-            # it never ran, and its starter was told why
-            self._thread.join()
-            return
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _main(self) -> None:
-        try:
-            asyncio.run(self._run())
-        except BaseException as fault:
-            if not self._started.done():
-                self._started.set_exception(fault)
-            else:
-                self._failure = fault
-
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        await self._cluster._start()
-        self._started.set_result(None)
-        await self._stop.wait()
-        await self._cluster.stop_async()

@@ -5,20 +5,21 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..domain.events import Observer
 from ..domain.job import DEFAULT_LANE
-from ..domain.names import check_name, check_prefix, check_schema
+from ..domain.names import check_name
 from ..domain.status import Priority, WorkerMode
 from ..errors import ConfigurationError
 from ..handlers import HandlerRegistry, Middleware, Service, ServiceScope
 from ..payload import JsonCodecs
-from .faults import database_faults, enum_fault, read_database_url, worker_faults
-from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings, without_password
+from .databases import DatabaseSteps
+from .faults import agent_fault, enum_fault, worker_faults
+from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings
 from .sources import apply_environment, apply_toml
-from .steps import SettingSteps
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -26,17 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterConfig"]
 
 
-class _Database(NamedTuple):
-    """A database as given; ``origin`` is toml, env or code, in rising order of precedence."""
-
-    origin: int
-    step: str
-    kind: str
-    url: object
-    options: Mapping[str, Any]
-
-
-class ClusterConfig(SettingSteps):
+class ClusterConfig(DatabaseSteps):
     """The description of a cluster. Every step returns the config, connects to nothing and never raises.
 
     Durations are ``timedelta`` or seconds. A step called again replaces what it said before;
@@ -54,9 +45,6 @@ class ClusterConfig(SettingSteps):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
-        self._origin = 2
-        self._databases: list[_Database] = []
-        self._database_options: dict[str, Any] = {}
         self._workers: list[WorkerSettings] = []
         self._worker_calls = 0
         self._handlers: list[object] | None = None
@@ -88,89 +76,6 @@ class ClusterConfig(SettingSteps):
         config = cls._nameless()
         config._load(lambda: apply_environment(config, prefix, os.environ), 1)
         return config
-
-    # -- databases -------------------------------------------------------------------------------------
-
-    def use_standalone(self) -> ClusterConfig:
-        """One database in both roles, master and agent. ``use_sqlite(path)`` and its like imply it."""
-        return self
-
-    def use_sqlite(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        table_prefix: str | None = None,
-        pool_size: int | None = None,
-        connect_args: Mapping[str, Any] | None = None,
-    ) -> ClusterConfig:
-        """Keep everything in this SQLite file: a path or a ``sqlite:///`` URL."""
-        options = {"table_prefix": table_prefix, "pool_size": pool_size, "connect_args": connect_args}
-        return self._use("use_sqlite", "sqlite", path, options)
-
-    def use_postgres(
-        self,
-        url: str,
-        *,
-        pgbouncer: bool = False,
-        table_prefix: str | None = None,
-        schema: str | None = None,
-        pool_size: int | None = None,
-        connect_args: Mapping[str, Any] | None = None,
-    ) -> ClusterConfig:
-        """Keep everything in this PostgreSQL database.
-
-        ``pgbouncer``: the URL leads to PgBouncer in transaction mode, so that neither LISTEN nor server-side
-        prepared statements are used.
-        """
-        options = {
-            "pgbouncer": pgbouncer,
-            "table_prefix": table_prefix,
-            "schema": schema,
-            "pool_size": pool_size,
-            "connect_args": connect_args,
-        }
-        return self._use("use_postgres", "postgresql", url, options)
-
-    def use_sqlserver(
-        self,
-        url: str,
-        *,
-        driver: str | None = None,
-        table_prefix: str | None = None,
-        schema: str | None = None,
-        pool_size: int | None = None,
-        connect_args: Mapping[str, Any] | None = None,
-    ) -> ClusterConfig:
-        """Keep everything in this SQL Server or Azure SQL database: ``mssql://user:password@host/database``.
-
-        ``driver`` names the ODBC driver; by default Microsoft's newest that is installed, else FreeTDS.
-        Keywords of the driver, such as ``Encrypt``, go into the query of the URL or into ``connect_args``.
-        """
-        options = {
-            "driver": driver,
-            "table_prefix": table_prefix,
-            "schema": schema,
-            "pool_size": pool_size,
-            "connect_args": connect_args,
-        }
-        return self._use("use_sqlserver", "mssql", url, options)
-
-    def table_prefix(self, prefix: str) -> ClusterConfig:
-        """What the names of the tables begin with; ``jm_`` by default. One prefix serves one cluster."""
-        if self._check("table_prefix", check_prefix(prefix)):
-            self._database_options["table_prefix"] = prefix
-        return self
-
-    def schema(self, name: str) -> ClusterConfig:
-        """The database schema that holds the tables; by default that of the connection."""
-        if self._check("schema", check_schema(name)):
-            self._database_options["schema"] = name
-        return self
-
-    def disable_auto_provision(self) -> ClusterConfig:
-        """Never create or migrate tables; a start only checks that they fit."""
-        self._database_options["auto_provision"] = False
-        return self
 
     # -- extensions ------------------------------------------------------------------------------------
 
@@ -243,7 +148,7 @@ class ClusterConfig(SettingSteps):
             check_name("lane", lane),
             None if name is None else check_name("worker name", name),
             enum_fault("mode", WorkerMode, mode),
-            *worker_faults(agent_connection, batch_size, parallelism_factor, bucket_quantity, concurrency),
+            *worker_faults(batch_size, parallelism_factor, bucket_quantity, concurrency),
         ]
         found = [fault for fault in faults if fault]
         if found:
@@ -253,7 +158,7 @@ class ClusterConfig(SettingSteps):
         quantity = {Priority(priority): count for priority, count in (bucket_quantity or {}).items()}
         worker = WorkerSettings(
             name if name is not None else f"worker-{number}",
-            agent_connection or STANDALONE,
+            agent_connection or "",
             lane,
             WorkerMode(mode),
             batch_size,
@@ -272,19 +177,34 @@ class ClusterConfig(SettingSteps):
         ``workers=False`` leaves the workers out: the half that only enqueues. Raises ``ConfigurationError``
         with every fault found.
         """
-        settings, registry = self.prepare(*self._choose_database(), workers=workers)
+        settings, registry = self.prepare(*self._choose_databases(bool(self._workers)), workers=workers)
         from .cluster import Cluster
 
         return Cluster(settings, registry, tuple(self._observers), self._default)
 
     def prepare(
-        self, database: DatabaseSettings | None, problems: Sequence[str] = (), *, workers: bool = True
+        self,
+        database: DatabaseSettings | None,
+        agents: Mapping[str, DatabaseSettings] | None = None,
+        problems: Sequence[str] = (),
+        *,
+        workers: bool = True,
     ) -> tuple[ClusterSettings, HandlerRegistry]:
-        """The checked settings and handlers on this database, for whoever wires stores of another kind.
+        """The checked settings and handlers on these databases, for whoever wires stores of another kind.
 
         Raises ``ConfigurationError`` with ``problems`` and every other fault found.
         """
+        agents = agents or {}
         problems = [*self._problems.values(), *problems]
+        chosen = []
+        for number, worker in enumerate(self._workers if workers else (), start=1):
+            asked = worker.agent_connection or None
+            # agents that could not be read have been complained about already
+            fault = agent_fault(asked, tuple(agents)) if database is not None else None
+            if fault:
+                shown = number if worker.name == f"worker-{number}" else repr(worker.name)
+                problems.append(f"worker {shown}: {fault}")
+            chosen.append(replace(worker, agent_connection=asked or next(iter(agents), STANDALONE)))
         registry = HandlerRegistry(
             self._handlers,
             codecs=JsonCodecs(),
@@ -298,11 +218,7 @@ class ClusterConfig(SettingSteps):
         for advice in registry.advice:
             logging.getLogger("jobmaster.handlers").warning("%s", advice)
         settings = ClusterSettings(
-            self._name,
-            database,
-            tuple(self._workers) if workers else (),
-            declared=frozenset(self._values),
-            **self._values,
+            self._name, database, agents, tuple(chosen), declared=frozenset(self._values), **self._values
         )
         return settings, registry
 
@@ -310,26 +226,6 @@ class ClusterConfig(SettingSteps):
     def observers(self) -> tuple[Observer, ...]:
         """The observers added so far."""
         return tuple(self._observers)
-
-    def _choose_database(self) -> tuple[DatabaseSettings | None, list[str]]:
-        if not self._databases:
-            needed = "add_worker() has no database to work on" if self._workers else "no database is given"
-            return None, [f"{needed}: call use_sqlite(path) or use_postgres(url)"]
-        origin = max(given.origin for given in self._databases)
-        candidates = [given for given in self._databases if given.origin == origin]
-        if len({(given.step, str(given.url)) for given in candidates}) > 1:
-            shown = " and ".join(f"{given.step}({_shown(given.url)})" for given in candidates)
-            return None, [f"a standalone cluster has one database, not several: {shown}"]
-        given = candidates[-1]
-        options = {
-            **self._database_options,
-            **{name: value for name, value in given.options.items() if value is not None},
-        }
-        url, problems = read_database_url(given.step, given.kind, given.url)
-        problems += database_faults(options)
-        if problems:
-            return None, problems
-        return DatabaseSettings(url, given.kind, **options), []
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -354,13 +250,5 @@ class ClusterConfig(SettingSteps):
         for key in [key for key in self._problems if key.startswith("worker ")]:
             del self._problems[key]
 
-    def _use(self, step: str, kind: str, url: object, options: Mapping[str, Any]) -> ClusterConfig:
-        self._databases.append(_Database(self._origin, step, kind, url, options))
-        return self
-
     def __repr__(self) -> str:
         return f"<ClusterConfig {self._name!r}>"
-
-
-def _shown(url: object) -> str:
-    return repr(without_password(str(url)))

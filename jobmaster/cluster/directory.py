@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ..domain.job import Attempt, Job, JobFilter, Page
 from ..domain.names import check_definition_id, check_name
 from ..domain.status import JobStatus
+from ..engine.backoff import Backoff
 from ..engine.completions import Completions
-from ..errors import IllegalTransition, InvalidJob, JobNotFound
+from ..errors import IllegalTransition, InvalidJob, JobNotFound, TransientStoreError, TransportUnavailable
 from ..ports import CancelResult
-from .backend import Backend
+from .backend import Agent, Backend
+from .locator import Locator
 from .producer import Producer
 from .requests import RequestDesk, aware_utc
 
 __all__ = ["JobDirectory", "job_filter"]
 
+T = TypeVar("T")
 _MOST_PER_PAGE = 1000
 
 
@@ -28,12 +32,14 @@ class JobDirectory:
     def __init__(
         self,
         backend: Backend,
+        locator: Locator,
         producer: Producer,
         completions: Completions,
         wake: Callable[[str | None], None],
         cancel_here: Callable[[UUID], None],
     ) -> None:
         self._backend = backend
+        self._locator = locator
         self._producer = producer
         self._completions = completions
         self._wake = wake
@@ -42,16 +48,24 @@ class JobDirectory:
     def get(self, job_id: UUID) -> Job:
         """The job; ``JobNotFound``."""
         _check_id(job_id)
-        self._producer.ready()
-        job = self._backend.master.get_job(job_id)
+        self._open()
+        job = self._locator.get(job_id)
         if job is None:
             raise JobNotFound(job_id)
         return job
 
+    def _open(self) -> None:
+        """Open the master; with agents, which may know what is asked, one that does not answer is let be."""
+        try:
+            self._producer.ready()
+        except TransportUnavailable:
+            if not self._backend.distributed:
+                raise
+
     def attempts(self, job_id: UUID) -> list[Attempt]:
         """Its runs so far; ``JobNotFound``."""
         self.get(job_id)
-        return self._backend.master.attempts(job_id)
+        return self._locator.attempts(job_id)
 
     def find(self, criteria: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
         """One page, newest first."""
@@ -64,7 +78,7 @@ class JobDirectory:
             except (ValueError, AttributeError, TypeError):
                 raise ValueError(f"cursor {cursor!r} is not one that find_jobs returned") from None
         self._producer.ready()
-        jobs = self._backend.master.find_jobs(criteria, limit + 1, after)
+        jobs = self._locator.find(criteria, limit + 1, after)
         more = len(jobs) > limit
         jobs = jobs[:limit]
         return Page(tuple(jobs), jobs[-1].id.hex if more else None)
@@ -72,16 +86,13 @@ class JobDirectory:
     def count(self, criteria: JobFilter) -> int:
         """How many jobs fit."""
         self._producer.ready()
-        return self._backend.master.count_jobs(criteria)
+        return self._locator.count(criteria)
 
     def cancel(self, job_id: UUID) -> bool:
         """Cancel a waiting job, or ask a running one to stop; ``False`` when it has ended."""
         _check_id(job_id)
         self._producer.check_writable()
-        result = self._backend.settlement.cancel(job_id, "cancelled")
-        match result:
-            case CancelResult.NOT_FOUND:
-                raise JobNotFound(job_id)
+        match self._where_it_lives(job_id, self._ask_cancel):
             case CancelResult.FINAL:
                 return False
             case CancelResult.REQUESTED:
@@ -90,20 +101,30 @@ class JobDirectory:
                 self._completions.ended([job_id])
         return True
 
+    def _ask_cancel(self, job: Job | None, home: Agent) -> CancelResult | None:
+        result = home.settlement.cancel(job.id, "cancelled") if job is not None else CancelResult.NOT_FOUND
+        if result is CancelResult.REQUESTED and home is self._backend.held and self._backend.distributed:
+            # a held job that was given to an agent meanwhile: that one has to be asked
+            return result if job is not None and not job.status.is_waiting else None
+        return None if result is CancelResult.NOT_FOUND else result
+
     def reschedule(self, job_id: UUID, when: datetime) -> Job:
         """Move a waiting job to another instant; ``IllegalTransition`` when it runs or has ended."""
         instant = aware_utc(when, "when")
         _check_id(job_id)
         self._producer.check_writable()
-        moved = self._backend.settlement.reschedule(job_id, instant)
-        job = self.get(job_id)
-        if not moved and not job.status.is_waiting:
+
+        def ask(job: Job | None, home: Agent) -> bool | None:
+            if job is None or home.settlement.reschedule(job.id, instant):
+                return None if job is None else True
+            if job.status.is_waiting:
+                return None  # it was claimed, or moved, when we asked, and waits again by now
             raise IllegalTransition(
                 f"job {job_id} is {job.status.value.replace('_', ' ')}: only a waiting job can be rescheduled"
             )
-        if not moved:
-            # it was claimed when we asked and waits again by now
-            return self.reschedule(job_id, when)
+
+        self._where_it_lives(job_id, ask)
+        job = self.get(job_id)
         self._wake(job.lane)
         return job
 
@@ -111,14 +132,44 @@ class JobDirectory:
         """Run a finished job again under its own id; ``IllegalTransition`` when it has not ended."""
         _check_id(job_id)
         self._producer.check_writable()
-        if not self._backend.settlement.revive(job_id):
-            job = self.get(job_id)
-            raise IllegalTransition(
-                f"job {job_id} is {job.status.value.replace('_', ' ')}: only a finished job can be retried"
-            )
+
+        def ask(job: Job | None, home: Agent) -> bool | None:
+            if job is None:
+                return None
+            if not job.status.is_final:
+                status = job.status.value.replace("_", " ")
+                raise IllegalTransition(f"job {job_id} is {status}: only a finished job can be retried")
+            if home is not self._backend.held:
+                self._locator.ship(home)
+            return self._backend.held.settlement.revive(job_id) or None
+
+        self._where_it_lives(job_id, ask)
         job = self.get(job_id)
         self._wake(job.lane)
         return job
+
+    def _where_it_lives(self, job_id: UUID, ask: Callable[[Job | None, Agent], T | None]) -> T:
+        """Ask the store on which a job lives; again, while it moves from one to another.
+
+        Raises ``JobNotFound``, and ``TransportUnavailable`` when its store does not answer."""
+        deadline = time.monotonic() + self._backend.operation_timeout
+        backoff = Backoff(0.01, 0.5)
+        while True:
+            home: Agent | None = None
+            try:
+                job, home = self._locator.locate(job_id)
+                answer = ask(job, home)
+            except TransientStoreError as fault:
+                where = f"agent {home.name!r}" if home is not None else "its store"
+                raise TransportUnavailable(f"job {job_id}: {where} does not answer: {fault}") from fault
+            if answer is not None:
+                return answer
+            if job is None:
+                raise JobNotFound(job_id)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TransportUnavailable(f"job {job_id} is between two stores; try again in a moment")
+            time.sleep(min(left, backoff.next()))
 
 
 def _check_id(job_id: object) -> None:

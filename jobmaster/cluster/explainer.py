@@ -7,8 +7,10 @@ from datetime import datetime
 from ..domain.durations import describe_duration
 from ..domain.job import Job, JobExplanation, Reason
 from ..domain.status import ClusterMode, JobStatus, WorkerMode
+from ..errors import TransientStoreError
 from ..ports import WorkerInfo
 from .backend import Backend
+from .whereabouts import explain_place
 
 __all__ = ["Explainer"]
 
@@ -24,14 +26,25 @@ class Explainer:
         if job.status.is_final:
             reasons = [_end(job)]
         elif job.status.is_waiting:
-            reasons = self._waiting(job, self._backend.master.now())
+            reasons = self._without_master(job) or self._waiting(job, self._backend.master.now())
         else:
             reasons = self._claimed(job)
         return JobExplanation(job.id, job.status, tuple(reasons))
 
+    def _without_master(self, job: Job) -> list[Reason]:
+        """While the master is away only the agent is known."""
+        try:
+            self._backend.refresh()
+        except TransientStoreError as fault:
+            if not self._backend.distributed:
+                raise
+            return [
+                Reason("master_down", f"it is on agent {job.agent_connection!r}; the master is away: {fault}")
+            ]
+        return []
+
     def _waiting(self, job: Job, now: datetime) -> list[Reason]:
         reasons: list[Reason] = []
-        self._backend.refresh()
         if job.scheduled_at > now:
             left = describe_duration(job.scheduled_at - now)
             reasons.append(
@@ -46,6 +59,8 @@ class Explainer:
         if mode is ClusterMode.ARCHIVED:
             reasons.append(Reason("cluster_archived", "the cluster is archived: it runs nothing"))
         reasons += self._without_worker(job)
+        if self._backend.distributed:
+            reasons += explain_place(self._backend, job, now)
         if reasons:
             return reasons
         if job.losses:

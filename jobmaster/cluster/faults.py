@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -13,9 +13,16 @@ from ..domain.status import Priority
 from ..errors import ConfigurationError
 from .settings import STANDALONE
 
-_KINDS = {"mssql": "SQL Server"}
+__all__ = [
+    "agent_fault",
+    "count_fault",
+    "database_faults",
+    "enum_fault",
+    "read_database_url",
+    "worker_faults",
+]
 
-__all__ = ["count_fault", "database_faults", "enum_fault", "read_database_url", "worker_faults"]
+_TITLES = {"mssql": "SQL Server"}
 
 
 def count_fault(name: str, value: object, least: int, most: int) -> str | None:
@@ -36,19 +43,30 @@ def enum_fault(name: str, kind: type[Enum], value: object) -> str | None:
 
 
 def worker_faults(
-    agent_connection: object, batch_size: object, factor: object, quantity: object, concurrency: object
+    batch_size: object, factor: object, quantity: object, concurrency: object
 ) -> list[str | None]:
     """The options of a worker that have bounds."""
     return [
-        None
-        if agent_connection in (None, STANDALONE)
-        else f"there is no agent connection {agent_connection!r}: that of a standalone cluster is "
-        f"{STANDALONE!r} and need not be named",
         count_fault("batch_size", batch_size, 1, 100_000),
         None if concurrency is None else count_fault("concurrency", concurrency, 1, 100_000),
         _factor_fault(factor),
         *_quantity_faults(quantity),
     ]
+
+
+def agent_fault(asked: object, agents: Sequence[str]) -> str | None:
+    """The agent connection of a worker."""
+    if not agents:
+        if asked in (None, STANDALONE):
+            return None
+        return (
+            f"there is no agent connection {asked!r}: that of a standalone cluster is {STANDALONE!r} and "
+            "need not be named"
+        )
+    known = ", ".join(map(repr, agents))
+    if asked is None:
+        return None if len(agents) == 1 else f"agent_connection must say which agent it works for: {known}"
+    return None if asked in agents else f"there is no agent connection {asked!r}; there is {known}"
 
 
 def _factor_fault(value: object) -> str | None:
@@ -94,21 +112,23 @@ def database_faults(options: Mapping[str, Any]) -> list[str]:
     return [fault for fault in faults if fault]
 
 
-def read_database_url(step: str, kind: str, given: object) -> tuple[str, list[str]]:
-    """The URL of a database of that kind, with a relative SQLite path made absolute now."""
+def read_database_url(step: str, kind: str | None, given: object) -> tuple[str, str, list[str]]:
+    """The URL of a database, with a relative SQLite path made absolute now, and its kind; it must be of
+    ``kind`` where that is given."""
     from ..sql.urls import parse_url
 
     if not isinstance(given, str | os.PathLike):
-        return "", [f"{step} takes a URL as text, not {type(given).__name__}"]
+        return "", "", [f"{step} takes a URL as text, not {type(given).__name__}"]
     text = os.fspath(given)
     if not isinstance(text, str) or not text:
-        return "", [f"{step} takes a URL as text, not {text!r}"]
-    if kind != "sqlite" and "://" not in text:
-        return "", [f"{step} takes a URL such as {kind}://user:password@host/database"]
+        return "", "", [f"{step} takes a URL as text, not {text!r}"]
+    if kind not in ("sqlite", None) and "://" not in text:
+        return "", "", [f"{step} takes a URL such as {kind}://user:password@host/database"]
     try:
         found = parse_url(text)
     except ConfigurationError as fault:
-        return "", [f"{step}: {problem}" for problem in fault.problems]
-    if found.kind != kind:
-        return "", [f"{step} was given the URL of a {_KINDS.get(found.kind, found.kind)} database"]
-    return found.url.render_as_string(hide_password=False), []
+        return "", "", [f"{step}: {problem}" for problem in fault.problems]
+    if kind is not None and found.kind != kind:
+        shown = _TITLES.get(found.kind, found.kind)
+        return "", "", [f"{step} was given the URL of a {shown} database"]
+    return found.url.render_as_string(hide_password=False), found.kind, []

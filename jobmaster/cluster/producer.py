@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,14 +12,22 @@ from typing import TypeVar
 from uuid import UUID
 
 from ..domain.job import Job, NewJob
-from ..domain.status import ClusterMode, JobStatus
+from ..domain.status import ClusterMode
 from ..engine.backoff import Backoff
-from ..engine.enqueuer import Enqueuer
+from ..engine.enqueuer import NotStored
 from ..engine.storethreads import StoreThreads
-from ..errors import ClusterArchived, TransientStoreError, TransportUnavailable
+from ..errors import (
+    ClusterArchived,
+    ConfigurationError,
+    StoreError,
+    TransientStoreError,
+    TransportUnavailable,
+)
 from ..ports import Keyed, OnConflict
 from .backend import Backend
+from .connections import enqueue_in, enqueue_in_async
 from .requests import snapshot
+from .routing import Router, Target
 
 __all__ = ["Producer", "check_policy"]
 
@@ -29,88 +38,220 @@ _POLICIES = ("return", "raise", "replace")
 class Producer:
     """The write path of one scheduler. Synchronous; ``threads`` runs it for event loops."""
 
-    def __init__(self, backend: Backend, wake: Callable[[str | None], None], logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        wake: Callable[[str | None], None],
+        fetch_back: Callable[[UUID], bool],
+        find: Callable[[UUID], Job | None],
+        logger: logging.Logger,
+    ) -> None:
         self._backend = backend
         self._wake = wake
+        self._fetch_back = fetch_back
+        self._find = find
         self._logger = logger
         self._timeout = backend.operation_timeout
         self.threads = StoreThreads(8, "jobmaster-scheduler")
-        self._enqueuer = Enqueuer(backend.transport, self._timeout, backend.clock, logger)
+        self._router = Router(backend, logger)
+        self._refreshing: threading.Thread | None = None
+        self._tried_at = float("-inf")
 
     def close(self) -> None:
         """Store what is queued, then end all threads."""
-        self._enqueuer.close()
+        self._router.close()
         self.threads.close()
+        refreshing = self._refreshing
+        if refreshing is not None:
+            refreshing.join(timeout=2 * self._timeout)
 
     # -- may we write ----------------------------------------------------------------------------------
 
     @property
     def writable_now(self) -> bool:
-        """Whether it is known, without asking the store, that changes are accepted."""
-        return self._backend.fresh and self._backend.limits.mode is not ClusterMode.ARCHIVED
+        """Whether it is known, without asking the master, that changes are accepted."""
+        backend = self._backend
+        if backend.distributed and backend.roster.known and not backend.fresh:
+            self._refresh_behind()
+        elif not backend.fresh:
+            return False
+        return backend.limits.mode is not ClusterMode.ARCHIVED
 
     def check_writable(self) -> None:
-        """Open the store when need be; raise ``ClusterArchived`` when the cluster is read-only."""
-        self.ready()
-        if not self._backend.fresh:
+        """Open the master when need be; raise ``ClusterArchived`` when the cluster is read-only.
+
+        With agents a master that does not answer stops nobody: what was last known of it stands."""
+        backend = self._backend
+        if backend.distributed and backend.roster.known:
+            if not backend.fresh:
+                self._refresh_behind()
+        elif not backend.fresh and time.monotonic() - self._tried_at >= 1.0:
             try:
-                self._backend.refresh()
-            except TransientStoreError as fault:
+                self.ready()
+                backend.refresh()
+            except (TransientStoreError, TransportUnavailable) as fault:
+                if not backend.distributed and not backend.is_open:
+                    raise
                 # the mode last known stands; the write itself will tell whether the store is there
+                self._tried_at = time.monotonic()
                 self._logger.debug("settings could not be refreshed: %s", fault)
-        if self._backend.limits.mode is ClusterMode.ARCHIVED:
-            raise ClusterArchived(
-                f"cluster {self._backend.cluster_id!r} is archived: it can be read, not changed"
-            )
+        if backend.limits.mode is ClusterMode.ARCHIVED:
+            raise ClusterArchived(f"cluster {backend.cluster_id!r} is archived: it can be read, not changed")
 
     def ready(self) -> None:
-        """Open the store at first use; ``TransportUnavailable`` when it cannot be reached in time."""
+        """Open the master at first use; ``TransportUnavailable`` when it cannot be reached in time."""
         try:
             self._backend.open(self._timeout)
         except TransientStoreError as fault:
             raise TransportUnavailable(str(fault)) from fault
 
+    def _refresh_behind(self) -> None:
+        """Read settings and roster again without keeping anybody waiting."""
+        running = self._refreshing
+        if (running is not None and running.is_alive()) or time.monotonic() - self._tried_at < 1.0:
+            return
+        self._tried_at = time.monotonic()
+        self._refreshing = threading.Thread(
+            target=self._refresh_quietly, name="jobmaster-refresh", daemon=True
+        )
+        self._refreshing.start()
+
+    def _refresh_quietly(self) -> None:
+        try:
+            self._backend.refresh()
+        except StoreError as fault:
+            self._logger.debug("settings could not be refreshed: %s", fault)
+
     # -- storing ---------------------------------------------------------------------------------------
 
     def enqueue_one(self, new: NewJob) -> Job:
         """One job without a key, sharing an insert with other callers."""
-        return self._stored(new, self._enqueuer.submit([new]).result())
+        attempt = _Attempt(self._backend.operation_timeout, [new])
+        while True:
+            for target in self._router.targets(new):
+                try:
+                    self._open(target)
+                    now = target.enqueuer.submit([new]).result()
+                except (NotStored, TransientStoreError, ConfigurationError) as fault:
+                    attempt.missed(target, fault)
+                    self._router.failed(target)
+                else:
+                    return self._stored(new, now, target)
+            time.sleep(attempt.pause())
 
     async def enqueue_one_async(self, new: NewJob) -> Job:
         """The same; occupies no thread while it waits."""
-        return self._stored(new, await self._enqueuer.submit_async([new]))
+        attempt = _Attempt(self._backend.operation_timeout, [new])
+        while True:
+            for target in self._router.targets(new):
+                try:
+                    if not self._is_open(target):
+                        await self.threads.run(self._open, target)
+                    now = await target.enqueuer.submit_async([new])
+                except (NotStored, TransientStoreError, ConfigurationError) as fault:
+                    attempt.missed(target, fault)
+                    self._router.failed(target)
+                else:
+                    return self._stored(new, now, target)
+            await self.threads.run(time.sleep, attempt.pause())
 
-    def _stored(self, new: NewJob, now: datetime) -> Job:
+    def _is_open(self, target: Target) -> bool:
+        if target.agent is None or not self._backend.distributed:
+            return self._backend.is_open
+        return self._backend.is_agent_open(target.agent)
+
+    def _open(self, target: Target) -> None:
+        """Open the store of a target when need be; raises what it raises."""
+        if self._is_open(target):
+            return
+        if target.agent is None or not self._backend.distributed:
+            self._backend.open(0.0 if self._backend.distributed else self._timeout)
+        else:
+            self._backend.agent(target.agent)
+
+    def _stored(self, new: NewJob, now: datetime, target: Target) -> Job:
+        self._router.stored(target, [new])
         self._wake(new.lane)
-        return self._snapshot(new, now)
+        return self._snapshot(new, now, target)
 
-    def _snapshot(self, new: NewJob, now: datetime) -> Job:
-        return snapshot(new, now, JobStatus.READY, self._backend.transport.name)
+    def _snapshot(self, new: NewJob, now: datetime, target: Target) -> Job:
+        return snapshot(new, now, target.status, target.agent)
 
     def enqueue_one_keyed(self, new: NewJob, on_conflict: OnConflict) -> Job:
         """One job with a unique key."""
         return self.jobs([new], self._store_keyed([new], on_conflict))[0]
 
     def enqueue_many(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
-        """Many jobs in one transaction."""
+        """Many jobs, one transaction per store; with keys all of them in one, on the master."""
         check_policy(on_conflict)
         if any(new.unique_key is not None for new in news):
             return self._store_keyed(news, on_conflict)
-        now = self._insist(lambda jobs: self._backend.transport.enqueue(jobs), news)
+        answers: dict[int, Keyed] = {}
+        for targets, places in self._router.deal(news):
+            part = [news[place] for place in places]
+            try:
+                now, target = self._store_part(targets, part)
+            except TransportUnavailable as fault:
+                if not answers:
+                    raise
+                accepted = [answers[place].job_id for place in sorted(answers)]
+                raise TransportUnavailable(
+                    f"{len(accepted)} of {len(news)} jobs were stored, named in `accepted`; of the others: "
+                    f"{fault}",
+                    fault.job_ids,
+                    accepted,
+                ) from fault
+            for place, new in zip(places, part, strict=True):
+                due = new.run_at or now + new.delay
+                answers[place] = Keyed(new.id, True, due, now, agent=target.agent)
         for lane in {new.lane for new in news}:
             self._wake(lane)
-        return [Keyed(new.id, True, new.run_at or now + new.delay, now) for new in news]
+        return [answers[place] for place in range(len(news))]
+
+    def _store_part(self, targets: Sequence[Target], part: Sequence[NewJob]) -> tuple[datetime, Target]:
+        if len(targets) == 1:
+            only = targets[0]
+            self._open_or_refuse(only)
+            now = self._insist(only.store.transport.enqueue, part)
+            self._router.stored(only, part)
+            return now, only
+        attempt = _Attempt(self._timeout, part)
+        while True:
+            for target in targets:
+                try:
+                    self._open(target)
+                    now = self._insist(target.store.transport.enqueue, part, certain_at_once=True)
+                except (NotStored, TransientStoreError, ConfigurationError) as fault:
+                    attempt.missed(target, fault)
+                    self._router.failed(target)
+                else:
+                    self._router.stored(target, part)
+                    return now, target
+            time.sleep(attempt.pause())
+
+    def _open_or_refuse(self, target: Target) -> None:
+        try:
+            self._open(target)
+        except TransientStoreError as fault:
+            raise TransportUnavailable(str(fault)) from fault
 
     def _store_keyed(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         check_policy(on_conflict)
-        keyed = self._insist(
-            lambda jobs: self._backend.settlement.enqueue_keyed(jobs, on_conflict), news
-        )
+        self._open_or_refuse(self._router.held)
+        settlement = self._backend.held.settlement
+        keyed = self._insist(lambda jobs: settlement.enqueue_keyed(jobs, on_conflict), news)
+        if on_conflict == "replace" and self._backend.distributed:
+            placed = [item for item in keyed if not item.inserted]
+            if sum(self._fetch_back(item.job_id) for item in placed):
+                # they wait on the master again, where they can be changed
+                keyed = self._insist(lambda jobs: settlement.enqueue_keyed(jobs, on_conflict), news)
         for lane in {new.lane for new in news}:
             self._wake(lane)
         return keyed
 
-    def _insist(self, store: Callable[[Sequence[NewJob]], T], news: Sequence[NewJob]) -> T:
+    def _insist(
+        self, store: Callable[[Sequence[NewJob]], T], news: Sequence[NewJob], certain_at_once: bool = False
+    ) -> T:
         """Try the same store again with the same ids while the answer is unknown (PROTOCOL, enqueue 1)."""
         deadline = time.monotonic() + self._timeout
         backoff = Backoff(0.05, 1.0)
@@ -120,6 +261,8 @@ class Producer:
             except TransientStoreError as fault:
                 left = deadline - time.monotonic()
                 perhaps = fault.ambiguous or news[0].recheck
+                if certain_at_once and not perhaps:
+                    raise NotStored(str(fault)) from fault
                 if left <= 0:
                     raise TransportUnavailable(
                         f"the jobs were {'perhaps' if perhaps else 'not'} stored in time: {fault}",
@@ -131,19 +274,17 @@ class Producer:
 
     # -- in the caller's transaction -------------------------------------------------------------------
 
-    def enqueue_in(
-        self, connection: object, news: Sequence[NewJob], on_conflict: OnConflict
-    ) -> list[Keyed]:
+    def enqueue_in(self, connection: object, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         """Insert through the caller's sync connection, without commit."""
         check_policy(on_conflict)
-        return self._backend.settlement.enqueue_in(connection, news, on_conflict)
+        return enqueue_in(self._backend, connection, news, on_conflict)
 
     async def enqueue_in_async(
         self, connection: object, news: Sequence[NewJob], on_conflict: OnConflict
     ) -> list[Keyed]:
         """Insert through the caller's connection, sync or async, without commit."""
         check_policy(on_conflict)
-        return await self._backend.settlement.enqueue_in_async(connection, news, on_conflict)
+        return await enqueue_in_async(self._backend, connection, news, on_conflict)
 
     # -- answers ---------------------------------------------------------------------------------------
 
@@ -153,21 +294,46 @@ class Producer:
         by_id: dict[UUID, Job] = {}
         for new, item in zip(news, keyed, strict=True):
             if item.inserted:
-                job = self._snapshot(new, item.enqueued_at)
+                job = self._snapshot(new, item.enqueued_at, self._router.target_of(item.agent))
                 by_id[item.job_id] = replace(job, scheduled_at=item.run_at)
         answer: list[Job] = []
         for new, item in zip(news, keyed, strict=True):
-            job_or_none = by_id.get(item.job_id) or item.job
-            if job_or_none is None:
-                job_or_none = self._backend.master.get_job(item.job_id)
+            job_or_none = by_id.get(item.job_id) or item.job or self._find(item.job_id)
             if job_or_none is None:
                 # it ended and was cleaned up a moment ago
                 job_or_none = replace(
-                    self._snapshot(new, item.enqueued_at), id=item.job_id, scheduled_at=item.run_at
+                    self._snapshot(new, item.enqueued_at, self._router.held),
+                    id=item.job_id,
+                    scheduled_at=item.run_at,
                 )
             by_id[item.job_id] = job_or_none
             answer.append(job_or_none)
         return answer
+
+
+class _Attempt:
+    """One call's way through the stores that may take its job."""
+
+    def __init__(self, timeout: float, jobs: Sequence[NewJob]) -> None:
+        self._jobs = jobs
+        self._deadline = time.monotonic() + timeout
+        self._backoff = Backoff(0.05, 1.0)
+        self._faults: dict[str, Exception] = {}
+
+    def missed(self, target: Target, fault: Exception) -> None:
+        """A store did not take it."""
+        self._faults[f"agent {target.agent!r}" if target.agent else "the master"] = fault
+
+    def pause(self) -> float:
+        """Seconds until the next round; ``TransportUnavailable`` when time is up."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            said = "; ".join(f"{name}: {fault}" for name, fault in self._faults.items())
+            ids = [job.id for job in self._jobs]
+            raise TransportUnavailable(f"no store accepted the job in time ({said})", ids) from next(
+                iter(self._faults.values())
+            )
+        return min(left, self._backoff.next())
 
 
 def check_policy(on_conflict: object) -> None:

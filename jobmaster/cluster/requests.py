@@ -17,6 +17,7 @@ from ..domain.status import JobStatus, Priority
 from ..engine.options import ClusterLimits
 from ..errors import ConfigurationError, InvalidJob, MessageTooLarge
 from ..handlers import Codecs, HandlerRegistry, JobFunction, JobHandler
+from .settings import STANDALONE
 
 __all__ = ["HandlerReference", "JobOptions", "JobRequest", "RequestDesk", "aware_utc", "snapshot"]
 
@@ -154,6 +155,7 @@ class RequestDesk:
             _max_retries(options.max_retries),
             _retry(options.retry),
             options.unique_key,
+            agent=options.agent_connection if self._agent_names() != (STANDALONE,) else None,
         )
 
     def from_request(self, request: JobRequest) -> NewJob:
@@ -191,7 +193,7 @@ class RequestDesk:
             raise ConfigurationError(f"agent_connection {name!r} is not configured; there is {known}")
 
 
-def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str) -> Job:
+def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -> Job:
     """The job as it stands right after it was stored at the store's instant ``now``."""
     return Job(
         id=new.id,

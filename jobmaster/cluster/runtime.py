@@ -11,23 +11,28 @@ from uuid import UUID
 
 from ..domain.events import SettingChanged
 from ..domain.ids import uuid7
+from ..domain.job import DEFAULT_LANE
 from ..domain.status import WorkerMode
 from ..engine.announcer import Announcer
+from ..engine.border import ALONE
 from ..engine.children import ChildRunner
 from ..engine.coordinator import Coordinator
 from ..engine.options import WorkerOptions
+from ..engine.province import Province
 from ..engine.storethreads import InlineStoreThreads, StoreCalls, StoreThreads
 from ..engine.supervisor import Supervisor
 from ..engine.threads import ThreadRunner
 from ..engine.worker import Worker
 from ..errors import StoreError
 from ..handlers import HandlerRegistry, WorkerSite
-from ..ports import WorkerInfo
+from ..ports import Settlement, WorkerInfo
 from .backend import Backend
 from .scheduler import Scheduler
 from .settings import ClusterSettings, WorkerSettings
 
 __all__ = ["Runtime"]
+
+_RUNS = (WorkerMode.FULL, WorkerMode.EXECUTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,12 @@ class Runtime:
         self._calls: StoreCalls = (
             InlineStoreThreads()
             if backend.in_loop
-            else StoreThreads(2 * len(settings.workers) + 2, "jobmaster-store")
+            else StoreThreads(2 * len(settings.workers) + 2 + 2 * len(settings.agents), "jobmaster-store")
         )
         self._supervisor = Supervisor(logger)
         self._posts: list[_Post] = []
         self._coordinator: Coordinator | None = None
+        self._province: Province | None = None
         self._stopping = False
 
     @property
@@ -89,17 +95,26 @@ class Runtime:
         for name, old, new in await self._calls.run(self._backend.declare):
             self._logger.info("setting %s changed from %r to %r: declared in code", name, old, new)
             self._announcer.emit(SettingChanged(name, old, new))
+        for name in self._own_agents():
+            await self._calls.run(self._backend.agent, name, wait)
         await self._registry.open()
+        if self._backend.distributed:
+            self._province = self._make_province()
         infos: list[WorkerInfo] = []
         for wanted in self._settings.workers:
+            if wanted.mode not in _RUNS:
+                infos.append(self._info(self._options(wanted), wanted.agent_connection))
+                continue
             post = self._post(wanted)
             self._posts.append(post)
             await post.worker.start()
-            infos.append(self._info(post.worker))
+            infos.append(self._info(post.worker.options, wanted.agent_connection))
         self._coordinator = Coordinator(
             self._backend.master,
-            {self._backend.transport.name: self._backend.settlement},
+            self._backend.held.settlement,
+            self._reach,
             self.workers,
+            self._backend.roster if self._backend.distributed else None,
             self._backend.limits,
             self._settings.lease,
             self._calls,
@@ -109,12 +124,48 @@ class Runtime:
             self._logger,
         )
         await self._coordinator.register(infos)
-        coordinates = any(w.mode in (WorkerMode.FULL, WorkerMode.COORDINATOR) for w in self._settings.workers)
-        self._coordinator.start(self._supervisor, coordinates=coordinates)
+        if self._province is not None:
+            await self._calls.run(self._backend.refresh)
+            await self._province.start(self._supervisor)
+        self._coordinator.start(self._supervisor, coordinates=self._coordinates)
 
-    def _post(self, wanted: WorkerSettings) -> _Post:
+    @property
+    def _coordinates(self) -> bool:
+        return any(w.mode in (WorkerMode.FULL, WorkerMode.COORDINATOR) for w in self._settings.workers)
+
+    def _own_agents(self) -> list[str]:
+        return sorted({wanted.agent_connection for wanted in self._settings.workers})
+
+    def _reach(self) -> dict[str, Settlement]:
+        return {agent.name: agent.settlement for agent in self._backend.reachable()}
+
+    def _make_province(self) -> Province:
+        backend = self._backend
+        province = Province(
+            {name: agent.transport for name, agent in backend.agents.items()},
+            self._own_agents(),
+            self._coordinates,
+            backend.master,
+            backend.held.transport,
+            backend.roster,
+            backend.limits,
+            backend.threshold,
+            backend.lease,
+            self._calls,
+            backend.clock,
+            backend.learn_clocks,
+            self._logger,
+        )
+        for wanted in self._settings.workers:
+            if wanted.mode is WorkerMode.DRAIN:
+                # one that names no lane empties the whole agent
+                lane = None if wanted.lane == DEFAULT_LANE else wanted.lane
+                province.mover.emptied[wanted.agent_connection] = lane
+        return province
+
+    def _options(self, wanted: WorkerSettings) -> WorkerOptions:
         settings = self._settings
-        options = WorkerOptions(
+        return WorkerOptions(
             uuid7(),
             wanted.name,
             wanted.lane,
@@ -127,12 +178,16 @@ class Runtime:
             {int(priority): count for priority, count in wanted.bucket_quantity.items()},
             self._backend.in_loop,
         )
+
+    def _post(self, wanted: WorkerSettings) -> _Post:
+        options = self._options(wanted)
         backend = self._backend
+        agent = backend.agents[wanted.agent_connection]
         threads = ThreadRunner(options.slots, f"jobmaster-{wanted.name}")
         children = ChildRunner(options.slots)
         site = WorkerSite(
             cluster_id=backend.cluster_id,
-            agent_connection=backend.transport.name,
+            agent_connection=agent.name,
             worker_id=options.id,
             worker_name=options.name,
             lane=options.lane,
@@ -146,24 +201,24 @@ class Runtime:
             site,
             options,
             backend.limits,
-            backend.transport,
-            backend.settlement,
+            agent.transport,
+            agent.settlement,
             self._calls,
-            backend.clock,
+            backend.worker_clock,
             self._registry.get,
             self._announcer,
             site.logger,
             children.set_trusted_until,
+            self._province.border(agent.name) if self._province is not None else ALONE,
         )
         return _Post(worker, threads, children)
 
-    def _info(self, worker: Worker) -> WorkerInfo:
+    def _info(self, options: WorkerOptions, agent: str) -> WorkerInfo:
         now = self._backend.clock.now()
-        options = worker.options
         return WorkerInfo(
             options.id,
             options.name,
-            self._backend.transport.name,
+            agent,
             options.lane,
             options.mode,
             socket.gethostname(),
@@ -180,6 +235,8 @@ class Runtime:
         self._stopping = True
         await self._supervisor.stop()
         await asyncio.gather(*(self._dismiss(post) for post in self._posts))
+        if self._province is not None:
+            await self._province.stop()
         if self._coordinator is not None:
             try:
                 await self._coordinator.forget()
@@ -210,6 +267,8 @@ class Runtime:
         """Jobs were enqueued in this process. From any thread."""
         for post in self._posts:
             post.worker.wake(lane)
+        if self._province is not None:
+            self._province.wake(lane)
 
     def cancel(self, job_id: UUID) -> None:
         """A cancellation was requested in this process. From any thread."""

@@ -29,7 +29,8 @@ def without_password(url: str) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseSettings:
-    """One database. ``kind`` is ``sqlite``, ``postgresql`` or ``mssql``; its driver gets ``connect_args``."""
+    """One database. ``kind`` is ``sqlite``, ``postgresql``, ``mysql`` or ``mssql``; its driver gets
+    ``connect_args``."""
 
     url: str
     kind: str
@@ -65,6 +66,7 @@ class WorkerSettings:
 
     name: str
     agent_connection: str = STANDALONE
+    """The name of an agent connection."""
     lane: str = DEFAULT_LANE
     mode: WorkerMode = WorkerMode.FULL
     batch_size: int = 250
@@ -81,6 +83,9 @@ class ClusterSettings:
 
     cluster_id: str
     database: DatabaseSettings
+    """The master, or the only database of a standalone cluster."""
+    agents: Mapping[str, DatabaseSettings] = field(default_factory=dict)
+    """The agent connections by name; none in a standalone cluster."""
     workers: tuple[WorkerSettings, ...] = ()
     transient_threshold: timedelta = timedelta(minutes=10)
     default_job_timeout: timedelta = timedelta(minutes=5)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.retry import Retry, RetryPolicy
 from ..domain.status import Priority
+from .databases import DATABASE_STEPS
 
 if TYPE_CHECKING:
     from .config import ClusterConfig
@@ -147,6 +148,7 @@ _DATABASE: Mapping[str, Callable[[object], object]] = {
     "connect_args": _table,
     "driver": _text,
 }
+_AGENT: Mapping[str, Callable[[object], object]] = {"name": _text, **_DATABASE}
 _WORKER: Mapping[str, Callable[[object], object]] = {
     "agent_connection": _text,
     "lane": _text,
@@ -176,8 +178,7 @@ _SETTINGS: Mapping[str, Callable[[object], object]] = {
     "debug_jsonl_file_logger": _text,
 }
 _FLAGS = ("use_standalone", "disable_auto_provision", "set_as_default")
-_DATABASES = ("use_sqlite", "use_postgres", "use_sqlserver")
-_KEYS = ("name", *_DATABASES, *_FLAGS, *_SETTINGS, "workers")
+_KEYS = ("name", *DATABASE_STEPS, *_FLAGS, *_SETTINGS, "agents", "workers")
 
 
 def apply_toml(config: ClusterConfig, path: Path) -> list[str]:
@@ -237,7 +238,7 @@ def _apply(config: ClusterConfig, key: str, value: Any, shown: str) -> list[str]
         elif key in _FLAGS:
             if _flag(value):
                 getattr(config, key)()
-        elif key in _DATABASES:
+        elif key in DATABASE_STEPS:
             options = {"url": value} if isinstance(value, str) else value
             if not isinstance(options, Mapping) or "url" not in options:
                 raise _Wrong("a URL, or a table with 'url'")
@@ -248,6 +249,8 @@ def _apply(config: ClusterConfig, key: str, value: Any, shown: str) -> list[str]
             return faults
         elif key == "workers":
             return _apply_workers(config, value, shown)
+        elif key == "agents":
+            return _apply_agents(config, value, shown)
         else:
             getattr(config, key)(_SETTINGS[key](value))
     except _Wrong as wanted:
@@ -264,6 +267,20 @@ def _apply_workers(config: ClusterConfig, value: object, shown: str) -> list[str
         read, wrong = _options(worker, _WORKER, config.add_worker, f"{shown} {number}")
         if not wrong:
             config.add_worker(**read)
+        faults += wrong
+    return faults
+
+
+def _apply_agents(config: ClusterConfig, value: object, shown: str) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(agent, Mapping) for agent in value):
+        raise _Wrong("a list of tables")
+    faults: list[str] = []
+    config._forget_agents()
+    for number, agent in enumerate(value, start=1):
+        read, wrong = _options(agent, _AGENT, config.add_agent_connection, f"{shown} {number}")
+        wrong += [f"{shown} {number} has no {name}" for name in ("name", "url") if name not in agent]
+        if not wrong:
+            config.add_agent_connection(**read)
         faults += wrong
     return faults
 
@@ -290,7 +307,7 @@ def _options(
 
 def _shown(key: str, value: object) -> str:
     """A wrong value for a message; never one that may hold a password."""
-    return type(value).__name__ if key in (*_DATABASES, "url", "connect_args") else repr(value)
+    return type(value).__name__ if key in (*DATABASE_STEPS, "agents", "url", "connect_args") else repr(value)
 
 
 def _suggestion(

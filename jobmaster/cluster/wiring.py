@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .backend import Stores
-from .settings import ClusterSettings
+from ..ports import Clock
+from .backend import Agent, Stores
+from .settings import ClusterSettings, DatabaseSettings
 
 if TYPE_CHECKING:
+    from ..agents.skew import Skew
+    from ..master.sql import SqlMasterStore
+    from ..sql.database import Database, Role
     from ..sql.gateway import FaultPoints
 
 __all__ = ["wire"]
 
 _POOL_SIZE = 10
+_READ_WAIT = 2.0
+"""Seconds for which an agent is asked about jobs; what the master knows has to do when it does not answer."""
+_LAZY_WAIT = 0.5
+"""Seconds for which a call waits for an agent that is not open yet; there may be others."""
 
 
 def wire(settings: ClusterSettings, faults: FaultPoints | None = None) -> Stores:
@@ -23,12 +33,85 @@ def wire(settings: ClusterSettings, faults: FaultPoints | None = None) -> Stores
     from ..agents.same_database import SameDatabaseSettlement
     from ..agents.sql import SqlTransport
     from ..master.sql import SqlMasterStore
-    from ..sql.database import open_database
 
-    wanted = settings.database
-    database = open_database(
+    role: Role = "master" if settings.agents else "standalone"
+    database = _open(settings, settings.database, None, role, faults)
+    master = SqlMasterStore(database)
+    held = Agent(
+        SqlTransport(database),
+        SameDatabaseSettlement(database, settings.lease.total_seconds() / 3),
+        master,
+        database.open,
+        database.close,
+        database.shown,
+        lambda clock: None,
+    )
+    agents = {
+        name: _agent(settings, name, wanted, master, faults) for name, wanted in settings.agents.items()
+    }
+    return Stores(master, held, agents)
+
+
+def _agent(
+    settings: ClusterSettings,
+    name: str,
+    wanted: DatabaseSettings,
+    master: SqlMasterStore,
+    faults: FaultPoints | None,
+) -> Agent:
+    from ..agents.agent_database import AgentDatabaseSettlement
+    from ..agents.skew import Skew
+    from ..agents.sql import SqlTransport
+    from ..sql.reading import SqlJobReader
+
+    database = _open(settings, wanted, name, "agent", faults)
+    skew = Skew()
+    logger = logging.getLogger(f"jobmaster.{settings.cluster_id}.agent.{name}")
+    return Agent(
+        SqlTransport(database, skew),
+        AgentDatabaseSettlement(database, master, skew, settings.lease.total_seconds() / 3, logger),
+        SqlJobReader(database, skew.shown, _READ_WAIT),
+        database.open,
+        database.close,
+        database.shown,
+        _clock_learner(database, skew, logger),
+    )
+
+
+def _clock_learner(database: Database, skew: Skew, logger: logging.Logger) -> Callable[[Clock], None]:
+    def learn(clock: Clock) -> None:
+        from datetime import timedelta
+
+        from ..sql.gateway import Tx
+
+        asked_at = clock.monotonic()
+        store_now = database.gateway.read("now", Tx.now, timeout=_LAZY_WAIT)
+        master_now = clock.now()
+        trip = timedelta(seconds=clock.monotonic() - asked_at)
+        before = skew.ahead
+        skew.learn(store_now, master_now - trip / 2, trip / 2)
+        if skew.ahead != before:
+            logger.warning(
+                "the clock of this agent is %+.3f s off the master's: due times are converted",
+                skew.ahead.total_seconds(),
+            )
+
+    return learn
+
+
+def _open(
+    settings: ClusterSettings,
+    wanted: DatabaseSettings,
+    name: str | None,
+    role: Role,
+    faults: FaultPoints | None,
+) -> Database:
+    from ..sql.database import STANDALONE, open_database
+
+    return open_database(
         wanted.url,
         cluster_id=settings.cluster_id,
+        name=name or STANDALONE,
         table_prefix=wanted.table_prefix,
         schema=wanted.schema,
         pool_size=wanted.pool_size if wanted.pool_size is not None else _POOL_SIZE,
@@ -36,15 +119,8 @@ def wire(settings: ClusterSettings, faults: FaultPoints | None = None) -> Stores
         pgbouncer=wanted.pgbouncer,
         driver=wanted.driver,
         operation_timeout=settings.operation_timeout.total_seconds(),
-        startup_timeout=settings.startup_timeout.total_seconds(),
+        startup_timeout=settings.startup_timeout.total_seconds() if role != "agent" else _LAZY_WAIT,
         auto_provision=wanted.auto_provision,
         faults=faults,
-    )
-    return Stores(
-        SqlMasterStore(database),
-        SqlTransport(database),
-        SameDatabaseSettlement(database, settings.lease.total_seconds() / 3),
-        database.open,
-        database.close,
-        database.shown,
+        role=role,
     )

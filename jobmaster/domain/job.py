@@ -114,6 +114,8 @@ class NewJob:
     occurrence_at: datetime | None = None
     recheck: bool = False
     """Enqueued again after an ambiguous answer: whoever claims it first asks the history."""
+    agent: str | None = None
+    """The agent connection that the caller asked for."""
 
 
 class ClaimedJob(NamedTuple):

@@ -7,7 +7,9 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["SystemClock"]
+from ..ports import Clock
+
+__all__ = ["GuidedClock", "SystemClock"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,3 +47,15 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class GuidedClock:
+    """Another clock, but for what agents say about the time: the master alone sets it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.now = clock.now
+        self.monotonic = clock.monotonic
+        self.sleep = clock.sleep
+
+    def follow(self, store_now: datetime, asked_at: float, answered_at: float) -> None:
+        """Left to whoever asks the master."""

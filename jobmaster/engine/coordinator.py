@@ -7,11 +7,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from ..domain.events import BucketsRescued
+from ..errors import StoreError
 from ..ports import Clock, MasterStore, Settlement, WorkerInfo
 from .announcer import Announcer
 from .options import ClusterLimits
+from .roster import Roster
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
 from .worker import Worker
@@ -23,19 +26,24 @@ _REGISTRY_EVERY = 10.0
 _SETTINGS_EVERY = 5.0
 _CLEAN_EVERY = 60.0
 _CLEAN_CHUNK = 1000
+_MOST_COUNTED = 10_000
+"""How far the backlog of a lane is counted."""
 
 
 class Coordinator:
     """Periodic duties of one process, each a service with one ``tick``.
 
-    All of them are safe to run in every process at once: the stores decide who does what.
+    All of them are safe to run in every process at once: the stores decide who does what. ``reach`` opens and
+    gives the settlements of all agents that answer, by name; it may block.
     """
 
     def __init__(
         self,
         master: MasterStore,
-        settlements: Mapping[str, Settlement],
+        held: Settlement,
+        reach: Callable[[], Mapping[str, Settlement]],
         workers: Sequence[Worker],
+        roster: Roster | None,
         limits: ClusterLimits,
         lease: timedelta,
         calls: StoreCalls,
@@ -45,8 +53,10 @@ class Coordinator:
         logger: logging.Logger,
     ) -> None:
         self._master = master
-        self._settlements = settlements
-        self._workers = workers
+        self._held = held
+        self._reach = reach
+        self._workers = {worker.id: worker for worker in workers}
+        self._roster = roster
         self._limits = limits
         self._lease = lease
         self._calls = calls
@@ -54,7 +64,7 @@ class Coordinator:
         self._announcer = announcer
         self._refresh = refresh
         self._logger = logger
-        self._infos: dict[object, WorkerInfo] = {}
+        self._infos: dict[UUID, WorkerInfo] = {}
         self._seen_every = min(_REGISTRY_EVERY, lease.total_seconds() * 2 / 3)
         self._alive_for = timedelta(seconds=self._seen_every) + lease
 
@@ -91,9 +101,17 @@ class Coordinator:
     # -- ticks -----------------------------------------------------------------------------------------
 
     async def rescue(self) -> float | None:
-        """Adopt what dead workers left behind."""
-        for name, settlement in self._settlements.items():
-            rescued = await self._calls.run(settlement.rescue, self._limits.max_losses)
+        """Adopt what dead workers left behind, on every agent that answers; the master is not needed."""
+        for name, settlement in (await self._calls.run(self._reach)).items():
+            try:
+                rescued = await self._calls.run(settlement.rescue, self._limits.max_losses)
+            except StoreError as fault:
+                if self._roster is None:
+                    raise
+                # the others need not wait for this one
+                self._roster.down(name)
+                self._logger.warning("agent %r cannot be rescued now: %s", name, fault)
+                continue
             if rescued.buckets or rescued.released or rescued.failed:
                 self._logger.warning(
                     "rescued %d jobs of %d lost buckets; %d more failed as lost",
@@ -104,35 +122,44 @@ class Coordinator:
                 self._announcer.emit(
                     BucketsRescued(name, rescued.buckets, rescued.released, rescued.failed)
                 )
-                for worker in self._workers:
-                    worker.wake()
+                self._wake_workers()
         return None
 
     async def clean(self) -> float | None:
         """Delete history beyond its retention, a small chunk per transaction."""
+        if self._roster is not None:
+            # left by a standalone cluster that this one grew out of, or by a mirror that came late
+            await self._calls.run(self._held.rescue, self._limits.max_losses)
+            await self._calls.run(self._master.unmirror)
         retention = self._limits.data_retention
         if retention is None:
             return None
-        for settlement in self._settlements.values():
-            deleted = await self._calls.run(settlement.clean, retention, _CLEAN_CHUNK)
-            if deleted >= _CLEAN_CHUNK:
-                return 0.05
-        return None
+        deleted = await self._calls.run(self._held.clean, retention, _CLEAN_CHUNK)
+        return 0.05 if deleted >= _CLEAN_CHUNK else None
 
     async def see_workers(self) -> float | None:
-        """Say in the registry that this process's workers live."""
-        for worker in self._workers:
-            unknown = worker.unknown_definitions()
-            seen = await self._calls.run(self._master.see_worker, worker.id, unknown, self._alive_for)
-            info = self._infos.get(worker.id)
-            if seen is False and info is not None:
+        """Say in the registry that this process's workers live, and what waits for them."""
+        for info in list(self._infos.values()):
+            worker = self._workers.get(info.id)
+            unknown = worker.unknown_definitions() if worker is not None else ()
+            backlog = await self._backlog(worker) if worker is not None else 0
+            seen = await self._calls.run(
+                self._master.see_worker, info.id, unknown, self._alive_for, backlog
+            )
+            if seen is False:
                 # the registry was cleaned while this process could not reach it
-                await self._calls.run(
-                    self._master.register_worker,
-                    replace(info, unknown_definitions=unknown),
-                    self._alive_for,
-                )
+                again = replace(info, unknown_definitions=unknown, backlog=backlog)
+                await self._calls.run(self._master.register_worker, again, self._alive_for)
         return None
+
+    async def _backlog(self, worker: Worker) -> int:
+        if self._roster is None:
+            return 0
+        try:
+            return await self._calls.run(worker.backlog, _MOST_COUNTED)
+        except StoreError as fault:
+            self._logger.debug("the backlog of worker %s is not known: %s", worker.options.name, fault)
+            return 0
 
     async def refresh_settings(self) -> float | None:
         """Take over settings that were changed elsewhere; a changed mode wakes the workers."""
@@ -140,6 +167,9 @@ class Coordinator:
         await self._calls.run(self._refresh)
         if self._limits.mode is not before:
             self._logger.info("cluster mode is now %s (was %s)", self._limits.mode.value, before.value)
-            for worker in self._workers:
-                worker.wake()
+            self._wake_workers()
         return None
+
+    def _wake_workers(self) -> None:
+        for worker in self._workers.values():
+            worker.wake()

@@ -22,10 +22,14 @@ from ..errors import TransientStoreError, TransportUnavailable
 from ..ports import AgentTransport, Clock
 from .backoff import Backoff
 
-__all__ = ["Enqueuer"]
+__all__ = ["Enqueuer", "NotStored"]
 
 _MOST = 500
 """Jobs that one shared insert takes."""
+
+
+class NotStored(TransportUnavailable):
+    """No try can have stored the jobs: another store may take them."""
 
 
 class _Call:
@@ -51,14 +55,22 @@ class Enqueuer:
 
     The future of :meth:`submit` or :meth:`submit_async` gives the store's instant at which the jobs were
     stored. After an ambiguous answer the *same* store is tried again with the same ids, marked ``recheck``,
-    until the operation timeout; then :class:`TransportUnavailable` names the jobs.
+    until the operation timeout; then :class:`TransportUnavailable` names the jobs. A store that certainly
+    did not take them is tried for ``patience`` seconds (default: as long), then :class:`NotStored`.
     """
 
     def __init__(
-        self, transport: AgentTransport, operation_timeout: float, clock: Clock, logger: logging.Logger
+        self,
+        transport: AgentTransport,
+        operation_timeout: float,
+        clock: Clock,
+        logger: logging.Logger,
+        *,
+        patience: float | None = None,
     ) -> None:
         self._transport = transport
         self._timeout = operation_timeout
+        self._patience = patience
         self._clock = clock
         self._logger = logger
         self._reset()
@@ -145,12 +157,14 @@ class Enqueuer:
             _answer([(call, now, None) for call in batch])
 
     def _give_up(self, batch: list[_Call], fault: TransportUnavailable) -> None:
-        """The oldest call ran out of time; the others may have some left and go on as one batch."""
+        """The oldest call ran out of time; the others may have some left and go on as one batch, unless all
+        of them may go to another store."""
         now = self._clock.monotonic()
+        certain = isinstance(fault, NotStored)
         rest: list[_Call] = []
         for call in batch:
-            if call is batch[0] or call.deadline <= now:
-                own = TransportUnavailable(str(fault), [job.id for job in call.jobs])
+            if call is batch[0] or call.deadline <= now or (certain and self._patience is not None):
+                own = type(fault)(str(fault), [job.id for job in call.jobs])
                 own.__cause__ = fault.__cause__
                 _answer([(call, None, own)])
             else:
@@ -164,13 +178,17 @@ class Enqueuer:
         pause = threading.Event()
         while True:
             try:
-                return self._transport.enqueue(jobs)
+                return self._transport.enqueue(jobs, self._patience)
             except TransientStoreError as fault:
                 left = deadline - self._clock.monotonic()
+                perhaps = fault.ambiguous or jobs[0].recheck
+                if not perhaps and (left <= 0 or self._patience is not None):
+                    raise NotStored(
+                        f"agent {self._transport.name!r} has not stored it in time: {fault}"
+                    ) from fault
                 if left <= 0:
-                    perhaps = "perhaps" if fault.ambiguous or jobs[0].recheck else "not"
                     raise TransportUnavailable(
-                        f"agent {self._transport.name!r} has {perhaps} stored it in time: {fault}",
+                        f"agent {self._transport.name!r} has perhaps stored it in time: {fault}",
                         [job.id for job in jobs],
                     ) from fault
                 if fault.ambiguous:

@@ -18,6 +18,7 @@ from ..errors import StoreError, TransientStoreError
 from ..ports import AgentTransport, ClaimRequest, Clock, Settled, Settlement
 from .announcer import Announcer
 from .backoff import Backoff
+from .border import Border
 from .dispatcher import Dispatcher
 from .errortext import storable
 from .options import ClusterLimits, WorkerOptions
@@ -51,6 +52,7 @@ class Pump:
         alarm: Alarm,
         announcer: Announcer,
         new_tenure: Callable[[], Tenure],
+        border: Border,
         logger: logging.Logger,
     ) -> None:
         self._options = options
@@ -63,6 +65,7 @@ class Pump:
         self._alarm = alarm
         self._announcer = announcer
         self._new_tenure = new_tenure
+        self._border = border
         self._logger = logger
         self.dispatcher: Dispatcher
         self.tenure: Tenure | None = None
@@ -139,7 +142,7 @@ class Pump:
         if self._options.mode in (WorkerMode.COORDINATOR, WorkerMode.DRAIN):
             return False
         room = self.dispatcher.room
-        if room <= 0:
+        if room <= 0 or not self._border.may_claim():
             return False
         if self.dispatcher.starved:
             return self.woken or tenure.plan.hungry or now >= self._poll_at
@@ -213,6 +216,8 @@ class Pump:
             changes = self._spare(changes, settled.poisoned)
         self._announcer.settled(changes, settled.refused)
         self.dispatcher.settled(changes)
+        if changes:
+            self._border.stored()
         if request is None:
             return
         tenure.plan.learn(request, settled.claimed)
@@ -294,6 +299,9 @@ class Pump:
         assert pending is not None
         try:
             stored = await self._calls.run(self._transport.claimed_in, tenure.buckets)
+            remembered = self.dispatcher.claims().keys() | {change.job.id for change in pending}
+            strangers = [job for job in stored if job.id not in remembered]
+            fresh = await self._calls.run(self._settlement.recheck, strangers)
         except StoreError as fault:
             await self._wait_out(fault)
             return
@@ -311,7 +319,7 @@ class Pump:
             self.dispatcher.abandon(gone)
         self.dispatcher.expecting = False
         waiting = self._outbox.ids()
-        self.dispatcher.offer([job for job in stored if job.id not in known and job.id not in waiting])
+        self.dispatcher.offer([job for job in fresh if job.id not in known and job.id not in waiting])
 
     async def _lose(self, tenure: Tenure) -> None:
         """The buckets are no longer ours: stop handlers, settle nothing, begin anew with others."""

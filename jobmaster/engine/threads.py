@@ -146,6 +146,9 @@ class ThreadRunner:
                 withdrawn = False
         if withdrawn:
             call.future.cancel()
+        else:
+            # nobody awaits the outcome any more: an error that is still on its way is not a lost one
+            call.future.add_done_callback(_looked_at)
         return withdrawn
 
     def _begin(self, call: HandlerCall) -> bool:
@@ -187,6 +190,11 @@ class ThreadRunner:
                 del outcome, error
             # an idle thread keeps nothing of its last call alive
             del task, call, loop, context, function, args
+
+
+def _looked_at(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 def _deliver(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:

@@ -12,6 +12,7 @@ from ..errors import StoreError
 from ..handlers import BoundHandler, WorkerSite
 from ..ports import AgentTransport, Clock, Listener, Settlement
 from .announcer import Announcer
+from .border import ALONE, Border
 from .dispatcher import Dispatcher
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
@@ -48,6 +49,7 @@ class Worker:
         announcer: Announcer,
         logger: logging.Logger,
         set_trusted_until: Callable[[float], None],
+        border: Border = ALONE,
     ) -> None:
         self.options = options
         self._transport = transport
@@ -79,6 +81,7 @@ class Worker:
             self._alarm,
             announcer,
             self._new_tenure,
+            border,
             logger,
         )
         self.dispatcher = Dispatcher(
@@ -100,6 +103,10 @@ class Worker:
     def id(self) -> UUID:
         """The id of this worker, fresh per start."""
         return self.options.id
+
+    def backlog(self, most: int) -> int:
+        """How many jobs are due on its lane and not claimed, counted up to ``most``. Blocking."""
+        return self._transport.backlog(self.options.lane, most)
 
     @property
     def unsettled(self) -> int:

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from ..domain.job import Attempt, AttemptOutcome, Job, JobFilter
-from ..domain.status import JobStatus, WorkerMode
-from ..ports.master import ClusterSetting, QueueDepth, WorkerInfo
-from ..sql.database import Database
-from ..sql.finding import count_jobs, find_jobs
+from ..domain.status import WorkerMode
+from ..errors import ConflictError
+from ..ports.master import ClusterSetting, WorkerInfo
 from ..sql.gateway import Gateway, Tx
-from ..sql.jobrows import HISTORY_STATUS, attempt_of, finished_job, live_job
+from ..sql.reading import SqlJobReader
+from .placements import SqlPlacements
 
 __all__ = ["SqlMasterStore"]
 
@@ -23,11 +22,8 @@ _FORGOTTEN_AFTER = timedelta(days=1)
 _CHUNK = 5000
 
 
-class SqlMasterStore:
-    """``MasterStore`` on a :class:`~jobmaster.sql.Database` that is the only one of its cluster."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
+class SqlMasterStore(SqlJobReader, SqlPlacements):
+    """``MasterStore`` on a :class:`~jobmaster.sql.Database`."""
 
     @property
     def _gateway(self) -> Gateway:
@@ -44,28 +40,6 @@ class SqlMasterStore:
 
     # --- jobs ---------------------------------------------------------------------------------------
 
-    def get_job(self, job_id: UUID) -> Job | None:
-        database = self._database
-
-        def work(tx: Tx) -> Job | None:
-            # Twice, because a job may move from one table to the other between the looks.
-            for _ in range(2):
-                row = tx.row("job_find", id=job_id)
-                if row is not None:
-                    return live_job(tx.dialect, row, database.name)
-                row = tx.row("history_find", id=job_id)
-                if row is not None:
-                    return finished_job(tx.dialect, row, database.name)
-            return None
-
-        return self._gateway.read("get_job", work)
-
-    def find_jobs(self, criteria: JobFilter, limit: int, after: UUID | None) -> list[Job]:
-        return find_jobs(self._database, criteria, limit, after)
-
-    def count_jobs(self, criteria: JobFilter) -> int:
-        return count_jobs(self._database, criteria)
-
     def finished(self, job_ids: Collection[UUID]) -> frozenset[UUID]:
         wanted = list(job_ids)
         parts = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
@@ -75,37 +49,6 @@ class SqlMasterStore:
             return frozenset(uuid(row[0]) for part in parts for row in tx.rows("history_has", ids=part))
 
         return self._gateway.read("finished", work)
-
-    def attempts(self, job_id: UUID) -> list[Attempt]:
-        def work(tx: Tx) -> list[Attempt]:
-            rows = tx.rows("attempts", id=job_id)
-            found = [attempt_of(tx.dialect, row) for row in rows]
-            last = tx.row("history_run", id=job_id)
-            if last is not None and HISTORY_STATUS[last[0]] is JobStatus.SUCCEEDED:
-                if all(row[9] != last[5] for row in rows):
-                    instant = tx.dialect.instant
-                    found.append(
-                        Attempt(
-                            last[1],
-                            None if last[2] is None else instant(last[2]),
-                            None if last[3] is None else instant(last[3]),
-                            AttemptOutcome.SUCCEEDED,
-                            worker_id=None if last[4] is None else tx.dialect.uuid(last[4]),
-                        )
-                    )
-            return found
-
-        return self._gateway.read("attempts", work)
-
-    def depths(self) -> list[QueueDepth]:
-        gateway = self._gateway
-        rows = gateway.read("depths", lambda tx: tx.rows("depths"))
-        return [
-            QueueDepth(
-                self._database.name, lane, priority, JobStatus(status), jobs, gateway.dialect.instant(oldest)
-            )
-            for lane, priority, status, jobs, oldest in rows
-        ]
 
     # --- workers ------------------------------------------------------------------------------------
 
@@ -125,16 +68,25 @@ class SqlMasterStore:
                 alive_for=alive_for // _MICROSECOND,
                 slots=worker.slots,
                 unknown_definitions=json.dumps(list(worker.unknown_definitions)),
+                backlog=worker.backlog,
             )
 
         self._gateway.transaction("register_worker", work)
 
-    def see_worker(self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta) -> bool:
+    def see_worker(
+        self,
+        worker_id: UUID,
+        unknown_definitions: Sequence[str],
+        alive_for: timedelta,
+        backlog: int = 0,
+    ) -> bool:
         unknown = json.dumps(list(unknown_definitions))
         span = alive_for // _MICROSECOND
         seen = self._gateway.transaction(
             "see_worker",
-            lambda tx: tx.run("worker_see", id=worker_id, alive_for=span, unknown_definitions=unknown),
+            lambda tx: tx.run(
+                "worker_see", id=worker_id, alive_for=span, unknown_definitions=unknown, backlog=backlog
+            ),
         )
         return seen > 0
 
@@ -164,6 +116,7 @@ class SqlMasterStore:
                 slots=row[9],
                 alive=bool(row[11]),
                 unknown_definitions=tuple(json.loads(row[10])),
+                backlog=row[12],
             )
             for row in rows
         ]
@@ -187,7 +140,14 @@ class SqlMasterStore:
                     changes.append((name, old.value, value))
             return changes
 
-        return self._gateway.transaction("declare_settings", work)
+        gateway = self._gateway
+        for _ in declared:
+            try:
+                return gateway.transaction("declare_settings", work)
+            except ConflictError:
+                # Another process declared the same setting just now: the next look sees it.
+                continue
+        return gateway.transaction("declare_settings", work)
 
     def pin_setting(self, name: str, value: Any) -> None:
         def work(tx: Tx) -> None:

@@ -6,7 +6,15 @@ fault that may pass (after the adapter's own bounded retries), :class:`StoreErro
 """
 
 from .clock import Clock
-from .master import ClusterSetting, MasterStore, QueueDepth, WorkerInfo
+from .master import (
+    AgentRecord,
+    ClusterSetting,
+    JobReader,
+    MasterStore,
+    Placement,
+    QueueDepth,
+    WorkerInfo,
+)
 from .settlement import (
     CancelResult,
     Keyed,
@@ -14,6 +22,7 @@ from .settlement import (
     Rescue,
     Settled,
     Settlement,
+    StoreElsewhere,
 )
 from .transport import (
     AgentTransport,
@@ -23,25 +32,31 @@ from .transport import (
     Marked,
     Renewal,
     RunningMark,
+    TakeRequest,
 )
 
 __all__ = [
+    "AgentRecord",
     "AgentTransport",
     "BucketInfo",
     "CancelResult",
     "ClaimRequest",
     "Clock",
     "ClusterSetting",
+    "JobReader",
     "Keyed",
     "Listener",
     "Marked",
     "MasterStore",
     "OnConflict",
+    "Placement",
     "QueueDepth",
     "Renewal",
     "Rescue",
     "RunningMark",
     "Settled",
     "Settlement",
+    "StoreElsewhere",
+    "TakeRequest",
     "WorkerInfo",
 ]

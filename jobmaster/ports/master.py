@@ -8,10 +8,19 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from ..domain.copies import AgentKey, JobCopy, Shipment
 from ..domain.job import Attempt, Job, JobFilter
 from ..domain.status import JobStatus, WorkerMode
 
-__all__ = ["ClusterSetting", "MasterStore", "QueueDepth", "WorkerInfo"]
+__all__ = [
+    "AgentRecord",
+    "ClusterSetting",
+    "JobReader",
+    "MasterStore",
+    "Placement",
+    "QueueDepth",
+    "WorkerInfo",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,30 @@ class WorkerInfo:
     alive: bool = True
     unknown_definitions: tuple[str, ...] = ()
     """Definition ids that this worker met and does not know."""
+    backlog: int = 0
+    """How many jobs of its lane were due and unclaimed on its agent when it was last seen; capped."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentRecord:
+    """An agent connection as the master knows it. ``draining``: it is being emptied and takes nothing new."""
+
+    key: AgentKey
+    added_at: datetime
+    draining: bool
+
+    @property
+    def name(self) -> str:
+        """The permanent name of the agent connection."""
+        return self.key.name
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Held jobs that the master has given to an agent, committed, and that are to be inserted there."""
+
+    agent: AgentKey
+    copies: Sequence[JobCopy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +78,10 @@ class ClusterSetting:
 
 @dataclass(frozen=True, slots=True)
 class QueueDepth:
-    """How many live jobs of one agent, lane, priority and status there are."""
+    """How many live jobs of one agent, lane, priority and status there are; without an agent, held on the
+    master."""
 
-    agent_connection: str
+    agent_connection: str | None
     lane: str
     priority: int
     status: JobStatus
@@ -55,7 +89,41 @@ class QueueDepth:
     oldest_due_at: datetime
 
 
-class MasterStore(Protocol):
+class JobReader(Protocol):
+    """What one store knows of jobs: those that live there, and those that have ended there."""
+
+    def get_job(self, job_id: UUID) -> Job | None:
+        """The job, live or finished."""
+        ...
+
+    def find_jobs(
+        self, criteria: JobFilter, limit: int, after: UUID | None, without: Collection[UUID] = ()
+    ) -> list[Job]:
+        """Live and finished jobs, newest id first, that come after the id ``after`` in that order.
+
+        ``without``: leave out the jobs that are known to be on the agents with these store ids."""
+        ...
+
+    def count_jobs(
+        self, criteria: JobFilter, without: Collection[UUID] = (), excluding: Collection[UUID] = ()
+    ) -> int:
+        """How many jobs fit. ``without`` as above; finished jobs with ids in ``excluding`` do not count."""
+        ...
+
+    def ended(self, criteria: JobFilter, most: int) -> list[UUID]:
+        """The ids of finished jobs that fit, at most ``most``, in no order."""
+        ...
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        """The job's recorded runs, oldest first; a plain success is made up from its history row."""
+        ...
+
+    def depths(self, without: Collection[UUID] = ()) -> list[QueueDepth]:
+        """Live jobs by agent, lane, priority and status."""
+        ...
+
+
+class MasterStore(JobReader, Protocol):
     """Jobs as users ask for them, the worker registry and the cluster's settings."""
 
     def open(self) -> None:
@@ -70,28 +138,8 @@ class MasterStore(Protocol):
         """The master's present instant."""
         ...
 
-    def get_job(self, job_id: UUID) -> Job | None:
-        """The job, live or finished."""
-        ...
-
-    def find_jobs(self, criteria: JobFilter, limit: int, after: UUID | None) -> list[Job]:
-        """Live and finished jobs, newest id first, that come after the id ``after`` in that order."""
-        ...
-
-    def count_jobs(self, criteria: JobFilter) -> int:
-        """How many jobs fit."""
-        ...
-
     def finished(self, job_ids: Collection[UUID]) -> frozenset[UUID]:
         """Which of these have ended."""
-        ...
-
-    def attempts(self, job_id: UUID) -> list[Attempt]:
-        """The job's recorded runs, oldest first; a plain success is made up from its history row."""
-        ...
-
-    def depths(self) -> list[QueueDepth]:
-        """Live jobs by agent, lane, priority and status."""
         ...
 
     def register_worker(self, worker: WorkerInfo, alive_for: timedelta) -> None:
@@ -99,7 +147,11 @@ class MasterStore(Protocol):
         ...
 
     def see_worker(
-        self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta
+        self,
+        worker_id: UUID,
+        unknown_definitions: Sequence[str],
+        alive_for: timedelta,
+        backlog: int = 0,
     ) -> bool:
         """Note that a worker lives; it counts as alive for ``alive_for`` from the store's now. ``False``
         when the registry does not know it."""
@@ -128,4 +180,72 @@ class MasterStore(Protocol):
 
     def unpin_setting(self, name: str) -> None:
         """Let the next declared value win again; the value stays until then."""
+        ...
+
+    # --- agents -------------------------------------------------------------------------------------
+
+    def agents(self) -> list[AgentRecord]:
+        """The agent connections ever registered and not forgotten, by name."""
+        ...
+
+    def register_agent(self, agent: AgentKey) -> None:
+        """Make an agent's store known. Raises ``ConfigurationError`` when the name is known with another
+        store id: that store was wiped, restored, or is not the one meant."""
+        ...
+
+    def set_draining(self, name: str, draining: bool) -> bool:
+        """Mark an agent as being emptied, or not. Held jobs that were asked for there may go anywhere from
+        then on. ``False`` when no agent has this name."""
+        ...
+
+    def forget_agent(self, name: str) -> int | None:
+        """Forget an agent's store and hold the jobs that were mirrored from it. How many those are; ``None``
+        when no agent has this name."""
+        ...
+
+    # --- jobs that live on agents -------------------------------------------------------------------
+
+    def record(self, agent: AgentKey, shipment: Shipment) -> frozenset[UUID]:
+        """Store how jobs ended on an agent, and their attempts; durable on return, idempotent.
+
+        The first outcome of a job stays. Returns the ids of outcomes that were refused because the master
+        has given the job elsewhere since: the copy that ended was not the live one."""
+        ...
+
+    def mirror(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
+        """Note that these jobs live on an agent. Jobs that the master knows already are left alone."""
+        ...
+
+    def unmirror(self, job_ids: Collection[UUID] | None = None, limit: int = 1000) -> int:
+        """Delete mirrors of jobs (of all jobs: at most ``limit``) that have ended; how many."""
+        ...
+
+    def stale(self, agent: AgentKey, job_ids: Collection[UUID]) -> frozenset[UUID]:
+        """Which of these jobs have ended, are held, or live elsewhere: copies on this agent must not run."""
+        ...
+
+    def place(
+        self, lane: str, ahead: timedelta, limit: int, shares: Mapping[AgentKey, float]
+    ) -> list[Placement]:
+        """Give up to ``limit`` held jobs of a lane, due within ``ahead``, to agents by their shares; skips
+        what another coordinator is placing. Committed, with ``placement`` raised, before it returns; a job
+        whose caller asked for an agent goes to that one, or stays while it is not among the shares."""
+        ...
+
+    def confirm(self, agent: AgentKey, job_ids: Collection[UUID]) -> None:
+        """These placements have arrived."""
+        ...
+
+    def unconfirmed(self, limit: int) -> list[Placement]:
+        """Placements that nobody has confirmed: under way, or left by a coordinator that died."""
+        ...
+
+    def take_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
+        """Hold jobs that lived on an agent, ``placement`` raised. Copies that were not the live ones change
+        nothing."""
+        ...
+
+    def next_held(self, lane: str) -> tuple[datetime, datetime] | None:
+        """The master's present instant and the earliest ``run_at`` of a held job of this lane; ``None``
+        when none is held."""
         ...

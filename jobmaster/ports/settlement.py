@@ -11,9 +11,10 @@ from uuid import UUID
 
 from ..domain.job import ClaimedJob, Job, NewJob
 from ..domain.verdict import StateChange
+from ..errors import ConfigurationError
 from .transport import ClaimRequest
 
-__all__ = ["CancelResult", "Keyed", "OnConflict", "Rescue", "Settled", "Settlement"]
+__all__ = ["CancelResult", "Keyed", "OnConflict", "Rescue", "Settled", "Settlement", "StoreElsewhere"]
 
 OnConflict: TypeAlias = Literal["return", "raise", "replace"]
 
@@ -54,6 +55,12 @@ class Keyed:
     job: Job | None = None
     """The job that was there before, as the caller's transaction sees it now; from :meth:`enqueue_in` only,
     for nobody else can see what that transaction changed."""
+    agent: str | None = None
+    """The agent on which this call stored it; ``None`` for the master or a standalone database."""
+
+
+class StoreElsewhere(ConfigurationError):
+    """A caller's connection leads to another database than this store's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,11 @@ class Settlement(Protocol):
         """
         ...
 
+    def recheck(self, claims: Sequence[ClaimedJob]) -> list[ClaimedJob]:
+        """Of these claims those that may run: one that carries the ``recheck`` mark and has ended, or whose
+        live copy is elsewhere, is dropped; one about which nobody can be asked now is handed back."""
+        ...
+
     def enqueue_keyed(self, jobs: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         """Insert jobs, some of which have a unique key, all or none, in order.
 
@@ -96,8 +108,8 @@ class Settlement(Protocol):
     ) -> list[Keyed]:
         """The same through the caller's own sync connection, inside its transaction, without commit.
 
-        Raises ``ConfigurationError`` when that connection leads to another database, is of an unsupported
-        kind, or is asynchronous."""
+        Raises :class:`StoreElsewhere` when that connection leads to another database, and
+        ``ConfigurationError`` when it is of an unsupported kind, or asynchronous."""
         ...
 
     async def enqueue_in_async(

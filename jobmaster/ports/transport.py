@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from ..domain.copies import AgentKey, JobCopy, Shipment
 from ..domain.job import ClaimedJob, Job, NewJob, Progress
 from ..domain.status import BucketStatus, WorkerMode
 
@@ -19,6 +20,7 @@ __all__ = [
     "Marked",
     "Renewal",
     "RunningMark",
+    "TakeRequest",
 ]
 
 
@@ -79,6 +81,21 @@ class Marked:
     cancel: frozenset[UUID]
 
 
+@dataclass(frozen=True, slots=True)
+class TakeRequest:
+    """Which waiting jobs are taken off an agent."""
+
+    lane: str | None = None
+    """Only those of this lane."""
+    due_after: timedelta | None = None
+    """Only those due later than this from now."""
+    job_ids: tuple[UUID, ...] = ()
+    """Only these, when there are any."""
+    priority: int | None = None
+    """Only those of this priority."""
+    limit: int = 500
+
+
 class Listener(Protocol):
     """A running subscription to wake-ups."""
 
@@ -99,6 +116,11 @@ class AgentTransport(Protocol):
         """The permanent name of this agent connection."""
         ...
 
+    @property
+    def key(self) -> AgentKey:
+        """Its name and the id of its store; opens the store when need be."""
+        ...
+
     def open(self) -> None:
         """Connect and check the identity stamp. Raises ``ConfigurationError`` for a store of another name
         or cluster. Idempotent."""
@@ -112,8 +134,9 @@ class AgentTransport(Protocol):
         """The store's present instant."""
         ...
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> datetime:
-        """Insert jobs without unique keys: all or none, durable on return; wakes idle workers.
+    def enqueue(self, jobs: Sequence[NewJob], timeout: float | None = None) -> datetime:
+        """Insert jobs without unique keys: all or none, durable on return; wakes idle workers. Tried for
+        ``timeout`` seconds, by default the operation timeout.
 
         Returns the store's present instant: a job without ``run_at`` is due ``delay`` after it, and it is
         every job's ``enqueued_at``. A job whose id is stored already is left alone. A
@@ -173,4 +196,51 @@ class AgentTransport(Protocol):
         something may have been missed (after a reconnect). From any thread; hints only, polling is truth.
 
         A ``cancel`` request wakes listeners too."""
+        ...
+
+    # --- towards the master -------------------------------------------------------------------------
+
+    def ship(self, limit: int, deliver: Callable[[Shipment], None]) -> int:
+        """Hand what has ended here to ``deliver``, up to ``limit`` jobs and as many attempts, and forget
+        it once that has returned. The number handed over.
+
+        Several may ship at once: where the store can lock, they do not get the same rows. What ``deliver``
+        raises is raised, and nothing is forgotten; a crash in between hands it over again."""
+        ...
+
+    def save(
+        self,
+        age: timedelta,
+        limit: int,
+        deliver: Callable[[Sequence[JobCopy]], None],
+        retract: Callable[[Collection[UUID]], None],
+    ) -> int:
+        """Hand live jobs that the master does not know, enqueued at least ``age`` ago, to ``deliver``, and
+        note that it knows them. Those that ended meanwhile go to ``retract``. The number handed over."""
+        ...
+
+    def unshipped(self) -> tuple[int, int]:
+        """How many jobs that ended here the master does not know of, and about how many bytes they hold."""
+        ...
+
+    def receive(self, copies: Sequence[JobCopy]) -> None:
+        """Insert jobs that the master gave to this agent, marked ``recheck``; idempotent. A copy with a
+        lower placement that was left behind makes way; a job that has ended here since stays ended."""
+        ...
+
+    def take(self, bucket: BucketInfo, lease: timedelta, request: TakeRequest) -> list[JobCopy]:
+        """Claim waiting jobs, due or not, into a fresh bucket of mode ``drain``, marked ``recheck``. An empty
+        answer has opened no bucket. A bucket whose lease runs out gives them back uncharged."""
+        ...
+
+    def let_go(self, bucket_id: UUID) -> None:
+        """The jobs of such a bucket are on the master: delete them here, and the bucket."""
+        ...
+
+    def backlog(self, lane: str, most: int) -> int:
+        """How many jobs of a lane are due and unclaimed, counted up to ``most``."""
+        ...
+
+    def waiting_lanes(self) -> list[str]:
+        """The lanes in which jobs wait, due or not."""
         ...

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ..errors import ConfigurationError
+from ..ports.settlement import StoreElsewhere
 from .database import Database
 from .dialect import positional
 from .identity import read_stamp
@@ -25,11 +26,13 @@ RunAsync: TypeAlias = Callable[[str, Any], Awaitable[Rows]]
 
 _TAKEN = (
     "connection= takes a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a raw "
-    "connection of psycopg, sqlite3 or pyodbc"
+    "connection of psycopg, pymysql, mysqlclient, pyodbc or sqlite3"
 )
 
 _STYLES = {
     "postgresql": (("pyformat", "numeric_dollar"), "psycopg, psycopg2 or asyncpg"),
+    # What SQLAlchemy writes as %s; all of these drivers take parameters by name as well.
+    "mysql": (("format", "pyformat"), "pymysql, mysqlclient, aiomysql or asyncmy"),
     "mssql": (("qmark",), "pyodbc"),
 }
 """How the drivers of an engine may write parameters, and which they are."""
@@ -87,7 +90,7 @@ def _check_stamp(database: Database, there: Rows, read: Callable[[], Rows]) -> N
         stamp = read_stamp({str(row[0]): str(row[1]) for row in read()})
     if stamp is None or stamp.store_id != database.store_id:
         prefix = database.gateway.names.prefix
-        raise ConfigurationError(
+        raise StoreElsewhere(
             f"connection= leads to another database: it does not see the tables {prefix}* of "
             f"{database.name!r} in {database.shown}"
         )
@@ -134,6 +137,11 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
     if psycopg is not None and isinstance(connection, psycopg.Connection):
         _same_engine(database, "postgresql")
         return "pyformat", _cursor_runner(connection)
+    for driver in ("pymysql", "MySQLdb"):
+        module = sys.modules.get(f"{driver}.connections")
+        if module is not None and isinstance(connection, module.Connection):
+            _same_engine(database, "mysql")
+            return "pyformat", _mysql_runner(connection, sys.modules[f"{driver}.cursors"].Cursor)
     pyodbc = sys.modules.get("pyodbc")
     if pyodbc is not None and isinstance(connection, pyodbc.Connection):
         _same_engine(database, "mssql")
@@ -159,6 +167,17 @@ def _cursor_runner(connection: Any) -> Run:
     return run
 
 
+def _mysql_runner(connection: Any, plain: Any) -> Run:
+    # ``plain``: the caller may have set cursors whose rows are mappings, or are fetched one by one.
+
+    def run(sql: str, values: Any) -> Rows:
+        with _text_as_str(connection), connection.cursor(plain) as cursor:
+            cursor.execute(sql, values)
+            return [] if cursor.description is None else list(cursor.fetchall())
+
+    return run
+
+
 def _odbc_runner(connection: Any) -> Run:
     def run(sql: str, values: Any) -> Rows:
         with closing(connection.cursor()) as cursor:
@@ -178,16 +197,17 @@ def _read_to_the_end(cursor: Any) -> Rows:
 
 @contextmanager
 def _text_as_str(connection: Any) -> Iterator[None]:
-    """SQLite connections may be set to give text as bytes or anything else: not to us."""
-    chosen = getattr(connection, "text_factory", str)
-    if chosen is str:
+    """Connections of sqlite3 and pymysql may be set to give text as bytes or anything else: not to us."""
+    name, wanted = ("use_unicode", True) if hasattr(connection, "use_unicode") else ("text_factory", str)
+    chosen = getattr(connection, name, wanted)
+    if chosen is wanted:
         yield
         return
-    connection.text_factory = str
+    setattr(connection, name, wanted)
     try:
         yield
     finally:
-        connection.text_factory = chosen
+        setattr(connection, name, chosen)
 
 
 def _plain_rows(connection: Any) -> Any:
@@ -229,20 +249,21 @@ def _is_async(connection: object) -> bool:
 
 def _same_engine(database: Database, name: str) -> None:
     if database.dialect.name != name:
-        raise ConfigurationError(
+        raise StoreElsewhere(
             f"connection= is a {name} connection, but {database.name!r} is a "
             f"{database.dialect.title} database"
         )
 
 
 def _style_of(database: Database, dialect: sa.Dialect) -> str:
-    _same_engine(database, dialect.name)
-    if dialect.name == "sqlite":
+    name = "mysql" if dialect.name == "mariadb" else dialect.name
+    _same_engine(database, name)
+    if name == "sqlite":
         return "named"
     style = str(dialect.paramstyle)
-    styles, drivers = _STYLES[dialect.name]
-    if style not in styles or (dialect.is_async and dialect.name == "mssql"):
+    styles, drivers = _STYLES[name]
+    if style not in styles or (dialect.is_async and name == "mssql"):
         raise ConfigurationError(
             f"connection= through the driver {dialect.driver!r} is not supported; use {drivers}"
         )
-    return style
+    return "pyformat" if name == "mysql" else style

@@ -16,7 +16,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
 from ..domain.names import check_prefix, check_schema
@@ -28,10 +28,14 @@ from .schema import Schema
 from .tables import Tables
 from .urls import StoreUrl, parse_url
 
-__all__ = ["STANDALONE", "Database", "open_database"]
+__all__ = ["STANDALONE", "Database", "Role", "open_database"]
 
 STANDALONE = "standalone"
-"""The name of the only store of a standalone cluster."""
+"""The name of the only store of a standalone cluster. A master has it too: it is the same store, whose
+waiting jobs are called held while there are agents."""
+
+Role: TypeAlias = Literal["standalone", "master", "agent"]
+"""What a database is to its cluster."""
 
 
 class Database:
@@ -46,13 +50,15 @@ class Database:
         name: str,
         auto_provision: bool,
         faults: FaultPoints | None,
+        role: Role = "standalone",
     ) -> None:
         self.cluster_id = cluster_id
         self.name = name
+        self.role: Role = role
         self.dialect = dialect
         self._auto_provision = auto_provision
         self._schema_name = schema
-        self._gateway = Gateway(dialect, Names(prefix, schema), faults)
+        self._gateway = Gateway(dialect, Names(prefix, schema, dialect.quote), faults)
         self._gateway.prepare(self._gateway.names)
         self._opened = False
         self._opening = threading.Lock()
@@ -60,12 +66,17 @@ class Database:
         self._expected: UUID | None = None
         """The store id that must be found again, after the store was moved away under open connections."""
         self._gateway.on_misplaced = self._misplaced
-        self.tables = Tables.of(prefix, schema)
+        self.tables = Tables.of(prefix, schema, agent=self.role == "agent")
 
     @property
     def shown(self) -> str:
         """The database for messages, without a password."""
         return self.dialect.url.shown
+
+    @property
+    def agent_shown(self) -> str | None:
+        """The agent connection of the jobs that wait here, as users see it: none on a master."""
+        return None if self.role == "master" else self.name
 
     @property
     def gateway(self) -> Gateway:
@@ -85,7 +96,7 @@ class Database:
     @property
     def schema(self) -> Schema:
         """The tables, for ``jobmaster migrate``. Does not check identity."""
-        return Schema(self._gateway, self._schema_name)
+        return Schema(self._gateway, self._schema_name, self.role == "agent")
 
     def open(self, wait: float | None = None) -> None:
         """Connect, make or check the tables, stamp or check the identity. Idempotent.
@@ -122,7 +133,7 @@ class Database:
             self._find_again(self._expected)
         self.resolve()
         self.schema.require(self._auto_provision)
-        self._stamp = claim_identity(gateway, self.cluster_id, self.name)
+        self._stamp = claim_identity(gateway, self.cluster_id, self.name, self.role == "agent")
         self._opened = True
         self._expected = None
 
@@ -158,8 +169,8 @@ class Database:
             lambda tx: self.dialect.resolve_schema(tx.connection, self._schema_name),
             timeout=0.0,
         )
-        gateway.prepare(Names(prefix, schema))
-        self.tables = Tables.of(prefix, schema)
+        gateway.prepare(Names(prefix, schema, self.dialect.quote))
+        self.tables = Tables.of(prefix, schema, agent=self.role == "agent")
 
     def close(self) -> None:
         """Close every connection. Idempotent; the next use opens new ones, and checks identity again."""
@@ -184,11 +195,12 @@ def open_database(
     startup_timeout: float = 30.0,
     auto_provision: bool = True,
     faults: FaultPoints | None = None,
+    role: Role = "standalone",
 ) -> Database:
     """Describe a database; connects to nothing.
 
-    ``name`` is the permanent name of the store in its cluster; ``driver`` is the ODBC driver, where there is
-    one. Durations are seconds. Raises
+    ``name`` is the permanent name of the store in its cluster: of an agent connection, else
+    :data:`STANDALONE`. ``driver`` is the ODBC driver, where there is one. Durations are seconds. Raises
     :class:`ConfigurationError` for a URL, prefix or schema that cannot be, and for a missing driver.
     """
     problems = [
@@ -202,7 +214,7 @@ def open_database(
         pool_size, dict(connect_args or {}), pgbouncer, operation_timeout, startup_timeout, driver
     )
     dialect = make_dialect(parse_url(url), options)
-    return Database(dialect, table_prefix, schema, cluster_id, name, auto_provision, faults)
+    return Database(dialect, table_prefix, schema, cluster_id, name, auto_provision, faults, role)
 
 
 def make_dialect(url: StoreUrl, options: Options) -> Dialect:
@@ -220,6 +232,14 @@ def make_dialect(url: StoreUrl, options: Options) -> Dialect:
                     f'PostgreSQL needs psycopg: pip install "jobmaster[postgres]" ({error})'
                 ) from error
             return PostgresDialect(url, options)
+        case "mysql":
+            try:
+                from .mysql import MySqlDialect
+            except ImportError as error:
+                raise ConfigurationError(
+                    f'MySQL and MariaDB need pymysql: pip install "jobmaster[mysql]" ({error})'
+                ) from error
+            return MySqlDialect(url, options)
         case "mssql":
             try:
                 import pyodbc  # noqa: F401 - so that a missing part of it is told now

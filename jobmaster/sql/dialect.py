@@ -7,6 +7,7 @@ through the macros defined here.
 
 from __future__ import annotations
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -69,15 +70,20 @@ class Names:
 
     prefix: str
     schema: str | None
+    quote: str = '"'
 
     def table(self, name: str) -> str:
         """The quoted, qualified name of a table."""
-        bare = f'"{self.prefix}{name}"'
-        return f'"{self.schema}".{bare}' if self.schema else bare
+        bare = self.quoted(f"{self.prefix}{name}")
+        return f"{self.quoted(self.schema)}.{bare}" if self.schema else bare
+
+    def quoted(self, name: str) -> str:
+        """A single name, quoted."""
+        return f"{self.quote}{name}{self.quote}"
 
     def index(self, name: str) -> str:
-        """The quoted name of an index."""
-        return f'"{self.prefix}{name}"'
+        """The name of an index, as hints take it."""
+        return f"{self.prefix}{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +108,10 @@ class Dialect(ABC):
     title: str
     paramstyle: str
     wakes_across_processes: bool
-    compares_json = True
-    """Whether ``{member:n}`` compares lists and objects too, and not only finds that there is one."""
+    quote = '"'
+    """What names are quoted with."""
+    reads_snapshots = False
+    """Whether a caller's transaction may read a past state, unless it locks what it reads."""
 
     def __init__(self, url: StoreUrl, options: Options) -> None:
         self.url = url
@@ -113,7 +121,8 @@ class Dialect(ABC):
 
     @abstractmethod
     def macro(self, name: str, argument: str) -> str:
-        """The text of ``{now}``, ``{span:x}``, ``{micros:x}``, ``{in:x}``, ``{lock}``, ``{lock_skip}``."""
+        """The text of ``{now}``, ``{span:x}``, ``{micros:x}``, ``{in:x}``, ``{bytes:x}``, ``{lock}``,
+        ``{lock_skip}`` and of what only this engine's own statements use."""
 
     def render(self, template: str, names: Names, style: str | None = None) -> Text:
         """Fill in table names and macros, and write parameters the way the driver reads them."""
@@ -145,8 +154,8 @@ class Dialect(ABC):
                 return self.limit(argument)
             case "locks" | "skips":
                 return self.table_lock(argument, skip=name == "skips")
-            case "text_is":
-                return self.text_is(argument)
+            case "text":
+                return self.same_text(argument)
             case "hash":
                 return self.hash_parameter(argument)
         return None
@@ -163,10 +172,6 @@ class Dialect(ABC):
         """``{locks:x}`` and ``{skips:x}``, after the table ``x`` and its alias: the row locks of engines that
         write them there, and not at the end as ``{lock}`` and ``{lock_skip}``."""
         return ""
-
-    def text_is(self, column: str) -> str:
-        """``{text_is:x}``: whether ``j.x`` is the text ``:x``, to the last blank."""
-        return f"j.{column} = :{column}"
 
     def hash_parameter(self, parameter: str) -> str:
         """``{hash:x}``: a parameter of 32 bytes that may be ``NULL``."""
@@ -191,6 +196,20 @@ class Dialect(ABC):
     @abstractmethod
     def has_table(self, names: Names, table: str) -> str:
         """A query for whether a table exists, which fails on no database of this engine."""
+
+    def same_text(self, name: str) -> str:
+        """``{text:x}``: the column ``j.x`` holds exactly the text of the parameter ``x``."""
+        return f"j.{name} = :{name}"
+
+    def same_member(self, number: int, key: str, value: Any) -> tuple[str, dict[str, Any]]:
+        """A condition for the ``number``-th question whether the JSON object ``j.metadata`` has this value
+        under this key, and its parameters."""
+        text = json.dumps(value, ensure_ascii=False)
+        return f"{{member:{number}}}", {f"key_{number}": key, f"value_{number}": text}
+
+    def create_schema(self, schema: str) -> str:
+        """The statement that makes a schema unless it is there."""
+        return f"CREATE SCHEMA IF NOT EXISTS {self.quote}{schema}{self.quote}"
 
     # --- connections --------------------------------------------------------------------------------
 
@@ -282,10 +301,6 @@ class Dialect(ABC):
 
     savepoint = ("SAVEPOINT jm_part", "ROLLBACK TO SAVEPOINT jm_part", "RELEASE SAVEPOINT jm_part")
     """How to set the savepoint of a part of a transaction, to go back to it, and to give it up."""
-
-    def create_schema(self, schema: str) -> str:
-        """Makes a schema unless it is there."""
-        return f'CREATE SCHEMA IF NOT EXISTS "{schema}"'
 
     @abstractmethod
     def schema_lock(self, connection: Any, names: Names) -> AbstractContextManager[None]:

@@ -2,138 +2,138 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
 from ..domain.job import Job, JobFilter
 from ..domain.status import JobStatus
-from .database import Database
+from .database import Database, Role
 from .dialect import Dialect
 from .gateway import Tx
 from .jobrows import STATUS_CODE, finished_job, live_job
-from .jsonsame import json_member
-from .statements import JOB_COLUMNS
+from .statements import JOB_COLUMNS, JOB_FROM
 
-__all__ = ["count_jobs", "find_jobs"]
+__all__ = ["count_jobs", "ended_ids", "find_jobs"]
 
-_FROM = {
-    "live": "{table:job} j LEFT JOIN {table:bucket} b ON b.id = j.bucket_id",
-    "history": "{table:history} j",
+_CLAIMED = "j.bucket_id IS NOT NULL AND h.name IS NULL"
+_LIVE_STATUS: dict[Role, dict[JobStatus, str]] = {
+    "standalone": {
+        JobStatus.READY: "(j.bucket_id IS NULL OR h.name IS NOT NULL) AND j.failures = 0",
+        JobStatus.RETRYING: "(j.bucket_id IS NULL OR h.name IS NOT NULL) AND j.failures > 0",
+    },
+    "master": {
+        JobStatus.HELD_ON_MASTER: "j.bucket_id IS NULL",
+        JobStatus.READY: "h.name IS NOT NULL AND j.failures = 0",
+        JobStatus.RETRYING: "h.name IS NOT NULL AND j.failures > 0",
+    },
+    "agent": {
+        JobStatus.SAVE_PENDING: "j.bucket_id IS NULL AND j.failures = 0 AND j.unsynced = 1",
+        JobStatus.READY: "j.bucket_id IS NULL AND j.failures = 0 AND j.unsynced = 0",
+        JobStatus.RETRYING: "j.bucket_id IS NULL AND j.failures > 0",
+    },
 }
-_METADATA = 3
-"""Its place in ``JOB_COLUMNS``."""
-_PAGE = 200
-_LIVE_STATUS = {
-    JobStatus.READY: "j.bucket_id IS NULL AND j.failures = 0",
-    JobStatus.RETRYING: "j.bucket_id IS NULL AND j.failures > 0",
-    JobStatus.ASSIGNED_TO_BUCKET: "j.bucket_id IS NOT NULL AND j.started_at IS NULL",
-    JobStatus.PROCESSING: "j.bucket_id IS NOT NULL AND j.started_at IS NOT NULL",
+_CLAIMED_STATUS = {
+    JobStatus.ASSIGNED_TO_BUCKET: f"{_CLAIMED} AND j.started_at IS NULL",
+    JobStatus.PROCESSING: f"{_CLAIMED} AND j.started_at IS NOT NULL",
 }
 _PLAIN = {
-    "lane": "j.lane = :lane",
-    "definition_id": "{text_is:definition_id}",
-    "schedule_id": "{text_is:schedule_id}",
+    "lane": "{text:lane}",
+    "definition_id": "{text:definition_id}",
+    "schedule_id": "{text:schedule_id}",
     "scheduled_from": "j.run_at >= :scheduled_from",
     "scheduled_to": "j.run_at < :scheduled_to",
 }
 
 
-def find_jobs(database: Database, criteria: JobFilter, limit: int, after: UUID | None) -> list[Job]:
-    """Live and finished jobs, newest id first."""
-    gateway, dialect = database.gateway, database.dialect
+def find_jobs(
+    database: Database,
+    criteria: JobFilter,
+    limit: int,
+    after: UUID | None,
+    without: Collection[UUID] = (),
+    timeout: float | None = None,
+) -> list[Job]:
+    """Live and finished jobs, newest id first; without those that live on the agents ``without``."""
     makers = {"live": live_job, "history": finished_job}
 
     def work(tx: Tx) -> list[Job]:
         found: dict[UUID, Job] = {}
         for kind, make in makers.items():
-            where = _conditions(kind, criteria)
+            where = _conditions(database.dialect, kind, criteria, database.role, without)
             if where is None:
                 continue
             conditions, values = where
             if after is not None:
                 conditions.append("j.id < :after")
                 values["after"] = after
-            if nested := _nested(dialect, criteria):
-                rows = _search(tx, kind, conditions, values, nested, limit)
-            else:
-                rows = tx.query(_newest(kind, conditions), most=limit, **values)
-            for row in rows:
+            template = (
+                f"SELECT {{top:most}}{JOB_COLUMNS[kind]} FROM {JOB_FROM[kind]}{_where(conditions)} "
+                "ORDER BY j.id DESC {limit:most}"
+            )
+            for row in tx.query(template, most=limit, **values):
                 # A job that ends between the two looks is met in both: its end is the newer truth.
-                job = make(dialect, row, database.name)
+                job = make(database, row)
                 found[job.id] = job
         return sorted(found.values(), key=lambda job: job.id, reverse=True)[:limit]
 
-    return gateway.read("find_jobs", work)
+    return database.gateway.read("find_jobs", work, timeout=timeout)
 
 
-def count_jobs(database: Database, criteria: JobFilter) -> int:
-    """How many live and finished jobs fit."""
+def count_jobs(
+    database: Database,
+    criteria: JobFilter,
+    without: Collection[UUID] = (),
+    excluding: Collection[UUID] = (),
+    timeout: float | None = None,
+) -> int:
+    """How many live and finished jobs fit; without those that live on the agents ``without``, and without
+    the finished ones of ``excluding``."""
 
     def work(tx: Tx) -> int:
         total = 0
-        for kind, table in (("live", "{table:job} j"), ("history", "{table:history} j")):
-            where = _conditions(kind, criteria)
+        for kind, table in JOB_FROM.items():
+            where = _conditions(database.dialect, kind, criteria, database.role, without)
             if where is not None:
                 conditions, values = where
-                if nested := _nested(tx.dialect, criteria):
-                    query = f"SELECT j.metadata FROM {table}{_where(conditions)}"
-                    total += sum(_fits(row[0], nested) for row in tx.query(query, **values))
-                    continue
+                if kind == "history" and excluding:
+                    conditions.append("NOT j.id {in:excluding}")
+                    values["excluding"] = list(excluding)
                 total += tx.query(f"SELECT count(*) FROM {table}{_where(conditions)}", **values)[0][0]
         return total
 
-    return database.gateway.read("count_jobs", work)
+    return database.gateway.read("count_jobs", work, timeout=timeout)
 
 
-def _nested(dialect: Dialect, criteria: JobFilter) -> dict[str, str]:
-    """Lists and objects that the engine does not compare itself, as JSON text."""
-    if dialect.compares_json:
-        return {}
-    return {
-        key: json.dumps(value, ensure_ascii=False)
-        for key, value in criteria.metadata.items()
-        if isinstance(value, (dict, list, tuple))
-    }
-
-
-def _fits(metadata: str | None, nested: dict[str, str]) -> bool:
-    return all(json_member(metadata, key, wanted) for key, wanted in nested.items())
-
-
-def _search(
-    tx: Tx, kind: str, conditions: list[str], values: dict[str, Any], nested: dict[str, str], limit: int
-) -> list[tuple[Any, ...]]:
-    """The first rows that fit, looked for page by page."""
-    found: list[tuple[Any, ...]] = []
-    below: dict[str, Any] = {}
-    while True:
-        further = [*conditions, "j.id < :below"] if below else conditions
-        page = tx.query(_newest(kind, further), most=max(limit, _PAGE), **values, **below)
-        found += [row for row in page if _fits(row[_METADATA], nested)]
-        if len(found) >= limit or len(page) < max(limit, _PAGE):
-            return found[:limit]
-        below = {"below": tx.dialect.uuid(page[-1][0])}
-
-
-def _newest(kind: str, conditions: list[str]) -> str:
-    return (
-        f"SELECT {{top:most}}{JOB_COLUMNS[kind]} FROM {_FROM[kind]}{_where(conditions)} "
-        "ORDER BY j.id DESC {limit:most}"
+def ended_ids(database: Database, criteria: JobFilter, most: int, timeout: float | None = None) -> list[UUID]:
+    """The ids of up to ``most`` finished jobs that fit."""
+    where = _conditions(database.dialect, "history", criteria, database.role, ())
+    if where is None:
+        return []
+    conditions, values = where
+    template = (
+        f"SELECT {{top:most}}j.id FROM {JOB_FROM['history']}{_where(conditions)} ORDER BY j.id {{limit:most}}"
     )
+    rows = database.gateway.read(
+        "ended_ids", lambda tx: tx.query(template, most=most, **values), timeout=timeout
+    )
+    return [database.dialect.uuid(row[0]) for row in rows]
 
 
 def _where(conditions: list[str]) -> str:
     return " WHERE " + " AND ".join(conditions) if conditions else ""
 
 
-def _conditions(kind: str, criteria: JobFilter) -> tuple[list[str], dict[str, Any]] | None:
+def _conditions(
+    dialect: Dialect, kind: str, criteria: JobFilter, role: Role, without: Collection[UUID]
+) -> tuple[list[str], dict[str, Any]] | None:
     """Conditions and values for one of the two tables; ``None`` when no row of it can fit."""
     conditions: list[str] = []
     values: dict[str, Any] = {}
     if criteria.status:
         if kind == "live":
-            forms = [f"({_LIVE_STATUS[s]})" for s in criteria.status if s in _LIVE_STATUS]
+            known = {**_LIVE_STATUS[role], **_CLAIMED_STATUS}
+            forms = [f"({known[s]})" for s in criteria.status if s in known]
             if not forms:
                 return None
             conditions.append(f"({' OR '.join(forms)})")
@@ -145,13 +145,17 @@ def _conditions(kind: str, criteria: JobFilter) -> tuple[list[str], dict[str, An
             conditions.append(f"j.status IN ({', '.join(map(str, codes))})")
             if 1 not in codes:
                 conditions.append("j.status <> 1")
+    if kind == "live" and without:
+        # what is on its way to an agent may not have arrived there
+        conditions.append("(j.bucket_id IS NULL OR j.unsynced = 1 OR NOT j.bucket_id {in:without})")
+        values["without"] = list(without)
     for name, condition in _PLAIN.items():
         value = getattr(criteria, name)
         if value is not None:
             conditions.append(condition)
             values[name] = value
     for number, (key, value) in enumerate(criteria.metadata.items()):
-        conditions.append(f"{{member:{number}}}")
-        values[f"key_{number}"] = key
-        values[f"value_{number}"] = json.dumps(value, ensure_ascii=False)
+        condition, parameters = dialect.same_member(number, key, value)
+        conditions.append(condition)
+        values |= parameters
     return conditions, values

@@ -10,6 +10,9 @@ from .gateway import Gateway, Tx
 
 __all__ = ["Stamp", "claim_identity"]
 
+_MASTER = "standalone"
+"""What every store is stamped that holds finished jobs for good."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -27,7 +30,7 @@ def read_stamp(rows: dict[str, str]) -> Stamp | None:
     return Stamp(rows["cluster_id"], rows["store_name"], UUID(rows["store_id"]))
 
 
-def claim_identity(gateway: Gateway, cluster_id: str, name: str) -> Stamp:
+def claim_identity(gateway: Gateway, cluster_id: str, name: str, agent: bool = False) -> Stamp:
     """Stamp a fresh store, or check that a stamped one is the one meant.
 
     Raises :class:`ConfigurationError` for the store of another cluster or of another name, and
@@ -42,6 +45,16 @@ def claim_identity(gateway: Gateway, cluster_id: str, name: str) -> Stamp:
             f"cluster {cluster_id!r}: the tables {prefix}* in {shown} belong to cluster "
             f"{stamp.cluster_id!r}; one table prefix serves one cluster, so give another table_prefix or "
             "database"
+        )
+    if stamp.name != name == _MASTER:
+        raise ConfigurationError(
+            f"the tables {prefix}* in {shown} belong to agent {stamp.name!r}: a master or standalone "
+            "database needs tables of its own, so give another table_prefix or database"
+        )
+    if agent and stamp.name == _MASTER:
+        raise ConfigurationError(
+            f"agent {name!r}: the tables {prefix}* in {shown} are those of the master, or of a standalone "
+            "cluster; an agent needs tables of its own, so give it another table_prefix or database"
         )
     if stamp.name != name:
         raise ConfigurationError(

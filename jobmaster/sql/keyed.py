@@ -10,7 +10,7 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from ..domain.job import NewJob
@@ -19,6 +19,9 @@ from ..ports.settlement import Keyed, OnConflict
 from .dialect import Dialect
 from .jobrows import live_job
 from .newjobs import delay_micros, key_hash, millis
+
+if TYPE_CHECKING:
+    from .database import Database
 
 __all__ = ["Conversation", "Step", "keyed_enqueue"]
 
@@ -39,12 +42,11 @@ _ROUNDS = 5
 
 
 def keyed_enqueue(
-    dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConflict, show_as: str | None = None
+    dialect: Dialect, jobs: Sequence[NewJob], on_conflict: OnConflict, seen_in: Database | None = None
 ) -> Conversation:
     """See :meth:`jobmaster.ports.Settlement.enqueue_keyed`.
 
-    With ``show_as``, the name of the agent, answers carry the jobs that were met as this very transaction
-    sees them.
+    With ``seen_in``, the database, answers carry the jobs that were met as this very transaction sees them.
     """
     done: dict[UUID, Keyed] = {}
     first_of: dict[str, NewJob] = {}
@@ -69,8 +71,8 @@ def keyed_enqueue(
                         raise DuplicateJob(job.unique_key, met.job_id)
         open_jobs = [job for job in open_jobs if job.id not in done]
         if not open_jobs:
-            if show_as is not None:
-                yield from _show(dialect, done, show_as)
+            if seen_in is not None:
+                yield from _show(seen_in, done)
             return [_answer(job, first_of, done) for job in jobs]
     key = open_jobs[0].unique_key
     raise TransientStoreError(f"unique key {key!r} kept changing hands; try again")
@@ -110,7 +112,8 @@ def _meet(dialect: Dialect, job: NewJob, on_conflict: OnConflict) -> Generator[S
     if job.unique_key is None:
         return None
     key = {"unique_hash": key_hash(job.unique_key)}
-    rows = yield Step("key_holder_lock" if on_conflict == "replace" else "key_holder", key)
+    fresh = on_conflict == "replace" or dialect.reads_snapshots
+    rows = yield Step("key_holder_lock" if fresh else "key_holder", key)
     if not rows:
         return None
     if on_conflict == "replace" and rows[0][1] is None:
@@ -119,12 +122,12 @@ def _meet(dialect: Dialect, job: NewJob, on_conflict: OnConflict) -> Generator[S
     return Keyed(dialect.uuid(rows[0][0]), False, dialect.instant(rows[0][2]), dialect.instant(rows[0][3]))
 
 
-def _show(dialect: Dialect, done: dict[UUID, Keyed], agent: str) -> Generator[Step, Rows, None]:
+def _show(database: Database, done: dict[UUID, Keyed]) -> Generator[Step, Rows, None]:
     for asked, keyed in done.items():
         if not keyed.inserted:
             rows = yield Step("job_show", {"id": keyed.job_id})
             if rows:
-                done[asked] = replace(keyed, job=live_job(dialect, rows[0], agent))
+                done[asked] = replace(keyed, job=live_job(database, rows[0]))
 
 
 def _undo(done: dict[UUID, Keyed]) -> Generator[Step, Rows, None]:

@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from ..domain.copies import JobCopy
 from ..domain.job import NewJob
 
-__all__ = ["delay_micros", "key_hash", "lanes_to_wake", "millis", "split_delay"]
+__all__ = ["delay_micros", "key_hash", "lanes_of", "lanes_to_wake", "millis", "split_delay"]
 
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -41,3 +42,8 @@ def lanes_to_wake(jobs: Sequence[NewJob], now: datetime) -> set[str]:
     return {
         job.lane for job in jobs if (job.delay <= timedelta(0) if job.run_at is None else job.run_at <= soon)
     }
+
+
+def lanes_of(copies: Sequence[JobCopy]) -> set[str]:
+    """The lanes of jobs that arrive from another store, all of which may be due by now."""
+    return {copy.lane for copy in copies}

@@ -89,6 +89,8 @@ class PostgresDialect(Dialect):
                 return "FOR UPDATE SKIP LOCKED"
             case "lock_skip_job":
                 return "FOR UPDATE OF j SKIP LOCKED"
+            case "bytes":
+                return f"octet_length({argument})"
             case "member":
                 return f"(j.metadata::jsonb -> :key_{argument}::text) = :value_{argument}::jsonb"
         raise KeyError(name)

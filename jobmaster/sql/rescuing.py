@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from ..domain.job import AttemptOutcome, JobError
-from ..domain.status import JobStatus
+from ..domain.status import JobStatus, WorkerMode
 from ..domain.verdict import AttemptRecord, lost_verdict
 from ..ports.settlement import Rescue
 from .dialect import Dialect
@@ -51,16 +51,16 @@ def _expire(tx: Tx) -> int:
 
 def _adopt(tx: Tx, max_losses: int, limit: int) -> tuple[Rescue, int]:
     dialect = tx.dialect
-    workers = {
-        dialect.uuid(bucket): dialect.uuid(worker)
-        for bucket, worker in tx.rows("bucket_adoptable", limit=_BUCKETS)
-    }
+    found = tx.rows("bucket_adoptable", limit=_BUCKETS)
+    workers = {dialect.uuid(bucket): dialect.uuid(worker) for bucket, worker, _ in found}
     if not workers:
         return Rescue(0, 0, 0), 0
+    # Whoever takes jobs off an agent runs none of them: nothing is charged.
+    taken = {dialect.uuid(bucket) for bucket, _, mode in found if mode == WorkerMode.DRAIN.value}
     buckets = list(workers)
     tx.run("bucket_status", status="draining", ids=buckets)
     rows = tx.rows("claims_lock", ids=buckets, limit=limit)
-    released, failed = _free(tx, rows, workers, max_losses)
+    released, failed = _free(tx, rows, workers, taken, max_losses)
     left = {dialect.uuid(row[0]) for row in tx.rows("claims_left", ids=buckets)}
     empty = [bucket for bucket in buckets if bucket not in left]
     if empty:
@@ -76,12 +76,16 @@ def _orphans(tx: Tx, max_losses: int, limit: int) -> tuple[Rescue, int]:
     buckets = list({tx.dialect.uuid(row[1]) for row in rows})
     alive = {tx.dialect.uuid(row[0]) for row in tx.rows("buckets_there", ids=buckets)}
     orphans = [row for row in rows if tx.dialect.uuid(row[1]) not in alive]
-    released, failed = _free(tx, orphans, {}, max_losses)
+    released, failed = _free(tx, orphans, {}, frozenset(), max_losses)
     return Rescue(0, released, failed), len(orphans)
 
 
 def _free(
-    tx: Tx, rows: Sequence[tuple[Any, ...]], workers: dict[UUID, UUID], max_losses: int
+    tx: Tx,
+    rows: Sequence[tuple[Any, ...]],
+    workers: dict[UUID, UUID],
+    taken: Collection[UUID],
+    max_losses: int,
 ) -> tuple[int, int]:
     if not rows:
         return 0, 0
@@ -89,9 +93,12 @@ def _free(
     writes, failed = Writes(), 0
     for row in rows:
         job_id, bucket, claim_no, attempt, failures, losses = row[:6]
-        job_id, worker = dialect.uuid(job_id), workers.get(dialect.uuid(bucket))
+        job_id, bucket = dialect.uuid(job_id), dialect.uuid(bucket)
+        worker = workers.get(bucket)
         started_at = None if row[6] is None else dialect.instant(row[6])
-        after, over = lost_verdict(losses, _started(started_at, losses), max_losses)
+        after, over = lost_verdict(
+            losses, False if bucket in taken else _started(started_at, losses), max_losses
+        )
         if after > losses:
             attempt += 1
             error = JobError("lost", "lost: its worker vanished while it held the job")

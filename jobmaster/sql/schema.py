@@ -40,8 +40,9 @@ class SchemaState:
 class Schema:
     """The tables of one prefix in one database."""
 
-    def __init__(self, gateway: Gateway, create_schema: str | None) -> None:
+    def __init__(self, gateway: Gateway, create_schema: str | None, agent: bool = False) -> None:
         self._gateway = gateway
+        self._agent = agent
         self._create_schema = create_schema
 
     def state(self) -> SchemaState:
@@ -87,7 +88,7 @@ class Schema:
                 with gateway.dialect.schema_lock(raw, gateway.names):
                     if self._create_schema is not None:
                         connection.exec_driver_sql(gateway.dialect.create_schema(self._create_schema))
-                    _upgrade(gateway, connection, None)
+                    _upgrade(gateway, connection, None, self._agent)
         except Exception as error:
             translated = gateway.translate(error, False)
             if translated is None:
@@ -101,7 +102,7 @@ class Schema:
         out = io.StringIO()
         if self._create_schema is not None:
             out.write(f"{self._gateway.dialect.create_schema(self._create_schema)};\n\n")
-        _upgrade(self._gateway, None, out)
+        _upgrade(self._gateway, None, out, self._agent)
         return out.getvalue()
 
 
@@ -113,7 +114,7 @@ def _version(tx: Tx) -> int | None:
     return None if version is None else int(version)
 
 
-def _upgrade(gateway: Gateway, connection: Any, out: io.StringIO | None) -> None:
+def _upgrade(gateway: Gateway, connection: Any, out: io.StringIO | None, agent: bool) -> None:
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
@@ -130,6 +131,7 @@ def _upgrade(gateway: Gateway, connection: Any, out: io.StringIO | None) -> None
         settings: dict[str, Any] = {
             "version_table": f"{names.prefix}schema_version",
             "version_table_schema": names.schema,
+            "jobmaster_agent": agent,
             "jobmaster_prefix": names.prefix,
             "jobmaster_schema": names.schema,
             "jobmaster_meta": names.table("meta"),

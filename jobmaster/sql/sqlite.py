@@ -77,6 +77,8 @@ class SqliteDialect(Dialect):
                 return f"IN (:{argument})"
             case "lock" | "lock_skip" | "lock_skip_job":
                 return ""
+            case "bytes":
+                return f"length({argument})"
             case "member":
                 return f"jm_json_member(j.metadata, :key_{argument}, :value_{argument})"
         raise KeyError(name)

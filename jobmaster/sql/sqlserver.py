@@ -21,11 +21,11 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from . import sqlservererrors
+from . import sqlservererrors, sqlservermembers
 from .dialect import Dialect, Fault, Names, Text
 from .gateway import Tx
 from .keyed import Step, insert_values
-from .processwake import ProcessBell
+from .localwake import LocalBell
 from .rawjobs import claimed_job, raw_uuid
 from .sqlserverrows import (
     Results,
@@ -46,7 +46,6 @@ from .sqlserverstatements import (
     OWN,
     SKIPS,
     bulk_texts,
-    member,
 )
 from .sqlservertables import SESSION
 from .sqlserverurl import connection_string, secrets_of
@@ -79,7 +78,6 @@ class SqlServerDialect(Dialect):
     paramstyle = "qmark"
     single_writer = False
     wakes_across_processes = False
-    compares_json = False
     savepoint = (
         # An error ends the whole transaction unless XACT_ABORT is off.
         "SET XACT_ABORT OFF; SAVE TRANSACTION jm_part",
@@ -103,8 +101,9 @@ class SqlServerDialect(Dialect):
                 return f"(SELECT DISTINCT {_ID} AS id FROM OPENJSON({_text(argument)}) AS i)"
             case "lock" | "lock_skip" | "lock_skip_job":
                 return ""
-            case "member":
-                return member(argument)
+            case "bytes":
+                # UTF-16: two for every unit.
+                return f"DATALENGTH({argument}) / 2"
         raise KeyError(name)
 
     def top(self, parameter: str) -> str:
@@ -116,9 +115,12 @@ class SqlServerDialect(Dialect):
     def table_lock(self, table: str, *, skip: bool) -> str:
         return f" WITH ({SKIPS.get(table, SKIPS['']) if skip else LOCKS})"
 
-    def text_is(self, column: str) -> str:
+    def same_text(self, name: str) -> str:
         # The comparison itself ignores blanks at the end.
-        return f"j.{column} = :{column} AND DATALENGTH(j.{column}) = DATALENGTH(:{column})"
+        return f"j.{name} = :{name} AND DATALENGTH(j.{name}) = DATALENGTH(:{name})"
+
+    def same_member(self, number: int, key: str, value: Any) -> tuple[str, dict[str, Any]]:
+        return sqlservermembers.same_member(number, key, value)
 
     def hash_parameter(self, parameter: str) -> str:
         # NULL travels as text, from which nothing becomes bytes by itself.
@@ -312,7 +314,7 @@ IF @got < 0 RAISERROR('the lock for schema changes was refused (%d)', 16, 1, @go
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         return ids_of(run(tx, "succeed", succeeded(changes))[-1])
 
-    def settleplain(
+    def settle_plain(
         self, tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
     ) -> tuple[set[UUID], list[ClaimedJob], datetime]:
         if claim is None:
@@ -323,8 +325,8 @@ IF @got < 0 RAISERROR('the lock for schema changes was refused (%d)', 16, 1, @go
 
     # --- wake-ups -----------------------------------------------------------------------------------
 
-    def _bell(self, names: Names) -> ProcessBell:
-        return ProcessBell.of(f"{self.url.shown} {names.table('job')}")
+    def _bell(self, names: Names) -> LocalBell:
+        return LocalBell.of(f"{self.url.shown} {names.table('job')}")
 
     def notify(self, tx: Tx, lanes: Collection[str]) -> None:
         if lanes:

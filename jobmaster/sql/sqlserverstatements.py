@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .columns import CLAIMABLE
 from .rawjobs import CLAIMED_COLUMNS
 from .sqlservertables import COLLATION
 from .statements import BULK, TEMPLATES
@@ -27,7 +28,6 @@ __all__ = [
     "SKIPS",
     "SUCCEEDED",
     "bulk_texts",
-    "member",
     "rows",
 ]
 
@@ -63,7 +63,7 @@ NEW_JOB = (
 )
 """The columns of a new job without a key, with their kinds."""
 
-_KEYED_JOB = (*NEW_JOB, ("unique_key", "text"), ("unique_hash", "hash"))
+_KEYED_JOB = (*NEW_JOB, ("unique_key", "text"), ("unique_hash", "bytea"))
 
 SUCCEEDED = (
     ("id", "uuid"),
@@ -86,7 +86,7 @@ _ASKED = (
 
 _KINDS = {
     "uuid": ("CHAR(32)", "CONVERT(BINARY(16), {}, 2)"),
-    "hash": ("CHAR(64)", "CONVERT(BINARY(32), {}, 2)"),
+    "bytea": ("CHAR(64)", "CONVERT(BINARY(32), {}, 2)"),
     "text": ("NVARCHAR(MAX)", f"{{}} COLLATE {COLLATION}"),
     "smallint": ("SMALLINT", "{}"),
     "int": ("INT", "{}"),
@@ -209,7 +209,10 @@ END CATCH"""
 transaction goes on after the error because XACT_ABORT is off for this batch. Locking the gap instead
 (HOLDLOCK) would keep other keys waiting for as long as a caller's transaction is open."""
 
-_ORPHANED = "j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)"
+_ORPHANED = (
+    "j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)\n"
+    "    AND NOT EXISTS (SELECT 1 FROM {table:agent} h WHERE h.store_id = j.bucket_id)"
+)
 _CLAIM_SEEN = (
     "j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses, j.started_at, j.cancel_requested_at,\n"
     "       j.cancel_reason, j.lane, j.unknown_since"
@@ -219,11 +222,6 @@ _CLAIMS_OF = (
     "INNER LOOP JOIN {{table:job}} AS j WITH ({hints}, INDEX({{index:job_claimed}})) ON j.bucket_id = a.id\n"
     "WHERE j.bucket_id IS NOT NULL"
 )
-_STATUS = (
-    "CASE WHEN bucket_id IS NULL AND failures = 0 THEN 'ready' WHEN bucket_id IS NULL THEN 'retrying'\n"
-    "              WHEN started_at IS NULL THEN 'assigned_to_bucket' ELSE 'processing' END AS status"
-)
-_WAITING = "lane = :lane AND priority = {} AND bucket_id IS NULL"
 
 OWN: dict[str, str] = {
     "rescue_needed": f"""
@@ -246,7 +244,7 @@ FROM {{listed:ids}} AS a INNER LOOP JOIN {{table:job}} AS j WITH ({LOCKS}) ON j.
 ORDER BY j.id""",
     "next_due": "SELECT {now}, "
     + ",\n  ".join(
-        f"(SELECT min(run_at) FROM {{table:job}} WITH ({_LOOKS}) WHERE {_WAITING.format(priority)})"
+        f"(SELECT min(run_at) FROM {{table:job}} WITH ({_LOOKS}) WHERE {CLAIMABLE.format(priority)})"
         for priority in (1, 2, 3, 4, 5)
     ),
     # On a caller's connection, whose texts may be cut off.
@@ -256,15 +254,19 @@ UPDATE {table:job}
 SET cancel_requested_at = COALESCE(cancel_requested_at, {now}),
     cancel_reason = COALESCE(cancel_reason, CAST(:reason AS NVARCHAR(MAX)))
 WHERE id = :id""",
-    "depths": f"""
-SELECT lane, priority, status, count(*), min(run_at)
-FROM (SELECT lane, priority, run_at,
-         {_STATUS}
-      FROM {{table:job}}) AS j
-GROUP BY lane, priority, status ORDER BY lane, priority DESC, status""",
+    "depths": """
+SELECT name, lane, priority, status, unsynced, count(*), min(run_at)
+FROM (SELECT h.name, j.lane, j.priority, j.run_at, j.unsynced,
+             CASE WHEN j.bucket_id IS NULL AND j.failures > 0 THEN 'retrying'
+                  WHEN j.bucket_id IS NULL THEN 'waiting'
+                  WHEN h.name IS NOT NULL THEN 'placed'
+                  WHEN j.started_at IS NULL THEN 'assigned_to_bucket'
+                  ELSE 'processing' END AS status
+      FROM {table:job} j LEFT JOIN {table:agent} h ON h.store_id = j.bucket_id) AS d
+GROUP BY name, lane, priority, status, unsynced ORDER BY name, lane, priority DESC, status""",
     "worker_list": """
 SELECT id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, slots, unknown_definitions,
-       CASE WHEN alive_until > {now} THEN 1 ELSE 0 END
+       CASE WHEN alive_until > {now} THEN 1 ELSE 0 END, backlog
 FROM {table:worker} ORDER BY started_at, id""",
 }
 """Statements of :data:`.statements.TEMPLATES` that T-SQL says in other words."""
@@ -282,6 +284,13 @@ _ATTEMPT = (
     "worker_id, log"
 )
 _JOIN = "INNER LOOP JOIN {table:job} AS j WITH (ROWLOCK) ON j.id = a.id"
+
+
+
+def _insert(table: str, columns: Sequence[tuple[str, str]]) -> str:
+    names = ", ".join(name for name, _ in columns)
+    return f"INSERT INTO {{table:{table}}} ({names})\nSELECT {_list('a.', names)}\nFROM {{rows}} AS a"
+
 
 _BULK: dict[str, tuple[str, ...]] = {
     "end": (
@@ -310,6 +319,8 @@ FROM {{rows}} AS a
 WHERE NOT EXISTS (
   SELECT 1 FROM {{table:attempt}} AS t WHERE t.job_id = a.job_id AND t.claim_no = a.claim_no)""",
     ),
+    "job_put": (_insert("job", BULK["job_put"].columns),),
+    "history_put": (_insert("history", BULK["history_put"].columns),),
     "mark": (
         f"""
 UPDATE j
@@ -329,20 +340,6 @@ def bulk_texts() -> dict[str, str]:
     texts = {}
     for name, bulk in BULK.items():
         given, ids = rows(bulk.columns), rows(bulk.columns[:1])
-        parts = (part.replace("{rows}", given).replace("{ids}", ids) for part in _BULK[name])
+        parts = [part.replace("{rows}", given).replace("{ids}", ids) for part in _BULK[name]]
         texts[name] = _batch(_ROWS, *parts)
     return texts
-
-
-def member(number: str) -> str:
-    """Whether the JSON object ``j.metadata`` has the value ``:value_n`` under ``:key_n``. T-SQL compares
-    texts: kinds are compared first, then numbers as numbers; of lists and objects only the kind."""
-    key, wanted = f"CAST(:key_{number} AS NVARCHAR(MAX))", f"CAST(:value_{number} AS NVARCHAR(MAX))"
-    return f"""EXISTS (
-  SELECT 1 FROM OPENJSON(j.metadata) AS m CROSS JOIN OPENJSON(CONCAT(N'[', {wanted}, N']')) AS w
-  WHERE m.[key] COLLATE {COLLATION} = {key} AND DATALENGTH(m.[key]) = DATALENGTH({key})
-    AND m.type = w.type
-    AND (m.type IN (0, 4, 5)
-      OR m.value COLLATE {COLLATION} = w.value AND DATALENGTH(m.value) = DATALENGTH(w.value)
-      OR m.type = 2 AND (m.value LIKE N'%[.eE]%' OR w.value LIKE N'%[.eE]%')
-         AND TRY_CONVERT(FLOAT, m.value) = TRY_CONVERT(FLOAT, w.value)))"""

@@ -27,6 +27,7 @@ _LENGTHS = {
     "unique_key": 510,
     "name": 128,
     "worker_name": 128,
+    "agent": 128,
     "agent_connection": 128,
     "lane": 128,
     "mode": 32,
@@ -36,8 +37,13 @@ _LENGTHS = {
 """Columns of text that are bounded; all others hold up to 2 GB."""
 
 
-def adapt(table: sa.Table) -> None:
-    """Give the columns and indexes of a table their form on SQL Server, and leave other engines alone."""
+def adapt(metadata: sa.MetaData) -> None:
+    """Give every column and index its form on SQL Server, and leave other engines alone."""
+    for table in metadata.tables.values():
+        _adapt_table(table)
+
+
+def _adapt_table(table: sa.Table) -> None:
     for column in table.columns:
         if isinstance(column.type, sa.Text):
             native = sa.NVARCHAR(_LENGTHS.get(column.name), collation=COLLATION)

@@ -2,24 +2,21 @@
 
 ``{table:x}`` is a table, ``{now}`` the store's present instant, ``{span:x}`` a length of time given in
 microseconds, ``{micros:x}`` an instant as microseconds since 1970 (on a caller's connection the settings of
-that connection decide how an instant reads), ``{in:x}`` membership in a list, ``:x`` a parameter.
-``{lock}`` and ``{lock_skip}``, at the end, are row locks where the engine writes them there; ``{locks:x}``
-and ``{skips:x}``, after the table ``x`` and its alias, are the same locks where it writes them there. In the
-same way ``{limit:n}`` at the end goes with ``{top:n}`` after SELECT. ``{hash:x}`` is a nullable parameter of
-32 bytes. What each engine makes of them stands in the golden files of the test suite.
+that connection decide how an instant reads), ``{in:x}`` membership in a list, ``{bytes:x}`` the length of a
+text, ``:x`` a parameter. ``{lock}`` and ``{lock_skip}``, at the end, are row locks where the engine writes
+them there; ``{locks:x}`` and ``{skips:x}``, after the table ``x`` and its alias, are the same locks where it
+writes them there. In the same way ``{limit:n}`` at the end goes with ``{top:n}`` after SELECT. ``{hash:x}``
+is a nullable parameter of 32 bytes. What each engine makes of them stands in the golden files of the test
+suite.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .bulk import Bulk, columns, prefixed
+from .columns import CLAIMABLE, FACTS
+from .movestatements import MOVE_BULK, MOVES
 
-__all__ = ["BULK", "JOB_COLUMNS", "TEMPLATES", "Bulk"]
-
-_FACTS = (
-    "definition_id, lane, priority, run_at, enqueued_at, claim_no, attempt, failures, losses, placement, "
-    "data, content_type, metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at"
-)
-"""Copied between ``job`` and ``history`` unchanged, beside the id and the counters that change."""
+__all__ = ["BULK", "JOB_COLUMNS", "JOB_FROM", "TEMPLATES"]
 
 _SHARED = (
     "id, definition_id, data, metadata, lane, priority, run_at, enqueued_at, attempt, failures, losses, "
@@ -29,12 +26,21 @@ _INSTANTS = ("run_at", "enqueued_at", "started_at")
 _JOB_SHOWN = ", ".join(f"{{micros:{name}}}" if name in _INSTANTS else name for name in _SHARED.split(", "))
 _JOB_SHARED = ", ".join(f"j.{name}" for name in _SHARED.split(", "))
 JOB_COLUMNS = {
-    "live": f"{_JOB_SHARED}, j.bucket_id, j.progress_fraction, j.progress_message, b.worker_id",
-    "history": f"{_SHARED}, status, finished_at, result, worker_id",
+    "live": (
+        f"{_JOB_SHARED}, j.bucket_id, j.progress_fraction, j.progress_message, b.worker_id, h.name, "
+        "j.unsynced, j.agent"
+    ),
+    "history": f"{_SHARED}, status, finished_at, result, worker_id, agent",
 }
 """The columns of a row from which a ``Job`` is made, in order."""
-
-_CLAIMABLE = "lane = :lane AND priority = {} AND bucket_id IS NULL"
+JOB_FROM = {
+    "live": (
+        "{table:job} j LEFT JOIN {table:bucket} b ON b.id = j.bucket_id "
+        "LEFT JOIN {table:agent} h ON h.store_id = j.bucket_id"
+    ),
+    "history": "{table:history} j",
+}
+"""Where they come from."""
 
 TEMPLATES: dict[str, str] = {
     "now": "SELECT {now}",
@@ -67,11 +73,12 @@ SELECT 1 WHERE EXISTS (
   WHERE lease_until <= {now} OR status IN ('lost', 'draining', 'ready_to_delete'))
 OR EXISTS (
   SELECT 1 FROM {table:job} j
-  WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id))""",
+  WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)
+    AND NOT EXISTS (SELECT 1 FROM {table:agent} h WHERE h.store_id = j.bucket_id))""",
     "bucket_expired": "SELECT {top:limit}id FROM {table:bucket}{skips:bucket} "
     """WHERE lease_until <= {now} AND status IN ('active', 'completing')
 ORDER BY id {limit:limit} {lock_skip}""",
-    "bucket_adoptable": "SELECT {top:limit}id, worker_id FROM {table:bucket}{skips:bucket} "
+    "bucket_adoptable": "SELECT {top:limit}id, worker_id, mode FROM {table:bucket}{skips:bucket} "
     """WHERE status IN ('lost', 'draining', 'ready_to_delete')
 ORDER BY id {limit:limit} {lock_skip}""",
     "buckets_there": "SELECT id FROM {table:bucket} WHERE id {in:ids}",
@@ -95,6 +102,7 @@ SELECT {top:limit}j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses
        j.cancel_reason, j.lane, j.unknown_since
 FROM {table:job} j{skips:job}
 WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)
+  AND NOT EXISTS (SELECT 1 FROM {table:agent} h WHERE h.store_id = j.bucket_id)
 {limit:limit} {lock_skip_job}""",
     "owned_lock": """
 SELECT id, bucket_id, claim_no, cancel_requested_at, cancel_reason
@@ -102,13 +110,13 @@ FROM {table:job}{locks:job} WHERE id {in:ids} ORDER BY id {lock}""",
     "owned": "SELECT id, bucket_id, claim_no, cancel_requested_at FROM {table:job} WHERE id {in:ids}",
     "next_due": "SELECT {now}, "
     + ", ".join(
-        f"(SELECT min(run_at) FROM {{table:job}} WHERE {_CLAIMABLE.format(priority)})"
+        f"(SELECT min(run_at) FROM {{table:job}} WHERE {CLAIMABLE.format(priority)})"
         for priority in (1, 2, 3, 4, 5)
     ),
     # --- single jobs ------------------------------------------------------------------------------
     "job_find": f"""
 SELECT {JOB_COLUMNS["live"]}
-FROM {{table:job}} j LEFT JOIN {{table:bucket}} b ON b.id = j.bucket_id WHERE j.id = :id""",
+FROM {JOB_FROM["live"]} WHERE j.id = :id""",
     "history_find": f"SELECT {JOB_COLUMNS['history']} FROM {{table:history}} WHERE id = :id",
     "job_lock": (
         "SELECT bucket_id, lane, attempt, failures, losses FROM {table:job}{locks:job} WHERE id = :id {lock}"
@@ -130,9 +138,9 @@ WHERE id = :id""",
         "SELECT claim_no, attempt, unique_key, lane FROM {table:history}{locks:history} WHERE id = :id {lock}"
     ),
     "history_revive": f"""
-INSERT INTO {{table:job}} (id, {_FACTS}, unique_hash)
+INSERT INTO {{table:job}} (id, {FACTS}, unique_hash)
 SELECT id, {
-        _FACTS.replace("run_at", "{now}", 1)
+        FACTS.replace("run_at", "{now}", 1)
         .replace("claim_no", "claim_no + 1")
         .replace("failures, losses", "0, 0")
     }, {{hash:unique_hash}}
@@ -143,7 +151,8 @@ FROM {{table:history}} WHERE id = :id""",
 SELECT id, bucket_id, {micros:run_at}, {micros:enqueued_at} FROM {table:job} WHERE id = :id""",
     "job_show": f"""
 SELECT {_JOB_SHOWN}, bucket_id, progress_fraction, progress_message,
-       (SELECT b.worker_id FROM {{table:bucket}} b WHERE b.id = bucket_id)
+       (SELECT b.worker_id FROM {{table:bucket}} b WHERE b.id = bucket_id),
+       (SELECT h.name FROM {{table:agent}} h WHERE h.store_id = bucket_id), unsynced, agent
 FROM {{table:job}} WHERE id = :id""",
     "job_drop_one": "DELETE FROM {table:job} WHERE id = :id",
     "job_drop_fenced": """
@@ -165,48 +174,39 @@ SELECT status, attempt, started_at, finished_at, worker_id, claim_no FROM {table
 SELECT {top:limit}id FROM {table:history}{skips:history} WHERE finished_at <= {now} - {span:age}
 ORDER BY finished_at {limit:limit} {lock_skip}""",
     "depths": """
-SELECT lane, priority,
-       CASE WHEN bucket_id IS NULL AND failures = 0 THEN 'ready' WHEN bucket_id IS NULL THEN 'retrying'
-            WHEN started_at IS NULL THEN 'assigned_to_bucket' ELSE 'processing' END AS status,
-       count(*), min(run_at)
-FROM {table:job} GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 3""",
+SELECT h.name, j.lane, j.priority,
+       CASE WHEN j.bucket_id IS NULL AND j.failures > 0 THEN 'retrying'
+            WHEN j.bucket_id IS NULL THEN 'waiting'
+            WHEN h.name IS NOT NULL THEN 'placed' WHEN j.started_at IS NULL THEN 'assigned_to_bucket'
+            ELSE 'processing' END AS status,
+       j.unsynced, count(*), min(j.run_at)
+FROM {table:job} j LEFT JOIN {table:agent} h ON h.store_id = j.bucket_id
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3 DESC, 4""",
+    **MOVES,
     # --- registry ---------------------------------------------------------------------------------
     "worker_put": """
 INSERT INTO {table:worker}
   (id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, alive_until, slots,
-   unknown_definitions)
+   unknown_definitions, backlog)
 VALUES (:id, :name, :agent_connection, :lane, :mode, :host, :pid, :started_at, {now},
-        {now} + {span:alive_for}, :slots, :unknown_definitions)""",
+        {now} + {span:alive_for}, :slots, :unknown_definitions, :backlog)""",
     "worker_see": """
 UPDATE {table:worker}
-SET seen_at = {now}, alive_until = {now} + {span:alive_for}, unknown_definitions = :unknown_definitions
+SET seen_at = {now}, alive_until = {now} + {span:alive_for}, unknown_definitions = :unknown_definitions,
+    backlog = :backlog
 WHERE id = :id""",
     "worker_forget": "DELETE FROM {table:worker} WHERE id = :id",
     "worker_gone": "SELECT count(*) FROM {table:worker} WHERE alive_until < {now} - {span:age}",
     "worker_prune": "DELETE FROM {table:worker} WHERE alive_until < {now} - {span:age}",
     "worker_list": """
 SELECT id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, slots, unknown_definitions,
-       alive_until > {now}
+       alive_until > {now}, backlog
 FROM {table:worker} ORDER BY started_at, id""",
     "settings": "SELECT name, value, pinned, version FROM {table:cluster} ORDER BY name",
     "setting_add": "INSERT INTO {table:cluster} (name, value, pinned) VALUES (:name, :value, :pinned)",
     "setting_set": """
 UPDATE {table:cluster} SET value = :value, pinned = :pinned, version = version + 1 WHERE name = :name""",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Bulk:
-    """A write for many rows: ``whole`` from the table ``a`` of rows, or ``each`` in turn for every row."""
-
-    columns: tuple[tuple[str, str], ...]
-    whole: str
-    each: tuple[str, ...]
-
-
-def _columns(text: str) -> tuple[tuple[str, str], ...]:
-    pairs = (part.split() for part in text.split(","))
-    return tuple((name, kind) for name, kind in pairs)
 
 
 _END = "id uuid, status smallint, attempt int, failures int, losses int, started_at timestamptz, " + (
@@ -228,29 +228,26 @@ _ATTEMPT = (
 _FREED = "bucket_id = NULL, started_at = NULL, progress_fraction = NULL, progress_message = NULL"
 
 
-def _prefixed(prefix: str, names: str) -> str:
-    return ", ".join(prefix + name for name in names.split(", "))
-
-
 BULK: dict[str, Bulk] = {
+    **MOVE_BULK,
     "end": Bulk(
         # Moves locked rows to the history, by id.
-        _columns(_END),
+        columns(_END),
         f"""
 WITH gone AS (
   DELETE FROM {{table:job}} j USING a WHERE j.id = a.id
-  RETURNING {_prefixed("j.", _ENDED)}, {_prefixed("a.", _END_VALUES)})
+  RETURNING {prefixed("j.", _ENDED)}, {prefixed("a.", _END_VALUES)})
 INSERT INTO {{table:history}} ({_ENDED}, {_END_VALUES}) SELECT * FROM gone""",
         (
             f"""
 INSERT INTO {{table:history}} ({_ENDED}, {_END_VALUES})
-SELECT {_ENDED}, {_prefixed(":", _END_VALUES)} FROM {{table:job}} WHERE id = :id""",
+SELECT {_ENDED}, {prefixed(":", _END_VALUES)} FROM {{table:job}} WHERE id = :id""",
             "DELETE FROM {table:job} WHERE id = :id",
         ),
     ),
     "release": Bulk(
         # Gives locked claims up, by id; an error that is not given leaves the last one in place.
-        _columns(
+        columns(
             "id uuid, attempt int, failures int, losses int, run_at timestamptz, unknown_since timestamptz, "
             "error_type text, error_message text, error_traceback text"
         ),
@@ -274,22 +271,22 @@ WHERE id = :id""",
         ),
     ),
     "attempt": Bulk(
-        _columns(
+        columns(
             "job_id uuid, claim_no int, number int, started_at timestamptz, finished_at timestamptz, "
             "outcome text, error_type text, error_message text, error_traceback text, worker_id uuid, "
             "log text"
         ),
         f"""
-INSERT INTO {{table:attempt}} ({_ATTEMPT}) SELECT {_prefixed("a.", _ATTEMPT)} FROM a
+INSERT INTO {{table:attempt}} ({_ATTEMPT}) SELECT {prefixed("a.", _ATTEMPT)} FROM a
 ON CONFLICT (job_id, claim_no) DO NOTHING""",
         (
             f"""
-INSERT INTO {{table:attempt}} ({_ATTEMPT}) VALUES ({_prefixed(":", _ATTEMPT)})
+INSERT INTO {{table:attempt}} ({_ATTEMPT}) VALUES ({prefixed(":", _ATTEMPT)})
 ON CONFLICT (job_id, claim_no) DO NOTHING""",
         ),
     ),
     "mark": Bulk(
-        _columns(
+        columns(
             "id uuid, bucket_id uuid, claim_no int, started_at timestamptz, progress_fraction float8, "
             "progress_message text"
         ),

@@ -1,7 +1,14 @@
 """The tables, as the newest migration leaves them.
 
 Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; elsewhere a number that counts
-microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text.
+microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text. What MySQL and SQL
+Server get instead of open-ended text and partial indexes is said by :mod:`.mysqlddl` and
+:mod:`.sqlservertables`.
+
+``job.bucket_id`` is who holds the row: a bucket, or on the master the store id of the agent on which the job
+lives. ``job.unsynced`` is 1 while the other side may not know: on an agent, the master has not heard of the
+job; on the master, the agent that was given the job may not have it yet. New rows are therefore unsynced on
+an agent, and on no other store.
 """
 
 from __future__ import annotations
@@ -15,8 +22,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
-
-from . import sqlservertables
 
 __all__ = ["JOB_STORAGE", "Id", "Instant", "Tables", "from_micros", "to_micros"]
 
@@ -137,10 +142,11 @@ class Tables:
     worker: sa.Table
 
     @classmethod
-    def of(cls, prefix: str, schema: str | None = None) -> Tables:
-        """The tables called ``<prefix>job`` and so on, in ``schema`` where the engine has schemas."""
+    def of(cls, prefix: str, schema: str | None = None, *, agent: bool = False) -> Tables:
+        """The tables called ``<prefix>job`` and so on, in ``schema`` where the engine has schemas; those of
+        an agent, or of the master or a standalone database."""
         metadata = sa.MetaData(schema=schema)
-        job = _job(metadata, prefix)
+        job = _job(metadata, prefix, agent)
         history = _history(metadata, prefix)
         bucket = sa.Table(
             f"{prefix}bucket",
@@ -187,20 +193,14 @@ class Tables:
             sa.Column("alive_until", Instant, nullable=False),
             sa.Column("slots", sa.Integer, nullable=False),
             sa.Column("unknown_definitions", sa.Text, nullable=False, server_default="[]"),
+            sa.Column("backlog", sa.Integer, nullable=False, server_default="0"),
             sqlite_with_rowid=False,
         )
         _registers(metadata, prefix)
-        sa.event.listen(metadata, "before_create", _adapt)
         return cls(metadata, job, bucket, history, attempt, worker)
 
 
-def _adapt(metadata: sa.MetaData, connection: sa.Connection, **_options: Any) -> None:
-    if connection.dialect.name == "mssql":
-        for table in metadata.tables.values():
-            sqlservertables.adapt(table)
-
-
-def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
+def _job(metadata: sa.MetaData, prefix: str, agent: bool) -> sa.Table:
     table = sa.Table(
         f"{prefix}job",
         metadata,
@@ -213,6 +213,8 @@ def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("unknown_since", Instant),
         sa.Column("progress_fraction", sa.Double),
         sa.Column("progress_message", sa.Text),
+        sa.Column("agent", sa.Text),
+        sa.Column("unsynced", sa.SmallInteger, nullable=False, server_default="1" if agent else "0"),
         postgresql_with=JOB_STORAGE,
         sqlite_with_rowid=False,
     )
@@ -220,6 +222,7 @@ def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
     _partial(f"{prefix}job_ready", column.bucket_id.is_(None), *[column[n] for n in _READY])
     _partial(f"{prefix}job_claimed", column.bucket_id.is_not(None), column.bucket_id)
     _partial(f"{prefix}job_unique", column.unique_hash.is_not(None), column.unique_hash, unique=True)
+    _partial(f"{prefix}job_unsynced", column.unsynced == 1, column.id)
     return table
 
 
@@ -235,6 +238,7 @@ def _history(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("finished_at", Instant, nullable=False),
         sa.Column("result", sa.Text),
         sa.Column("worker_id", Id),
+        sa.Column("agent", sa.Text),
         sqlite_with_rowid=False,
     )
     column = table.c
@@ -273,6 +277,7 @@ def _registers(metadata: sa.MetaData, prefix: str) -> None:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("store_id", Id, nullable=False),
         sa.Column("added_at", Instant, nullable=False),
+        sa.Column("draining", sa.SmallInteger, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )
     sa.Table(

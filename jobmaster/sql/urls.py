@@ -20,7 +20,7 @@ class StoreUrl:
     """A database as configured. ``shown`` is for messages: it never holds a password."""
 
     kind: str
-    """``sqlite``, ``postgresql`` or ``mssql``."""
+    """``sqlite``, ``postgresql``, ``mysql`` (also for MariaDB) or ``mssql``."""
     url: URL
     shown: str
 
@@ -32,13 +32,15 @@ class StoreUrl:
 
 _DRIVERS = {
     "postgresql": ("PostgreSQL", "psycopg", "postgres"),
+    "mysql": ("MySQL", "pymysql", "mysql"),
     "mssql": ("SQL Server", "pyodbc", "sqlserver"),
 }
 
 
 def parse_url(text: str) -> StoreUrl:
-    """Read ``postgresql://``, ``postgres://``, ``postgresql+psycopg://``, ``mssql://``, ``sqlserver://``,
-    ``mssql+pyodbc://``, ``sqlite:///path`` or a file path.
+    """Read ``postgresql://``, ``postgres://``, ``postgresql+psycopg://``, ``mysql://``, ``mariadb://``,
+    ``mysql+pymysql://``, ``mssql://``, ``sqlserver://``, ``mssql+pyodbc://``, ``sqlite:///path`` or a file
+    path.
 
     Raises :class:`ConfigurationError` for an engine that is not supported, for an in-memory SQLite database
     and when the driver is not installed. Connects to nothing. A relative SQLite path is fixed now, so a
@@ -50,8 +52,9 @@ def parse_url(text: str) -> StoreUrl:
         url = make_url(text)
     except (ArgumentError, ValueError):
         raise ConfigurationError(
-            "the database URL cannot be read; it looks like postgresql://user:password@host:5432/name "
-            "or sqlite:///file.db (special characters in a password are percent-encoded)"
+            "the database URL cannot be read; it looks like postgresql://user:password@host:5432/name, "
+            "mysql://user:password@host:3306/name or sqlite:///file.db (special characters in a password "
+            "are percent-encoded)"
         ) from None
     backend, _, driver = url.drivername.partition("+")
     if backend == "sqlite":
@@ -66,12 +69,21 @@ def parse_url(text: str) -> StoreUrl:
             )
         _require_driver("postgresql")
         return StoreUrl("postgresql", url.set(drivername="postgresql+psycopg"), _show(url))
+    if backend in ("mysql", "mariadb"):
+        if driver not in ("", "pymysql"):
+            raise ConfigurationError(
+                f"jobmaster reaches MySQL and MariaDB through pymysql: write {backend}:// "
+                f"instead of {url.drivername}://"
+            )
+        _require_driver("mysql")
+        return StoreUrl("mysql", url.set(drivername="mysql+pymysql"), _show(url))
     if backend in ("mssql", "sqlserver"):
         found, shown = read_sqlserver_url(url)
         _require_driver("mssql")
         return StoreUrl("mssql", found, shown)
     raise ConfigurationError(
-        f"{backend!r} is not a database that jobmaster knows: use postgresql://, mssql:// or sqlite:///"
+        f"{backend!r} is not a database that jobmaster knows: use postgresql://, mysql://, mssql:// or "
+        "sqlite:///"
     )
 
 

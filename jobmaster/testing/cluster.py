@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from types import TracebackType
 
-from ..cluster.backend import Stores
+from ..cluster.backend import Agent, Stores
 from ..cluster.cluster import Cluster
 from ..cluster.config import ClusterConfig
 from ..cluster.scheduler import Scheduler
@@ -39,15 +39,17 @@ class MemoryCluster:
         self.clock = FakeClock() if start is None else FakeClock(start)
         self.database = MemoryDatabase(self.clock)
         settings, registry = config.prepare(DatabaseSettings("memory", "memory"))
-        stores = Stores(
-            MemoryMasterStore(self.database),
+        master = MemoryMasterStore(self.database)
+        held = Agent(
             MemoryTransport(self.database),
             MemorySettlement(self.database),
+            master,
             lambda wait: None,
             lambda: None,
             "memory",
-            self.clock,
+            lambda clock: None,
         )
+        stores = Stores(master, held, clock=self.clock)
         self._left_running: tuple[int, ...] | None = None
         """The state in which handlers were last left running."""
         self._longest_step = settings.lease.total_seconds() / 4

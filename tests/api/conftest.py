@@ -9,7 +9,7 @@ import pytest
 
 from jobmaster import Cluster, ClusterConfig
 from tests.api import handlers
-from tests.servers.using import use
+from tests.databases import use
 
 HANDLERS: list[Any] = [
     handlers.Hello,

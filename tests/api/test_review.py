@@ -19,7 +19,7 @@ from jobmaster import Cluster, JobContext, JobHandler, JobRequest
 from jobmaster.errors import ClusterArchived, InvalidJob
 from tests.api.conftest import configure
 from tests.api.handlers import Hello
-from tests.servers.using import odbc_connect
+from tests.servers import mariadb, sqlserver
 
 THREADS = 8
 ROUNDS = 12
@@ -163,8 +163,13 @@ def callers_connection(url: str) -> Iterator[Any]:
     opened: Any
     if url.startswith("sqlite"):
         opened = sqlite3.connect(url.removeprefix("sqlite:///"))
+    elif url.startswith("mysql"):
+        opened = mariadb.connect(url)
+        opened.autocommit(False)
+    elif url.startswith("mssql"):
+        opened = sqlserver.connect(url)
     else:
-        opened = odbc_connect(url) if url.startswith("mssql") else psycopg.connect(url)
+        opened = psycopg.connect(url)
     try:
         yield opened
     finally:

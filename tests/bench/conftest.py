@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
+
+from tests.databases import execute, kind_of
 
 TINY = ("--jobs", "300", "--rounds", "1", "--seconds", "0.3", "--idle-seconds", "0.5")
 
@@ -52,12 +51,7 @@ class Bench:
 
     def execute(self, sql: str) -> None:
         """Change something in the database."""
-        if self.path is None:
-            with psycopg.connect(self.url) as session:
-                session.execute(sql)  # type: ignore[call-overload]
-            return
-        with closing(sqlite3.connect(self.path)) as connection, connection:
-            connection.execute(sql)
+        execute(self.url, sql)
 
     @property
     def path(self) -> Path | None:
@@ -67,15 +61,14 @@ class Bench:
     @property
     def tables(self) -> list[str]:
         """What is in the database."""
-        if self.path is None:
-            query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
-            with psycopg.connect(self.url) as session:
-                return [name for (name,) in session.execute(query)]
-        if not self.path.exists():
+        if self.path is not None and not self.path.exists():
             return []
-        with closing(sqlite3.connect(self.path)) as connection:
-            query = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1"
-            return [name for (name,) in connection.execute(query)]
+        queries = {
+            "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1",
+            "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+            "mysql": "SHOW TABLES",
+        }
+        return sorted(name for (name,) in execute(self.url, queries[kind_of(self.url)]))
 
     @property
     def files(self) -> list[str]:
@@ -87,6 +80,7 @@ class Bench:
     params=[
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
     ]
 )
 def bench(request: pytest.FixtureRequest) -> Bench:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 
 import psutil
@@ -11,6 +12,7 @@ import pytest
 from jobmaster import ClusterConfig
 from jobmaster.cli.bench.result import Figure, figures_table
 from tests.bench.conftest import TINY, Bench
+from tests.databases import kind_of, use
 from tests.leftovers import until_empty
 from tests.servers.process import alive
 
@@ -49,7 +51,10 @@ def test_everything_is_measured_and_nothing_left(bench: Bench) -> None:
     assert found["settings"] == {"jobs": 300, "rounds": 1, "seconds": 0.3, "idle_seconds": 0.5}
     facts = found["facts"]
     assert facts["cores"] >= 1
-    if bench.path is None:
+    if kind_of(bench.url) == "mysql":
+        assert re.search(r"MySQL|Maria|Debian|Ubuntu", str(facts["engine"]))
+        assert facts["innodb_flush_log_at_trx_commit"] == 1, "the durable default is measured"
+    elif bench.path is None:
         assert facts["engine"].startswith("PostgreSQL ")
         assert (facts["fsync"], facts["synchronous_commit"]) == ("on", "on"), (
             "the durable default is measured"
@@ -71,7 +76,7 @@ def test_one_measurement_is_shown_as_a_table(bench: Bench) -> None:
 
 def test_a_database_in_use_keeps_what_it_holds(bench: Bench) -> None:
     config = ClusterConfig("mine")
-    config = config.use_postgres(bench.url) if bench.path is None else config.use_sqlite(bench.url)
+    config = use(config, bench.url)
     cluster = config.add_handlers().build()
     job = cluster.scheduler.once_now("work", {"kept": True})
     cluster.close()
@@ -141,7 +146,7 @@ def test_tables_of_the_same_names_are_refused(bench: Bench) -> None:
 
 def test_the_tables_of_a_cluster_are_refused(bench: Bench) -> None:
     config = ClusterConfig("mine").table_prefix("jmbench_")
-    config = config.use_postgres(bench.url) if bench.path is None else config.use_sqlite(bench.url)
+    config = use(config, bench.url)
     cluster = config.add_handlers().build()
     cluster.scheduler.once_now("work", {"kept": True})
     cluster.close()
@@ -156,7 +161,8 @@ def test_the_tables_of_a_cluster_are_refused(bench: Bench) -> None:
         ("sqlite:///{tmp}/x.db", ["--only", "luck"], "'luck' is not a measurement: there is drain"),
         ("sqlite:///{tmp}/x.db", ["--table-prefix", "no;"], "table prefix 'no;'"),
         ("sqlite:///{tmp}/nowhere/x.db", [], "nowhere"),
-        ("mysql://somewhere/x", [], "not a database that jobmaster knows"),
+        ("oracle://somewhere/x", [], "not a database that jobmaster knows"),
+        ("mysql://nobody:secret@127.0.0.1:1/x", [], "127.0.0.1:1"),
         ("postgresql://nobody:secret@127.0.0.1:1/x", [], "127.0.0.1:1"),
     ],
 )

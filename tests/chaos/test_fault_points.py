@@ -37,6 +37,10 @@ class FailsOnce(JobHandler, definition_id="fails-once", retry=Retry.fixed(0.01))
 def lost_connection(url: str) -> Callable[[], BaseException]:
     if url.startswith("sqlite"):
         return lambda: sqlite3.OperationalError("disk I/O error")
+    if url.startswith("mysql"):
+        import pymysql
+
+        return lambda: pymysql.err.InterfaceError(0, "")
     if url.startswith("mssql"):
         import pyodbc
 

@@ -14,7 +14,7 @@ from jobmaster import Cluster, JobRequest, JobStatus, Priority
 from tests.harness.checker import observer_of, overlaps, reruns, until_all_ended, verify
 from tests.harness.processes import Workers
 from tests.harness.record import read_record
-from tests.servers import PostgresServer
+from tests.servers import MariaDbServer, PostgresServer, ServerAbsent, absent
 
 CONCURRENCY = 10
 BUFFER = 5 * CONCURRENCY + CONCURRENCY
@@ -192,12 +192,23 @@ def test_a_poison_job_fails_as_lost_and_spares_its_neighbours(
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.postgres
-def test_postgres_killed_and_restarted_in_mid_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(PostgresServer, marks=pytest.mark.postgres, id="postgres"),
+        pytest.param(MariaDbServer, marks=pytest.mark.mariadb, id="mariadb"),
+    ],
+)
+def test_a_server_killed_and_restarted_in_mid_run(
+    kind: type[PostgresServer | MariaDbServer], tmp_path: Path
+) -> None:
     """``kill -9`` of the server, twice: no job is lost and no worker is left deaf."""
     jobs = 4_000
-    with PostgresServer() as server:
-        server.start()
+    try:
+        private = kind()
+    except ServerAbsent as reason:
+        absent(kind.kind, reason)
+    with private as server:
         url = server.create_database()
         cluster = observer_of(url)
         try:

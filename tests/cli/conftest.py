@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.cli.terminal import Terminal
-from tests.servers.using import use
+from tests.databases import use
 
 APP = '''\
 """The project of a user."""
@@ -51,8 +51,14 @@ async def die(job: JobContext) -> None:
 def make() -> ClusterConfig:
     url = os.environ["APP_URL"]
     config = ClusterConfig("app").lease(2).grace_period(float(os.environ.get("APP_GRACE", "5")))
-    kinds = {"postgres": config.use_postgres, "mssql": config.use_sqlserver}
-    config = next((step for kind, step in kinds.items() if url.startswith(kind)), config.use_sqlite)(url)
+    kind = url.partition(":")[0]
+    uses = {
+        "postgresql": config.use_postgres,
+        "mysql": config.use_mysql,
+        "mssql": config.use_sqlserver,
+        "sqlite": config.use_sqlite,
+    }
+    config = uses[kind.partition("+")[0]](url)
     return config.add_worker(name="busy").startup_timeout(2).operation_timeout(2)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from jobmaster import ClusterConfig
 from tests.cli.conftest import Project
-from tests.servers.using import use
+from tests.databases import use
 
 AT_APP = ("--cluster", "app:cluster")
 

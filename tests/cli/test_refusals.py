@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Project
-from tests.servers.using import odbc_connect
+from tests.databases import execute
 
 RUN = ["run", "app:cluster", "--log-level", "error"]
 NOBODY = "01935a3c-7d7e-7b4c-9d5e-0123456789ab"
@@ -134,7 +133,7 @@ def test_a_file_that_is_no_database(project: Project) -> None:
 def test_tables_of_a_newer_release(any_project: Project) -> None:
     assert any_project.run("migrate", "app:cluster").code == 0
     any_project.enqueue("hello", {"name": "x"})
-    _execute(any_project.url, "UPDATE jm_meta SET value = '999' WHERE name = 'schema'")
+    execute(any_project.url, "UPDATE jm_meta SET value = '999' WHERE name = 'schema'")
     for command in (["status", "app:cluster"], ["status", "--url", any_project.url], RUN):
         sentence = any_project.run(*command).sentence
         assert "999" in sentence
@@ -195,20 +194,3 @@ def test_a_missing_command_shows_the_help(project: Project, arguments: list[str]
     ran = project.run(*arguments)
     assert ran.code == 2
     assert "Commands:" in ran.err
-
-
-def _execute(url: str, sql: str) -> None:
-    if url.startswith("sqlite"):
-        connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-        with connection:
-            connection.execute(sql)
-        connection.close()
-        return
-    if url.startswith("mssql"):
-        with closing(odbc_connect(url, autocommit=True)) as opened:
-            opened.execute(sql)
-        return
-    import psycopg
-
-    with psycopg.connect(url) as session:
-        session.execute(sql)  # type: ignore[call-overload]

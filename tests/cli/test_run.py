@@ -15,8 +15,8 @@ import pytest
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
 from tests.cli.conftest import Project
+from tests.databases import use
 from tests.servers.process import alive
-from tests.servers.using import use
 
 PATIENCE = 40.0
 

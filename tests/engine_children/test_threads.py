@@ -145,6 +145,42 @@ async def test_run_abandons_when_its_caller_is_cancelled() -> None:
     runner.close()
 
 
+async def test_the_error_of_an_abandoned_call_is_not_reported_as_lost() -> None:
+    """Whether the thread raises after the call was given up, or has raised already and says so later."""
+    runner = ThreadRunner(1)
+    reported: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        begun.set()
+        go_on.wait(10)
+        raise LookupError("too late")
+
+    late = asyncio.ensure_future(runner.run(fail))
+    await asyncio.to_thread(begun.wait, 10)
+    late.cancel()
+    await asyncio.wait([late])
+    go_on.set()
+    while runner.abandoned:
+        await asyncio.sleep(0)
+
+    begun.clear()
+    raised = asyncio.ensure_future(runner.run(fail))
+    await asyncio.sleep(0)
+    assert begun.wait(10)
+    while runner.busy:
+        continue  # the thread is through; its answer waits for the loop to turn
+    raised.cancel()
+    await asyncio.wait([raised])
+
+    await runner.run(lambda: None)
+    del late, raised
+    gc.collect()
+    runner.close()
+    assert reported == []
+
+
 async def test_close_does_not_wait_for_busy_threads_and_cancels_what_waits() -> None:
     runner = ThreadRunner(1)
     entered, leave = threading.Event(), threading.Event()

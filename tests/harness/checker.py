@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
+from tests.databases import use
 from tests.harness.record import Mark, read_record
-from tests.servers.using import use
 
 __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
 
 
-def observer_of(url: str) -> Cluster:
-    """A cluster without workers: enqueues and looks."""
-    config = ClusterConfig("harness").use_standalone().add_handlers()
-    config = use(config, url)
-    return config.build()
+def observer_of(url: str, agents: Mapping[str, str] | None = None, threshold: float = 600.0) -> Cluster:
+    """A cluster without workers: enqueues and looks. With ``agents``, ``url`` is its master."""
+    config = use(ClusterConfig("harness").add_handlers(), url, agents)
+    return (config.transient_threshold(threshold) if agents else config).build()
 
 
 def until_all_ended(cluster: Cluster, jobs: int, seconds: float) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,11 +19,22 @@ class WorkerProcess:
     """One ``tests.harness.worker``."""
 
     def __init__(
-        self, url: str, record: Path, log: Path, options: dict[str, float], die_at: str | None = None
+        self,
+        url: str,
+        record: Path,
+        log: Path,
+        options: dict[str, float],
+        die_at: str | None = None,
+        agents: Mapping[str, str] | None = None,
+        workers: Sequence[str] = (),
     ) -> None:
         command = [sys.executable, "-m", "tests.harness.worker", "--url", url, "--record", str(record)]
         for name, value in options.items():
             command += [f"--{name.replace('_', '-')}", f"{value:g}"]
+        for name, agent in (agents or {}).items():
+            command += ["--agent", f"{name}={agent}"]
+        for worker in workers:
+            command += ["--worker", worker]
         if die_at is not None:
             command += ["--die-at", die_at]
         self.log = log
@@ -67,8 +79,11 @@ class WorkerProcess:
 class Workers:
     """All worker processes of a test; none outlives it."""
 
-    def __init__(self, url: str, directory: Path, **options: float) -> None:
+    def __init__(
+        self, url: str, directory: Path, agents: Mapping[str, str] | None = None, **options: float
+    ) -> None:
         self._url = url
+        self._agents = agents
         self._directory = directory
         self._options = options
         self.record = directory / "record.txt"
@@ -78,21 +93,17 @@ class Workers:
     def running(self) -> list[WorkerProcess]:
         return [worker for worker in self.all if worker.running]
 
-    def start(self, count: int = 1) -> list[WorkerProcess]:
-        """Start more workers."""
-        started = [
-            WorkerProcess(
-                self._url, self.record, self._directory / f"worker-{len(self.all) + n}.log", self._options
-            )
-            for n in range(count)
-        ]
-        self.all += started
-        return started
+    def start(self, count: int = 1, workers: Sequence[str] = ()) -> list[WorkerProcess]:
+        """Start more processes, each with one worker, or with these: ``AGENT:LANE:MODE``."""
+        return [self._start(None, workers) for _ in range(count)]
 
-    def start_doomed(self, point: str) -> WorkerProcess:
-        """Start a worker that dies at a fault point, ``NAME:N``."""
+    def start_doomed(self, point: str, workers: Sequence[str] = ()) -> WorkerProcess:
+        """Start a process that dies at a fault point, ``NAME:N``."""
+        return self._start(point, workers)
+
+    def _start(self, die_at: str | None, workers: Sequence[str]) -> WorkerProcess:
         log = self._directory / f"worker-{len(self.all)}.log"
-        worker = WorkerProcess(self._url, self.record, log, self._options, point)
+        worker = WorkerProcess(self._url, self.record, log, self._options, die_at, self._agents, workers)
         self.all.append(worker)
         return worker
 

@@ -11,9 +11,9 @@ import time
 from datetime import timedelta
 
 from jobmaster import ClusterConfig, JobContext, JobHandler, Retry
+from tests.databases import use
 from tests.harness.faults import FaultPoint, build
 from tests.harness.record import Recorder
-from tests.servers.using import use
 
 recorder: Recorder
 
@@ -71,20 +71,32 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--max-losses", type=int, default=5)
     parser.add_argument("--die-at", default="", help="POINT:N, SIGKILL at the N-th passing of a fault point")
+    parser.add_argument("--agent", action="append", default=[], help="NAME=URL; --url is then the master")
+    parser.add_argument("--worker", action="append", default=[], help="AGENT:LANE:MODE, with agents")
+    parser.add_argument("--threshold", type=float, default=600.0)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(process)d %(asctime)s %(name)s %(message)s")
     global recorder
     recorder = Recorder(given.record)
     cluster = (
         ClusterConfig("harness")
-        .use_standalone()
         .lease(timedelta(seconds=given.lease))
         .grace_period(timedelta(seconds=given.grace))
         .max_losses(given.max_losses)
         .add_handlers(Numbered, NumberedInThread, NumberedFailing, Poison)
-        .add_worker(name="worker", concurrency=given.concurrency, batch_size=given.batch_size)
     )
-    use(cluster, given.url)
+    use(cluster, given.url, dict(agent.split("=", 1) for agent in given.agent))
+    for asked in given.worker or ["::full"]:
+        agent, lane, mode = asked.split(":")
+        cluster.add_worker(
+            agent or None,
+            lane=lane or "default",
+            mode=mode,
+            concurrency=given.concurrency,
+            batch_size=given.batch_size,
+        )
+    if given.agent:
+        cluster.transient_threshold(given.threshold)
     build(cluster, FaultPoint.parse(given.die_at) if given.die_at else None).run()
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jobmaster import Cluster, ClusterConfig
-from tests.servers.using import use
+from tests.databases import use
 
 ROOT = Path(__file__).parents[2]
 SITE = "tests.integrations.django_site"
@@ -72,6 +72,7 @@ class Site:
     params=[
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
     ]
 )
 def site(request: pytest.FixtureRequest, folder: Path) -> Site:

@@ -53,10 +53,12 @@ def test_in_memory() -> None:
     [
         pytest.param("sqlite_url", 400, marks=pytest.mark.sqlite, id="sqlite"),
         pytest.param("postgres_url", 150, marks=pytest.mark.postgres, id="postgres"),
+        pytest.param("mariadb_url", 60, marks=pytest.mark.mariadb, id="mariadb"),
         pytest.param("sqlite_url", 5000, marks=[pytest.mark.sqlite, pytest.mark.long], id="sqlite-long"),
         pytest.param(
             "postgres_url", 5000, marks=[pytest.mark.postgres, pytest.mark.long], id="postgres-long"
         ),
+        pytest.param("mariadb_url", 5000, marks=[pytest.mark.mariadb, pytest.mark.long], id="mariadb-long"),
     ],
 )
 @pytest.mark.timeout(1800)

@@ -11,9 +11,24 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 from tests.servers.absence import ServerAbsent, required
-from tests.servers.using import odbc_connect
 
 URL = "JOBMASTER_TEST_SQLSERVER_URL"
+
+
+def connect(url: str, **options: Any) -> Any:
+    """A plain pyodbc connection to a database, in a transaction of the caller by default."""
+    import pyodbc
+
+    return pyodbc.connect(odbc_target(url), timeout=10, **options)
+
+
+def odbc_target(url: str) -> str:
+    """The connection string of a database."""
+    import pyodbc
+
+    from jobmaster.sql.sqlserverurl import connection_string
+
+    return connection_string(make_url(url), None, pyodbc.drivers())
 
 
 class ExternalSqlServer:
@@ -46,7 +61,7 @@ class ExternalSqlServer:
 
     def connect(self, url: str | None = None) -> Any:
         """A new autocommit connection of the administrator, to the database of `url` where it is given."""
-        return odbc_connect(url or self.url, autocommit=True)
+        return connect(url or self.url, autocommit=True)
 
     def _sessions(self, connection: Any, url: str) -> list[tuple[int, str]]:
         rows = connection.execute(

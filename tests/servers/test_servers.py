@@ -12,10 +12,13 @@ from pathlib import Path
 
 import psutil
 import psycopg
+import pymysql
 import pytest
 
+from tests.databases import execute
 from tests.leftovers import until_empty
-from tests.servers import PROVIDERS, PostgresServer, ServerAbsent, absent
+from tests.servers import PROVIDERS, MariaDbServer, PostgresServer, ServerAbsent, absent
+from tests.servers.mariadb import connect
 from tests.servers.process import alive, executable_by_others, owned_processes
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +140,57 @@ def test_binaries_that_only_root_may_reach_are_copied(private: PostgresServer, t
         assert value(server.url, "SELECT 1") == 1
 
 
+@pytest.fixture
+def private_mariadb() -> Iterator[MariaDbServer]:
+    try:
+        server = MariaDbServer()
+    except ServerAbsent as reason:
+        absent("mariadb", reason)
+    with server:
+        yield server
+
+
+@pytest.mark.mariadb
+def test_mariadb_is_durable_and_survives_every_end(private_mariadb: MariaDbServer) -> None:
+    server = private_mariadb
+    (flush,) = execute(server.url, "SELECT @@innodb_flush_log_at_trx_commit, @@innodb_doublewrite")
+    assert flush == (1, 1)
+    url = server.create_database()
+    execute(url, "CREATE TABLE kept (id int)")
+    execute(url, "INSERT INTO kept VALUES (1)")
+    before = psutil.Process(server.pid)
+    server.kill()
+    assert not alive(before)
+    with pytest.raises(pymysql.err.OperationalError):
+        connect(url)
+    server.start()
+    for mode in ("smart", "fast", "immediate"):
+        assert execute(url, "SELECT count(*) FROM kept") == [(1,)]
+        server.restart(mode)
+    assert execute(url, "SELECT count(*) FROM kept") == [(1,)]
+
+
+@pytest.mark.mariadb
+def test_mariadb_paused_dropped_and_closed(private_mariadb: MariaDbServer) -> None:
+    server = private_mariadb
+    url = server.create_database()
+    with connect(url) as connection, connection.cursor() as cursor:
+        server.pause()
+        assert psutil.Process(server.pid).status() == psutil.STATUS_STOPPED
+        server.resume()
+        cursor.execute("SELECT 1")
+        assert len(server.sessions(url)) == 1
+        server.drop_database(url)
+        with pytest.raises(pymysql.err.OperationalError):
+            cursor.execute("SELECT 1")
+    assert execute(server.url, "SHOW DATABASES LIKE 'jm\\_%'") == []
+    directory, pid = server.directory, server.pid
+    assert directory is not None
+    server.close()
+    assert not directory.exists()
+    assert not psutil.pid_exists(pid)
+
+
 def test_a_missing_server_is_a_skip_unless_it_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
     reason = ServerAbsent("no such server here: install it")
     monkeypatch.setenv("JOBMASTER_TEST_REQUIRE", "sqlite")
@@ -158,5 +212,4 @@ def test_every_test_gets_a_database_of_its_own(database_url: str) -> None:
         connection.execute("CREATE TABLE t (id int)")
         connection.close()
     else:
-        with psycopg.connect(database_url) as session:
-            session.execute("CREATE TABLE t (id int)")
+        execute(database_url, "CREATE TABLE t (id int)")

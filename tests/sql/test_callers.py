@@ -8,12 +8,15 @@ from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     asynccontextmanager,
+    closing,
     contextmanager,
 )
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+import pymysql
+import pymysql.cursors
 import pytest
 import sqlalchemy as sa
 from psycopg.rows import dict_row
@@ -25,7 +28,7 @@ from jobmaster.errors import ConfigurationError, DuplicateJob
 from jobmaster.sql import Database
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.conformance.stores import new_job
-from tests.servers.using import odbc_connect, odbc_target
+from tests.servers import mariadb, sqlserver
 
 Open = Callable[[str], AbstractContextManager[Any]]
 OpenAsync = Callable[[str], AbstractAsyncContextManager[Any]]
@@ -33,8 +36,8 @@ OpenAsync = Callable[[str], AbstractAsyncContextManager[Any]]
 
 def _sa_url(url: str, driver: str = "psycopg") -> str:
     if url.startswith("mssql"):
-        return str(sa.URL.create("mssql+pyodbc", query={"odbc_connect": odbc_target(url)}))
-    return url.replace("postgresql://", f"postgresql+{driver}://")
+        return str(sa.URL.create("mssql+pyodbc", query={"odbc_connect": sqlserver.odbc_target(url)}))
+    return url.replace("postgresql://", f"postgresql+{driver}://").replace("mysql://", "mysql+pymysql://")
 
 
 @contextmanager
@@ -66,12 +69,15 @@ def raw(url: str) -> Iterator[Any]:
             yield connection
         finally:
             connection.close()
+    elif url.startswith("mysql"):
+        connection = mariadb.connect(url)
+        connection.autocommit(False)
+        connection.cursorclass = pymysql.cursors.DictCursor
+        with connection:
+            yield connection
     elif url.startswith("mssql"):
-        opened = odbc_connect(url)
-        try:
-            yield opened
-        finally:
-            opened.close()
+        with closing(sqlserver.connect(url)) as connection:
+            yield connection
     else:
         with psycopg.connect(url, row_factory=dict_row) as opened:
             yield opened

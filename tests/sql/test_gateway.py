@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pymysql
 import pytest
 
 from jobmaster.errors import StoreError, TransientStoreError
@@ -54,6 +55,8 @@ def lost(database: Database) -> BaseException:
     """What the driver raises when the outcome of a COMMIT cannot be known."""
     if database.dialect.name == "sqlite":
         return sqlite3.OperationalError("disk I/O error")
+    if database.dialect.name == "mysql":
+        return pymysql.err.InterfaceError(0, "")
     if database.dialect.name == "mssql":
         import pyodbc
 

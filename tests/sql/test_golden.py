@@ -21,9 +21,10 @@ GOLDEN = Path(__file__).parent / "golden"
 ENGINES = {
     "sqlite": "golden.db",
     "postgresql": "postgresql://localhost/golden",
+    "mysql": "mysql://localhost/golden",
     "sqlserver": "mssql://h/golden",
 }
-SCHEMAS = {"sqlite": None, "postgresql": "public", "sqlserver": "dbo"}
+SCHEMAS = {"postgresql": "public", "mysql": "golden", "sqlserver": "dbo"}
 
 
 def dialect_of(engine: str) -> Dialect:
@@ -35,7 +36,8 @@ def dialect_of(engine: str) -> Dialect:
 
 def rendered(engine: str) -> dict[str, str]:
     """Statement texts by name, with the default prefix."""
-    texts = dialect_of(engine).render_all(Names("jm_", SCHEMAS[engine]))
+    dialect = dialect_of(engine)
+    texts = dialect.render_all(Names("jm_", SCHEMAS.get(engine), dialect.quote))
     return {name: text.sql + "\n" for name, text in texts.items()}
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -27,18 +29,32 @@ INSERT INTO {table:{target}} (id, definition_id, lane, priority, run_at, enqueue
 SELECT randomblob(16), 'plan', 'default', 1 + n % 5,
        (unixepoch_micros + {offset} * 1000000) + n, unixepoch_micros, '{}'{values}
 FROM numbers, (SELECT CAST(strftime('%s', 'now') AS INTEGER) * 1000000 AS unixepoch_micros)""",
+    "mysql": """
+INSERT INTO {table:{target}} (id, definition_id, lane, priority, run_at, enqueued_at, data{more})
+SELECT UNHEX(MD5(CONCAT(RAND(), n))), 'plan', 'default', 1 + n % 5, micros + {offset} * 1000000 + n, micros,
+       '{}'{values}
+FROM (SELECT a.n + b.n * 1000 AS n, TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS micros
+      FROM {thousand} a CROSS JOIN {thousand} b) AS numbers
+WHERE n < {count}""",
 }
+LATER = timedelta(hours=1)
+_THOUSAND = (
+    "(SELECT x.d + 10 * y.d + 100 * z.d AS n FROM {ten} x CROSS JOIN {ten} y CROSS JOIN {ten} z)".replace(
+        "{ten}", "(SELECT 0 AS d" + "".join(f" UNION ALL SELECT {digit}" for digit in range(1, 10)) + ")"
+    )
+)
 
 
 def fill(database: Database, target: str, count: int, offset: int) -> None:
     """Rows made by the engine itself: due ``offset`` seconds from now; finished ones for the history."""
     engine = database.dialect.name
     finished = target == "history"
-    now = "now()" if engine == "postgresql" else "unixepoch_micros"
+    now = {"postgresql": "now()", "sqlite": "unixepoch_micros", "mysql": "micros"}[engine]
     sql = (
         _ROWS[engine]
         .replace("{table:{target}}", database.gateway.names.table(target))
         .replace("{count}", str(count))
+        .replace("{thousand}", _THOUSAND)
         .replace("{offset}", str(offset))
         .replace("{more}", ", status, finished_at" if finished else "")
         .replace("{values}", f", 1, {now}" if finished else "")
@@ -218,6 +234,94 @@ def _effort(database: Database, stores: Stores, holder: Holder) -> int:
     return count
 
 
+@pytest.mark.mariadb
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.timeout(600)
+def test_mysql_claims_by_an_ordered_index_range(mariadb_url: str, make_database: Any, size: int) -> None:
+    from tests.sql.conftest import stores_of
+
+    database = make_database(mariadb_url)
+    database.open()
+    holder = stores_of(database).holder()
+    fill(database, "job", BATCH * 50, -3600)
+    read = [_rows_read(database, holder)]
+    for after in ({}, {p: (datetime(2020, 1, 1, tzinfo=UTC), UUID(int=7)) for p in (1, 2, 3, 4, 5)}):
+        plan = _explained(database, holder, after)
+        assert len(plan) == 5
+        for row in plan:
+            assert (row["table"], row["key"]) == ("jm_job", "jm_job_ready"), row
+            assert row["type"] in ("range", "ref"), row
+            assert "filesort" not in row["Extra"], row
+            assert "temporary" not in row["Extra"], row
+    # Later: what is held, and what has finished.
+    fill(database, "job", size, 86_400)
+    fill(database, "history", size, -3600)
+    read.append(_rows_read(database, holder))
+    assert read[1] <= read[0] * 1.1, read
+
+
+def _explained(database: Database, holder: Holder, after: Any) -> list[dict[str, Any]]:
+    """The plan of the look for jobs, a row for each priority."""
+
+    def work(tx: Tx) -> list[dict[str, Any]]:
+        explained = Explained(tx, "EXPLAIN ")
+        database.dialect.claim(explained, holder.request(BATCH, after=after))
+        names = [column[0] for column in tx.cursor.description]
+        (plan,) = explained.cursor.plans
+        return [dict(zip(names, row, strict=True)) for row in plan if row[2] is not None and row[2] != ""]
+
+    plan: list[dict[str, Any]] = database.gateway.transaction("explain", work)
+    return [{**row, "Extra": row["Extra"] or ""} for row in plan if not str(row["table"]).startswith("<")]
+
+
+def _rows_read(database: Database, holder: Holder) -> int:
+    """How many rows the server touches for a claim, which is then undone."""
+
+    class Undo(Exception):
+        pass
+
+    counts: list[int] = []
+
+    def work(tx: Tx) -> None:
+        def so_far() -> int:
+            rows = tx.cursor.execute("SHOW SESSION STATUS LIKE 'Handler_read%'").fetchall()
+            return sum(int(count) for _, count in rows)
+
+        before = so_far()
+        assert len(database.dialect.claim(tx, holder.request(BATCH))) == BATCH * 5
+        counts.append(so_far() - before)
+        raise Undo
+
+    with pytest.raises(Undo):
+        database.gateway.transaction("claim", work)
+    assert counts[0] <= BATCH * 5 * 4
+    return counts[0]
+
+
+@pytest.mark.mariadb
+def test_mysql_finds_what_it_settles_by_the_primary_key(mariadb_url: str, make_database: Any) -> None:
+    """Also in a table so small that reading all of it looks cheaper: that would wait for others' locks."""
+    from tests.sql.conftest import stores_of
+
+    database = make_database(mariadb_url)
+    stores = stores_of(database)
+    stores.open()
+    stores.enqueue(8)
+    one, two = stores.holder(), stores.holder()
+    mine, theirs = one.claim(4), two.claim(4)
+    assert (len(mine), len(theirs)) == (4, 4)
+
+    def work(tx: Tx) -> None:
+        owned = database.dialect.succeed(tx, [one.succeeded(job) for job in mine])
+        assert len(owned) == 4
+        # Another session, while this one holds its rows.
+        settled = two.settle(two.succeeded(theirs[0]), two.failed(theirs[1]), two.failed(theirs[2], LATER))
+        assert not settled.refused
+
+    database.gateway.transaction("settle", work, timeout=3)
+    assert len(stores.transport.claimed_in(list(two.buckets.values()))) == 1
+
+
 def test_an_idle_poll_writes_nothing(database: Database, stores: Stores) -> None:
     holder = stores.holder()
     stores.enqueue(run_at=stores.transport.now().replace(year=2999))
@@ -231,6 +335,9 @@ def _writes(database: Database) -> Any:
     if database.dialect.name == "sqlite":
         # Changes with every commit that wrote, whoever made it.
         look = "PRAGMA data_version"
+    elif database.dialect.name == "mysql":
+        # Every change of a row or of a page leaves something in the log.
+        look = "SHOW GLOBAL STATUS LIKE 'Innodb_lsn_current'"
     else:
         look = "SELECT pg_current_xact_id_if_assigned(), pg_snapshot_xmax(pg_current_snapshot())"
     return database.gateway.read("look", lambda tx: tx.cursor.execute(look).fetchall())

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-import sqlite3
+import secrets
 import threading
-from contextlib import closing
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from jobmaster.errors import ConfigurationError
-from jobmaster.sql import Database
+from jobmaster.sql import Database, mysqlddl, sqlservertables
 from jobmaster.sql.schema import SCHEMA_VERSION, SchemaStatus
 from jobmaster.sql.tables import Tables
-from tests.servers.using import odbc_connect
+from tests.databases import execute_script
 
 
 def catalogue(database: Database, schema: str | None) -> list[Any]:
@@ -28,6 +27,16 @@ def catalogue(database: Database, schema: str | None) -> list[Any]:
         return sorted(row for row in found if "schema_version" not in row[1])
     if database.dialect.name == "mssql":
         return database.gateway.read("look", lambda tx: _sqlserver_catalogue(tx, schema))
+    if database.dialect.name == "mysql":
+        queries = [
+            """SELECT table_name, column_name, column_type, is_nullable, column_default, collation_name
+               FROM information_schema.columns WHERE table_schema = %s""",
+            """SELECT table_name, index_name, seq_in_index, column_name, non_unique, sub_part
+               FROM information_schema.statistics WHERE table_schema = %s""",
+            """SELECT table_name, engine, row_format, table_collation
+               FROM information_schema.tables WHERE table_schema = %s""",
+        ]
+        return _ask(database, queries, schema)
     queries = [
         """SELECT table_name, column_name, data_type, is_nullable, column_default
            FROM information_schema.columns WHERE table_schema = %s""",
@@ -38,6 +47,10 @@ def catalogue(database: Database, schema: str | None) -> list[Any]:
            WHERE n.nspname = %s AND relkind = 'r'""",
     ]
 
+    return _ask(database, queries, schema)
+
+
+def _ask(database: Database, queries: list[str], schema: str | None) -> list[Any]:
     def look(tx: Any) -> list[Any]:
         found: list[Any] = []
         for query in queries:
@@ -70,17 +83,24 @@ def test_a_migrated_schema_equals_a_fresh_one(database_url: str, make_database: 
         fresh = make_database(f"sqlite:///{tmp_path / 'fresh.db'}")
         schema = None
     else:
-        fresh = make_database(database_url, schema="fresh", table_prefix="jm_")
-        schema = "fresh"
+        # a schema of MySQL is a database of the server, beside those of other tests
+        schema = f"fresh_{secrets.token_hex(4)}" if migrated.dialect.name == "mysql" else "fresh"
+        fresh = make_database(database_url, schema=schema, table_prefix="jm_")
+    tables = Tables.of("jm_", schema)
+    if adapt := {"mysql": mysqlddl.adapt, "mssql": sqlservertables.adapt}.get(migrated.dialect.name):
+        adapt(tables.metadata)
     with fresh._gateway.engine.connect() as connection:
         if schema is not None:
             connection.exec_driver_sql(fresh.dialect.create_schema(schema))
-        Tables.of("jm_", schema).metadata.create_all(connection)
-    home = "dbo" if migrated.dialect.name == "mssql" else "public"
-    expected = catalogue(migrated, None if schema is None else home)
-    assert expected
-    fresh._opened = True  # its tables carry no stamp
-    assert catalogue(fresh, schema) == expected
+        tables.metadata.create_all(connection)
+        try:
+            expected = catalogue(migrated, migrated.gateway.names.schema)
+            assert expected
+            fresh._opened = True  # its tables carry no stamp
+            assert catalogue(fresh, schema) == expected
+        finally:
+            if migrated.dialect.name == "mysql":
+                connection.exec_driver_sql(f"DROP SCHEMA `{schema}`")
 
 
 def test_state_follows_the_tables(database_url: str, make_database: Any) -> None:
@@ -122,6 +142,30 @@ def test_many_may_start_at_once(database_url: str, make_database: Any) -> None:
     assert len({database.store_id for database in databases}) == 1
 
 
+def test_many_may_declare_their_settings_at_once(database: Database, make_database: Any) -> None:
+    from tests.sql.conftest import stores_of
+
+    master = stores_of(database).master
+    declared = {f"setting_{number}": number for number in range(40)}
+    answers: list[Any] = []
+    ready = threading.Barrier(8)
+
+    def declare() -> None:
+        ready.wait(10)
+        try:
+            answers.append(master.declare_settings(declared))
+        except BaseException as error:
+            answers.append(error)
+
+    threads = [threading.Thread(target=declare) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(len, answers)) == [0] * 7 + [40]
+    assert {name: setting.value for name, setting in master.settings().items()} == declared
+
+
 def test_a_newer_schema_is_refused(database_url: str, make_database: Any) -> None:
     database = make_database(database_url)
     database.open()
@@ -146,20 +190,7 @@ def test_the_ddl_can_be_run_by_hand(database_url: str, make_database: Any) -> No
     by_hand = make_database(database_url)
     text = by_hand.schema.sql()
     assert "jm_job" in text
-    if by_hand.dialect.name == "sqlite":
-        connection = sqlite3.connect(by_hand.dialect.url.path)
-        connection.executescript(text)
-        connection.close()
-    elif by_hand.dialect.name == "mssql":
-        with closing(odbc_connect(database_url, autocommit=True)) as opened:
-            for batch in text.split("\nGO\n"):
-                if batch.strip():
-                    opened.execute(batch)
-    else:
-        import psycopg
-
-        with psycopg.connect(database_url, autocommit=True) as other:
-            other.execute(text)  # type: ignore[arg-type]
+    execute_script(database_url, text)
     checked = make_database(database_url, auto_provision=False)
     checked.open()
     assert checked.schema.state().status is SchemaStatus.CURRENT
@@ -197,6 +228,33 @@ def test_a_schema_of_its_own(postgres_url: str, make_database: Any) -> None:
     inspector = sa.inspect(database.gateway.engine)
     assert "jm_job" in inspector.get_table_names(schema="Jobs")
     assert "jm_job" not in inspector.get_table_names(schema="public")
+
+
+@pytest.mark.mariadb
+def test_a_schema_is_another_database_of_the_server(
+    mariadb_server: Any, mariadb_url: str, make_database: Any
+) -> None:
+    from tests.sql.conftest import stores_of
+
+    schema = f"Jobs_{secrets.token_hex(4)}"
+    database = make_database(mariadb_url, schema=schema)
+    stores = stores_of(database)
+    assert database.schema.state().status is SchemaStatus.ABSENT
+    try:
+        stores.open()
+        (job_id,) = stores.enqueue()
+        assert stores.job(job_id).id == job_id
+        inspector = sa.inspect(database.gateway.engine)
+        assert "jm_job" in inspector.get_table_names(schema=schema)
+        assert inspector.get_table_names() == []
+        with mariadb_server.connect() as connection, connection.cursor() as cursor:
+            # The migration's own table would be made where the connection is, were it not for the schema.
+            cursor.execute("SHOW TABLES IN `" + schema + "`")
+            assert "jm_schema_version" in {row[0] for row in cursor.fetchall()}
+    finally:
+        database.close()
+        with mariadb_server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{schema}`")
 
 
 @pytest.mark.sqlite

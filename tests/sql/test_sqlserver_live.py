@@ -13,7 +13,7 @@ from jobmaster.errors import ConfigurationError, DuplicateJob, StoreError
 from jobmaster.sql import Database
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.conformance.stores import new_job
-from tests.servers.using import odbc_connect
+from tests.servers.sqlserver import connect
 from tests.sql.conftest import stores_of
 
 pytestmark = pytest.mark.sqlserver
@@ -35,7 +35,7 @@ def stores(database: Database) -> Stores:
 def test_long_text_comes_back_whole(stores: Stores, sqlserver_url: str) -> None:
     plain, keyed = new_job(data=LONG, metadata=LONG), new_job(data=LONG, unique_key="k")
     stores.transport.enqueue([plain])
-    with closing(odbc_connect(sqlserver_url)) as connection:
+    with closing(connect(sqlserver_url)) as connection:
         stores.settlement.enqueue_in(connection, [keyed], "return")
         (met,) = stores.settlement.enqueue_in(connection, [new_job(unique_key="k")], "return")
         connection.commit()
@@ -51,7 +51,7 @@ def test_long_text_comes_back_whole(stores: Stores, sqlserver_url: str) -> None:
 def test_a_taken_key_leaves_the_callers_transaction_usable(stores: Stores, sqlserver_url: str) -> None:
     first, own = new_job(unique_key="k"), new_job()
     stores.settlement.enqueue_keyed([first], "return")
-    with closing(odbc_connect(sqlserver_url)) as connection:
+    with closing(connect(sqlserver_url)) as connection:
         connection.execute("SET XACT_ABORT ON")
         stores.settlement.enqueue_in(connection, [own], "return")
         (met,) = stores.settlement.enqueue_in(connection, [new_job(unique_key="k")], "return")

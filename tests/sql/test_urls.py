@@ -36,12 +36,24 @@ def test_postgres_is_reached_through_psycopg(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["mysql://u:secret@h:3307/db", "mariadb://u:secret@h:3307/db", "mysql+pymysql://u:secret@h:3307/db"],
+)
+def test_mysql_and_mariadb_are_reached_through_pymysql(text: str) -> None:
+    url = parse_url(text)
+    assert url.kind == "mysql"
+    assert url.url.drivername == "mysql+pymysql"
+    assert url.shown == "database 'db' at h:3307"
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("sqlite://", "in-memory"),
         (":memory:", "in-memory"),
         ("sqlite:///:memory:", "in-memory"),
         ("postgresql+psycopg2://h/db", "through psycopg"),
+        ("mysql+mysqldb://h/db", "through pymysql"),
         ("oracle://h/db", "'oracle' is not a database"),
         ("postgresql://u:p:q@h:port/db", "cannot be read"),
     ],
@@ -51,10 +63,16 @@ def test_what_cannot_be_is_refused(text: str, says: str) -> None:
         parse_url(text)
 
 
-def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ConfigurationError, match=r'pip install "jobmaster\[postgres\]"'):
-        open_database("postgresql://h/db", cluster_id="c")
+@pytest.mark.parametrize(
+    ("module", "url", "extra"),
+    [("psycopg", "postgresql://h/db", "postgres"), ("pymysql", "mariadb://h/db", "mysql")],
+)
+def test_a_missing_driver_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, module: str, url: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ConfigurationError, match=rf'pip install "jobmaster\[{extra}\]"'):
+        open_database(url, cluster_id="c")
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from ...domain.status import Priority
 from ...sql.database import Database, open_database
 from .jobs import CLUSTER_ID, NOTHING, payload
 
-__all__ = ["Floor", "open_floor"]
+__all__ = ["Floor", "encode", "open_floor"]
 
 _LEASE = 3_600_000_000
 """Microseconds for which the floor's only bucket is valid: longer than any measurement."""
@@ -147,6 +147,10 @@ def open_floor(url: str, table_prefix: str) -> Floor:
     database.open()
     if database.dialect.url.kind == "sqlite":
         return _SqliteFloor(database)
+    if database.dialect.url.kind == "mysql":
+        from .mysqlfloor import MySqlFloor
+
+        return MySqlFloor(database)
     return _postgres_floor(database)
 
 
@@ -163,7 +167,7 @@ class _SqliteFloor(Floor):
                 NOTHING,
                 DEFAULT_LANE,
                 int(Priority.MEDIUM),
-                _encode(payload(number)),
+                encode(payload(number)),
             )
             for number in range(first, first + count)
         ]
@@ -218,7 +222,7 @@ def _postgres_floor(database: Database) -> Floor:
             self._after: tuple[datetime | None, UUID] = (None, UUID(int=0))
 
         def rows(self, first: int, count: int) -> list[Any]:
-            return [(uuid7(), _encode(payload(number))) for number in range(first, first + count)]
+            return [(uuid7(), encode(payload(number))) for number in range(first, first + count)]
 
         def insert(self, rows: Sequence[Any]) -> None:
             now = datetime.now(UTC)
@@ -319,5 +323,6 @@ def _postgres_floor(database: Database) -> Floor:
     return PostgresFloor(database)
 
 
-def _encode(data: object) -> str:
+def encode(data: object) -> str:
+    """A payload as it is stored."""
     return json.dumps(data, separators=(",", ":"))

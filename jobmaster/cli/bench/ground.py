@@ -37,7 +37,8 @@ class Ground:
         self._path = dialect.url.path if dialect.url.kind == "sqlite" else None
         self._made_file = self._path is not None and not os.path.exists(self._path)
         self._engine = dialect.create_engine()
-        self._names = Names(table_prefix, None)
+        self._kind = dialect.url.kind
+        self._names = Names(table_prefix, None, dialect.quote)
         self._lock: Any = None
 
     @property
@@ -71,7 +72,8 @@ class Ground:
 
     def _resolve_names(self) -> None:
         if not self.is_sqlite:
-            self._names = Names(self.table_prefix, self._ask("SELECT current_schema()")[0][0])
+            here = "SELECT DATABASE()" if self._kind == "mysql" else "SELECT current_schema()"
+            self._names = Names(self.table_prefix, self._ask(here)[0][0], self._names.quote)
 
     def _take_lock(self) -> None:
         shown = self.database.shown
@@ -85,9 +87,13 @@ class Ground:
                 raise busy from None
             self._lock = handle
             return
-        key = int.from_bytes(hashlib.sha256(self.table_prefix.encode()).digest()[:8], "big", signed=True)
+        digest = hashlib.sha256(self._names.table("meta").encode()).digest()
+        key: object = int.from_bytes(digest[:8], "big", signed=True)
+        take = "SELECT pg_try_advisory_lock(%(key)s)"
+        if self._kind == "mysql":
+            key, take = f"jobmaster bench {digest[:16].hex()}", "SELECT GET_LOCK(%(key)s, 0)"
         connection = self._engine.connect()
-        if connection.exec_driver_sql("SELECT pg_try_advisory_lock(%(key)s)", {"key": key}).scalar():
+        if connection.exec_driver_sql(take, {"key": key}).scalar():
             self._lock = connection
         else:
             connection.close()
@@ -135,14 +141,21 @@ class Ground:
                 for name in _EMPTIED:
                     connection.exec_driver_sql(f"DELETE FROM {self._names.table(name)}")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            elif self._kind == "mysql":
+                for name in _EMPTIED:
+                    connection.exec_driver_sql(f"TRUNCATE TABLE {self._names.table(name)}")
             else:
                 names = ", ".join(self._names.table(name) for name in _EMPTIED)
                 connection.exec_driver_sql(f"TRUNCATE {names}")
 
     def transactions(self) -> int | None:
-        """How many transactions the server has counted for this database; ``None`` where nobody counts."""
+        """How many transactions the server has counted for this database, on MySQL for all of them; ``None``
+        where nobody counts."""
         if self.is_sqlite:
             return None
+        if self._kind == "mysql":
+            counted = self._ask("SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_commit', 'Com_rollback')")
+            return sum(int(count) for _, count in counted)
         (row,) = self._ask(
             "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
         )
@@ -159,6 +172,11 @@ class Ground:
             facts |= {"engine": f"SQLite {sqlite3.sqlite_version}"}
             for pragma in ("journal_mode", "synchronous"):
                 facts[pragma] = self._ask(f"PRAGMA {pragma}")[0][0]
+            return facts
+        if self._kind == "mysql":
+            facts["engine"] = self._ask("SELECT CONCAT(@@version_comment, ' ', @@version)")[0][0]
+            for setting in ("innodb_flush_log_at_trx_commit", "sync_binlog", "log_bin"):
+                facts[setting] = self._ask(f"SELECT @@{setting}")[0][0]
             return facts
         facts["engine"] = f"PostgreSQL {self._ask('SHOW server_version')[0][0]}"
         for setting in ("fsync", "synchronous_commit", "full_page_writes", "wal_sync_method"):

@@ -7,13 +7,14 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import Any, Literal
+from uuid import UUID, uuid4
 
+from ...domain.copies import AgentKey
 from ...domain.job import ClaimedJob, Job, JobError, NewJob, Progress
-from ...domain.status import BucketStatus, JobStatus, Priority
+from ...domain.status import BucketStatus, JobStatus, Priority, WorkerMode
 from ...domain.verdict import AttemptRecord
-from ...ports import Clock, ClusterSetting, WorkerInfo
+from ...ports import AgentRecord, Clock, ClusterSetting, WorkerInfo
 
 __all__ = ["Bucket", "Listening", "MemoryDatabase", "Row"]
 
@@ -40,6 +41,11 @@ class Row:
     finished_at: datetime | None = None
     result: str | None = None
     worker_id: UUID | None = None
+    placement: int = 0
+    unsynced: bool = False
+    """Whether the other side, master or agent, may not know."""
+    agent: str | None = None
+    """The agent on which it ended."""
 
     @property
     def order(self) -> tuple[datetime, UUID]:
@@ -78,14 +84,6 @@ class Row:
             new.occurrence_at,
         )
 
-    def shown_status(self) -> JobStatus:
-        """Its status, as PROTOCOL names it for one database in both roles."""
-        if self.status is not None:
-            return self.status
-        if self.bucket_id is not None:
-            return JobStatus.ASSIGNED_TO_BUCKET if self.started_at is None else JobStatus.PROCESSING
-        return JobStatus.RETRYING if self.failures else JobStatus.READY
-
 
 @dataclass
 class Bucket:
@@ -98,6 +96,7 @@ class Bucket:
     priority: int
     lease_until: datetime
     status: BucketStatus = BucketStatus.ACTIVE
+    mode: WorkerMode = WorkerMode.FULL
 
 
 @dataclass
@@ -106,6 +105,9 @@ class MemoryDatabase:
 
     clock: Clock
     name: str = "standalone"
+    role: Literal["standalone", "master", "agent"] = "standalone"
+    store_id: UUID = field(default_factory=uuid4)
+    agents: dict[str, AgentRecord] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     live: dict[UUID, Row] = field(default_factory=dict)
     history: dict[UUID, Row] = field(default_factory=dict)
@@ -114,6 +116,37 @@ class MemoryDatabase:
     workers: dict[UUID, tuple[WorkerInfo, datetime]] = field(default_factory=dict)
     settings: dict[str, ClusterSetting] = field(default_factory=dict)
     _listeners: tuple[Listening, ...] = ()
+
+    @property
+    def key(self) -> AgentKey:
+        """Its name and store id."""
+        return AgentKey(self.name, self.store_id)
+
+    def placed_on(self, row: Row) -> str | None:
+        """The agent on which a row of the master lives."""
+        for record in self.agents.values():
+            if record.key.store_id == row.bucket_id:
+                return record.name
+        return None
+
+    def status_of(self, row: Row) -> JobStatus:
+        """Its status, as PROTOCOL section 11 names it."""
+        if row.status is not None:
+            return row.status
+        placed = self.placed_on(row) is not None
+        if row.bucket_id is not None and not placed:
+            return JobStatus.ASSIGNED_TO_BUCKET if row.started_at is None else JobStatus.PROCESSING
+        if self.role == "master" and not placed:
+            return JobStatus.HELD_ON_MASTER
+        if row.failures:
+            return JobStatus.RETRYING
+        return JobStatus.SAVE_PENDING if row.unsynced and self.role == "agent" else JobStatus.READY
+
+    def agent_of(self, row: Row) -> str | None:
+        """The agent connection of a row, as users see it."""
+        if row.status is not None and row.agent is not None:
+            return row.agent
+        return self.placed_on(row) or (row.new.agent if self.role == "master" else self.name)
 
     def claims(self, buckets: Collection[UUID]) -> list[Row]:
         """The live rows that these buckets hold."""
@@ -159,7 +192,7 @@ class MemoryDatabase:
             worker = self.buckets[row.bucket_id].worker_id
         return Job(
             new.id,
-            row.shown_status(),
+            self.status_of(row),
             new.definition_id,
             json.loads(new.data),
             {} if new.metadata is None else json.loads(new.metadata),
@@ -175,7 +208,7 @@ class MemoryDatabase:
             None if row.result is None else json.loads(row.result),
             row.error,
             row.progress,
-            self.name,
+            self.agent_of(row),
             worker,
             new.schedule_id,
             new.unique_key,

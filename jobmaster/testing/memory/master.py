@@ -13,11 +13,12 @@ from ...domain.job import Attempt, AttemptOutcome, Job, JobFilter
 from ...domain.status import JobStatus
 from ...ports import ClusterSetting, QueueDepth, WorkerInfo
 from .database import MemoryDatabase, Row
+from .placements import MemoryPlacements
 
 __all__ = ["MemoryMasterStore"]
 
 
-class MemoryMasterStore:
+class MemoryMasterStore(MemoryPlacements):
     """The master's side of a :class:`MemoryDatabase`."""
 
     def __init__(self, database: MemoryDatabase) -> None:
@@ -40,18 +41,29 @@ class MemoryMasterStore:
             row = database.live.get(job_id) or database.history.get(job_id)
             return None if row is None else database.show(row)
 
-    def find_jobs(self, criteria: JobFilter, limit: int, after: UUID | None) -> list[Job]:
+    def find_jobs(
+        self, criteria: JobFilter, limit: int, after: UUID | None, without: Collection[UUID] = ()
+    ) -> list[Job]:
         with self._database.lock:
-            found = [job for job in self._fitting(criteria) if after is None or job.id < after]
+            found = [job for job in self._fitting(criteria, without) if after is None or job.id < after]
         return sorted(found, key=lambda job: job.id, reverse=True)[:limit]
 
-    def count_jobs(self, criteria: JobFilter) -> int:
+    def count_jobs(
+        self, criteria: JobFilter, without: Collection[UUID] = (), excluding: Collection[UUID] = ()
+    ) -> int:
         with self._database.lock:
-            return len(self._fitting(criteria))
+            found = self._fitting(criteria, without)
+            return len([job for job in found if not (job.status.is_final and job.id in excluding)])
 
-    def _fitting(self, criteria: JobFilter) -> list[Job]:
+    def ended(self, criteria: JobFilter, most: int) -> list[UUID]:
+        with self._database.lock:
+            jobs = map(self._database.show, self._database.history.values())
+            return [job.id for job in jobs if _fits(job, criteria)][:most]
+
+    def _fitting(self, criteria: JobFilter, without: Collection[UUID] = ()) -> list[Job]:
         database = self._database
-        rows: list[Row] = [*database.live.values(), *database.history.values()]
+        live = [row for row in database.live.values() if row.unsynced or row.bucket_id not in without]
+        rows: list[Row] = [*live, *database.history.values()]
         return [job for job in map(database.show, rows) if _fits(job, criteria)]
 
     def finished(self, job_ids: Collection[UUID]) -> frozenset[UUID]:
@@ -73,14 +85,16 @@ class MemoryMasterStore:
                 )
             return found
 
-    def depths(self) -> list[QueueDepth]:
-        with self._database.lock:
-            groups: dict[tuple[str, int, JobStatus], list[Row]] = {}
-            for row in self._database.live.values():
-                key = (row.new.lane, int(row.new.priority), row.shown_status())
-                groups.setdefault(key, []).append(row)
+    def depths(self, without: Collection[UUID] = ()) -> list[QueueDepth]:
+        database = self._database
+        with database.lock:
+            groups: dict[tuple[str | None, str, int, JobStatus], list[Row]] = {}
+            for row in database.live.values():
+                if row.unsynced or row.bucket_id not in without:
+                    place = (database.agent_of(row), row.new.lane, int(row.new.priority))
+                    groups.setdefault((*place, database.status_of(row)), []).append(row)
             return [
-                QueueDepth(self._database.name, *key, len(rows), min(row.run_at for row in rows))
+                QueueDepth(*key, len(rows), min(row.run_at for row in rows))
                 for key, rows in groups.items()
             ]
 
@@ -91,13 +105,20 @@ class MemoryMasterStore:
         with self._database.lock:
             self._database.workers[worker.id] = (replace(worker, seen_at=now), now + alive_for)
 
-    def see_worker(self, worker_id: UUID, unknown_definitions: Sequence[str], alive_for: timedelta) -> bool:
+    def see_worker(
+        self,
+        worker_id: UUID,
+        unknown_definitions: Sequence[str],
+        alive_for: timedelta,
+        backlog: int = 0,
+    ) -> bool:
         now = self.now()
         with self._database.lock:
             found = self._database.workers.get(worker_id)
             if found is None:
                 return False
-            seen = replace(found[0], seen_at=now, unknown_definitions=tuple(unknown_definitions))
+            unknown = tuple(unknown_definitions)
+            seen = replace(found[0], seen_at=now, unknown_definitions=unknown, backlog=backlog)
             self._database.workers[worker_id] = (seen, now + alive_for)
             return True
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from ...domain.job import AttemptOutcome, ClaimedJob, JobError, NewJob
-from ...domain.status import BucketStatus, JobStatus
+from ...domain.status import BucketStatus, JobStatus, WorkerMode
 from ...domain.verdict import AttemptRecord, StateChange, lost_verdict
 from ...errors import ConfigurationError, DuplicateJob
 from ...ports import CancelResult, ClaimRequest, Keyed, OnConflict, Rescue, Settled
@@ -84,6 +84,16 @@ class MemorySettlement:
                 row.claim_no += 1
                 claimed.append(row.claimed())
         return claimed
+
+    def recheck(self, claims: Sequence[ClaimedJob]) -> list[ClaimedJob]:
+        database = self._database
+        with database.lock:
+            ended = {job.id for job in claims if job.recheck and job.id in database.history}
+            for job in claims:
+                row = database.live.get(job.id)
+                if job.id in ended and row is not None and row.claim_no == job.claim_no:
+                    del database.live[job.id]
+        return [job for job in claims if job.id not in ended]
 
     # --- enqueue ------------------------------------------------------------------------------------
 
@@ -197,6 +207,8 @@ class MemorySettlement:
         bucket = database.buckets.get(row.bucket_id)
         worker = None if bucket is None else bucket.worker_id
         started = True if row.started_at is not None else (None if row.losses == 0 else False)
+        if bucket is not None and bucket.mode is WorkerMode.DRAIN:
+            started = False
         losses, over = lost_verdict(row.losses, started, max_losses)
         error = JobError("lost", "lost: its worker vanished while it held the job")
         if losses > row.losses:

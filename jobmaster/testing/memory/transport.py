@@ -10,13 +10,14 @@ from ...domain.job import ClaimedJob, Job, NewJob
 from ...domain.status import BucketStatus, WorkerMode
 from ...ports import BucketInfo, Listener, Marked, Renewal, RunningMark
 from .database import Bucket, MemoryDatabase, Row
+from .moves import MemoryMoves
 
 __all__ = ["MemoryTransport"]
 
 _RENEWABLE = (BucketStatus.ACTIVE, BucketStatus.COMPLETING)
 
 
-class MemoryTransport:
+class MemoryTransport(MemoryMoves):
     """The agent's side of a :class:`MemoryDatabase`."""
 
     def __init__(self, database: MemoryDatabase) -> None:
@@ -35,13 +36,15 @@ class MemoryTransport:
     def now(self) -> datetime:
         return self._database.clock.now()
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> datetime:
+    def enqueue(self, jobs: Sequence[NewJob], timeout: float | None = None) -> datetime:
         database = self._database
         with database.lock:
             now = self.now()
             for job in jobs:
                 if job.id not in database.live:
-                    database.live[job.id] = Row(job, job.run_at or now + job.delay, now)
+                    row = Row(job, job.run_at or now + job.delay, now)
+                    row.unsynced = database.role == "agent"
+                    database.live[job.id] = row
         database.wake({job.lane for job in jobs})
         return now
 
@@ -50,7 +53,13 @@ class MemoryTransport:
         with database.lock:
             for info in buckets:
                 database.buckets[info.id] = Bucket(
-                    info.id, info.worker_id, info.worker_name, info.lane, info.priority, self.now() + lease
+                    info.id,
+                    info.worker_id,
+                    info.worker_name,
+                    info.lane,
+                    info.priority,
+                    self.now() + lease,
+                    mode=mode,
                 )
 
     def renew(self, worker_id: UUID, buckets: Collection[UUID], lease: timedelta) -> Renewal:

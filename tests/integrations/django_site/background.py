@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from jobmaster import ClusterConfig
-from tests.servers.using import use
+from tests.databases import use
 
 
 def make_config() -> ClusterConfig:

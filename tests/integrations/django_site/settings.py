@@ -8,11 +8,16 @@ from typing import Any
 from sqlalchemy.engine import make_url
 
 url = make_url(os.environ["SITE_DATABASE"])
+_is_mysql = url.drivername == "mysql"
+if _is_mysql:
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
 _place: dict[str, Any] = (
     {"ENGINE": "django.db.backends.sqlite3", "NAME": url.database}
     if url.drivername == "sqlite"
     else {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "django.db.backends.mysql" if _is_mysql else "django.db.backends.postgresql",
         "NAME": url.database,
         "USER": url.username,
         "PASSWORD": url.password,

@@ -182,7 +182,7 @@ def test_all_faults_are_told_in_one_error() -> None:
         "worker 1: lane 'no lane'",
         "worker 1: batch_size must be",
         "service int: 'x' is neither",
-        "no database is given: call use_sqlite(path) or use_postgres(url)",
+            "no database is given: call use_sqlite(path), use_postgres(url), use_mysql(url) or use_sqlserver",
     ):
         assert any(fragment in problem for problem in problems), fragment
         assert fragment in str(caught.value)
@@ -232,6 +232,10 @@ def test_database_options_come_from_their_step_or_from_the_database() -> None:
             "use_sqlite was given the URL of a postgresql database",
         ),
         (ClusterConfig("c").use_postgres("jobs.db"), "use_postgres takes a URL such as postgresql://"),
+        (ClusterConfig("c").use_mysql("jobs.db"), "use_mysql takes a URL such as mysql://"),
+        (ClusterConfig("c").use_mysql("sqlite:///a.db"), "use_mysql was given the URL of a sqlite database"),
+        (ClusterConfig("c").use_mysql("mysql+aiomysql://h/d"), "through pymysql: write mysql:// instead"),
+        (ClusterConfig("c").use_postgres("mysql://h/d"), "given the URL of a mysql database"),
         (
             ClusterConfig("c").use_postgres("sqlite:///a.db"),
             "use_postgres was given the URL of a sqlite database",
@@ -420,3 +424,12 @@ def test_a_config_shows_its_name_only() -> None:
     assert repr(DatabaseSettings("sqlite:///a.db", "sqlite")).startswith(
         "DatabaseSettings(url='sqlite:///a.db'"
     )
+
+
+@pytest.mark.parametrize("url", ["mysql://u:pw@h/d", "mariadb://u:pw@h/d", "mysql+pymysql://u:pw@h/d"])
+def test_mysql_and_mariadb_are_one_kind(url: str) -> None:
+    config = ClusterConfig("c").use_mysql(url, schema="inner", table_prefix="x_", pool_size=3)
+    database = settings_of(config.use_mysql(url, schema="inner", connect_args={"ssl_ca": "/ca"})).database
+    assert (database.kind, database.schema) == ("mysql", "inner")
+    assert database.connect_args == {"ssl_ca": "/ca"}
+    assert "pw" not in repr(database)

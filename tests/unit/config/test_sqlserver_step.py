@@ -15,7 +15,7 @@ pytest.importorskip("pyodbc", reason="the driver of SQL Server cannot be importe
 
 
 def chosen(config: ClusterConfig) -> DatabaseSettings:
-    database, problems = config._choose_database()
+    database, _, problems = config._choose_databases(False)
     assert problems == []
     assert database is not None
     return database

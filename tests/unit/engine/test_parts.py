@@ -286,7 +286,7 @@ class Store:
         self.entered = threading.Semaphore(0)
         self.gate.set()
 
-    def enqueue(self, jobs: Sequence[NewJob]) -> datetime:
+    def enqueue(self, jobs: Sequence[NewJob], timeout: float | None = None) -> datetime:
         self.entered.release()
         assert self.gate.wait(10)
         self.inserts.append(list(jobs))

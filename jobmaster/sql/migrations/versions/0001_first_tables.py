@@ -1,6 +1,6 @@
 """The first tables.
 
-Frozen: later changes are migrations of their own, never edits of this one.
+Frozen from the first release on: later changes are migrations of their own, never edits of this one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from jobmaster.sql import sqlservertables
 from jobmaster.sql.tables import Id, Instant
 
 revision = "0001"
@@ -25,22 +24,40 @@ def upgrade() -> None:
     options = op.get_context().opts
     prefix, schema = options["jobmaster_prefix"], options["jobmaster_schema"]
     metadata = sa.MetaData(schema=schema)
-    tables = [_job(metadata, prefix), _history(metadata, prefix), *_registers(metadata, prefix)]
-    meta = op.get_context().opts["jobmaster_meta"]
+    agent, meta = options["jobmaster_agent"], options["jobmaster_meta"]
+    tables = [_job(metadata, prefix, agent), _history(metadata, prefix), *_registers(metadata, prefix)]
+    if op.get_context().dialect.name == "mysql":
+        _upgrade_mysql(metadata, tables, meta)
+        return
     if op.get_context().dialect.name == "mssql":
-        op.execute(sqlservertables.SESSION)
-        for table in tables:
-            sqlservertables.adapt(table)
-            for statement in sqlservertables.statements(table):
-                op.execute(statement)
-        version = f"SELECT 1 FROM {meta} WHERE name = 'schema'"
-        op.execute(f"INSERT INTO {meta} (name, value) SELECT 'schema', '1' WHERE NOT EXISTS ({version})")
+        _upgrade_sqlserver(metadata, tables, meta)
         return
     for table in tables:
         op.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda found: str(found.name)):
             op.execute(CreateIndex(index, if_not_exists=True))
     op.execute(f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON CONFLICT DO NOTHING")
+
+
+def _upgrade_mysql(metadata: sa.MetaData, tables: list[sa.Table], meta: str) -> None:
+    from jobmaster.sql.mysqlddl import CreateWhole, adapt
+
+    adapt(metadata)
+    for table in tables:
+        op.execute(CreateWhole(table))
+    op.execute(f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON DUPLICATE KEY UPDATE name = name")
+
+
+def _upgrade_sqlserver(metadata: sa.MetaData, tables: list[sa.Table], meta: str) -> None:
+    from jobmaster.sql.sqlservertables import SESSION, adapt, statements
+
+    adapt(metadata)
+    op.execute(SESSION)
+    for table in tables:
+        for statement in statements(table):
+            op.execute(statement)
+    version = f"SELECT 1 FROM {meta} WHERE name = 'schema'"
+    op.execute(f"INSERT INTO {meta} (name, value) SELECT 'schema', '1' WHERE NOT EXISTS ({version})")
 
 
 def downgrade() -> None:
@@ -88,7 +105,7 @@ def _facts() -> list[sa.Column[Any]]:
     ]
 
 
-def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
+def _job(metadata: sa.MetaData, prefix: str, agent: bool) -> sa.Table:
     table = sa.Table(
         f"{prefix}job",
         metadata,
@@ -101,6 +118,8 @@ def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("unknown_since", Instant),
         sa.Column("progress_fraction", sa.Double),
         sa.Column("progress_message", sa.Text),
+        sa.Column("agent", sa.Text),
+        sa.Column("unsynced", sa.SmallInteger, nullable=False, server_default="1" if agent else "0"),
         postgresql_with=_STORAGE,
         sqlite_with_rowid=False,
     )
@@ -108,6 +127,7 @@ def _job(metadata: sa.MetaData, prefix: str) -> sa.Table:
     _partial(f"{prefix}job_ready", column.bucket_id.is_(None), *[column[n] for n in _READY])
     _partial(f"{prefix}job_claimed", column.bucket_id.is_not(None), column.bucket_id)
     _partial(f"{prefix}job_unique", column.unique_hash.is_not(None), column.unique_hash, unique=True)
+    _partial(f"{prefix}job_unsynced", column.unsynced == 1, column.id)
     return table
 
 
@@ -123,6 +143,7 @@ def _history(metadata: sa.MetaData, prefix: str) -> sa.Table:
         sa.Column("finished_at", Instant, nullable=False),
         sa.Column("result", sa.Text),
         sa.Column("worker_id", Id),
+        sa.Column("agent", sa.Text),
         sqlite_with_rowid=False,
     )
     column = table.c
@@ -184,6 +205,7 @@ def _registers(metadata: sa.MetaData, prefix: str) -> list[sa.Table]:
         sa.Column("alive_until", Instant, nullable=False),
         sa.Column("slots", sa.Integer, nullable=False),
         sa.Column("unknown_definitions", sa.Text, nullable=False, server_default="[]"),
+        sa.Column("backlog", sa.Integer, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )
     cluster = sa.Table(
@@ -208,6 +230,7 @@ def _registers(metadata: sa.MetaData, prefix: str) -> list[sa.Table]:
         sa.Column("name", sa.Text, primary_key=True),
         sa.Column("store_id", Id, nullable=False),
         sa.Column("added_at", Instant, nullable=False),
+        sa.Column("draining", sa.SmallInteger, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )
     lease = sa.Table(

@@ -1,5 +1,8 @@
-SELECT lane, priority,
-       CASE WHEN bucket_id IS NULL AND failures = 0 THEN 'ready' WHEN bucket_id IS NULL THEN 'retrying'
-            WHEN started_at IS NULL THEN 'assigned_to_bucket' ELSE 'processing' END AS status,
-       count(*), min(run_at)
-FROM "public"."jm_job" GROUP BY 1, 2, 3 ORDER BY 1, 2 DESC, 3
+SELECT h.name, j.lane, j.priority,
+       CASE WHEN j.bucket_id IS NULL AND j.failures > 0 THEN 'retrying'
+            WHEN j.bucket_id IS NULL THEN 'waiting'
+            WHEN h.name IS NOT NULL THEN 'placed' WHEN j.started_at IS NULL THEN 'assigned_to_bucket'
+            ELSE 'processing' END AS status,
+       j.unsynced, count(*), min(j.run_at)
+FROM "public"."jm_job" j LEFT JOIN "public"."jm_agent" h ON h.store_id = j.bucket_id
+GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3 DESC, 4

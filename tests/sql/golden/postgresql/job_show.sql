@@ -1,3 +1,4 @@
 SELECT id, definition_id, data, metadata, lane, priority, (extract(epoch FROM date_trunc('second', run_at))::bigint * 1000000 + mod(extract(microseconds FROM run_at)::bigint, 1000000)), (extract(epoch FROM date_trunc('second', enqueued_at))::bigint * 1000000 + mod(extract(microseconds FROM enqueued_at)::bigint, 1000000)), attempt, failures, losses, (extract(epoch FROM date_trunc('second', started_at))::bigint * 1000000 + mod(extract(microseconds FROM started_at)::bigint, 1000000)), error_type, error_message, error_traceback, schedule_id, unique_key, bucket_id, progress_fraction, progress_message,
-       (SELECT b.worker_id FROM "public"."jm_bucket" b WHERE b.id = bucket_id)
+       (SELECT b.worker_id FROM "public"."jm_bucket" b WHERE b.id = bucket_id),
+       (SELECT h.name FROM "public"."jm_agent" h WHERE h.store_id = bucket_id), unsynced, agent
 FROM "public"."jm_job" WHERE id = %(id)s

@@ -1,3 +1,3 @@
 SELECT id, name, agent_connection, lane, mode, host, pid, started_at, seen_at, slots, unknown_definitions,
-       alive_until > statement_timestamp()
+       alive_until > statement_timestamp(), backlog
 FROM "public"."jm_worker" ORDER BY started_at, id

@@ -2,4 +2,5 @@ SELECT j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses, j.started
        j.cancel_reason, j.lane, j.unknown_since
 FROM "jm_job" j
 WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM "jm_bucket" b WHERE b.id = j.bucket_id)
+  AND NOT EXISTS (SELECT 1 FROM "jm_agent" h WHERE h.store_id = j.bucket_id)
 LIMIT :limit

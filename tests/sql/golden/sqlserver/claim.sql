@@ -16,7 +16,7 @@ FROM (
   FROM OPENJSON(@asked) WITH ("priority" SMALLINT, "bucket_id" CHAR(32), "n" INT, "after_at" BIGINT, "after_id" CHAR(32)) AS r) AS a
   CROSS APPLY (
     SELECT TOP (a.n) r.id
-    FROM "dbo"."jm_job" AS r WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK, INDEX("jm_job_ready"))
+    FROM "dbo"."jm_job" AS r WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK, INDEX(jm_job_ready))
     WHERE r.lane = ? AND r.priority = a.priority AND r.bucket_id IS NULL AND r.run_at <= @now
       AND r.run_at >= a.after_at AND (r.run_at > a.after_at OR r.id > a.after_id)
     ORDER BY r.run_at, r.id) AS c) AS p, "dbo"."jm_job" AS j WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK)

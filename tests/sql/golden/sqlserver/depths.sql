@@ -1,6 +1,9 @@
-SELECT lane, priority, status, count(*), min(run_at)
-FROM (SELECT lane, priority, run_at,
-         CASE WHEN bucket_id IS NULL AND failures = 0 THEN 'ready' WHEN bucket_id IS NULL THEN 'retrying'
-              WHEN started_at IS NULL THEN 'assigned_to_bucket' ELSE 'processing' END AS status
-      FROM "dbo"."jm_job") AS j
-GROUP BY lane, priority, status ORDER BY lane, priority DESC, status
+SELECT name, lane, priority, status, unsynced, count(*), min(run_at)
+FROM (SELECT h.name, j.lane, j.priority, j.run_at, j.unsynced,
+             CASE WHEN j.bucket_id IS NULL AND j.failures > 0 THEN 'retrying'
+                  WHEN j.bucket_id IS NULL THEN 'waiting'
+                  WHEN h.name IS NOT NULL THEN 'placed'
+                  WHEN j.started_at IS NULL THEN 'assigned_to_bucket'
+                  ELSE 'processing' END AS status
+      FROM "dbo"."jm_job" j LEFT JOIN "dbo"."jm_agent" h ON h.store_id = j.bucket_id) AS d
+GROUP BY name, lane, priority, status, unsynced ORDER BY name, lane, priority DESC, status

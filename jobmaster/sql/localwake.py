@@ -1,4 +1,4 @@
-"""Wake-ups within one process, for engines that have no way to tell other processes."""
+"""Wake-ups within one process, for stores that cannot send any: polling finds the work of other processes."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import threading
 from collections.abc import Callable, Collection
 from weakref import WeakValueDictionary
 
-__all__ = ["ProcessBell"]
+__all__ = ["LocalBell"]
 
-_bells: WeakValueDictionary[str, ProcessBell] = WeakValueDictionary()
+_bells: WeakValueDictionary[str, LocalBell] = WeakValueDictionary()
 """Bells by store, so that every cluster of the process that uses one store hears the others. A bell lives as
 long as somebody listens or is ringing it."""
 _bells_lock = threading.Lock()
 
 
-class ProcessBell:
-    """Tells the listeners of this process that one store has new work; other processes find it by polling."""
+class LocalBell:
+    """Tells the listeners of this process that one store has new work, after the commit that brought it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: tuple[_Listening, ...] = ()
 
     @staticmethod
-    def of(store: str) -> ProcessBell:
-        """The bell of this store."""
+    def of(store: str) -> LocalBell:
+        """The bell of the store that goes by this name in the process."""
         with _bells_lock:
             bell = _bells.get(store)
             if bell is None:
-                bell = _bells[store] = ProcessBell()
+                bell = _bells[store] = LocalBell()
             return bell
 
     def ring(self, lanes: Collection[str]) -> None:
@@ -52,13 +52,13 @@ class ProcessBell:
 class _Listening:
     """One subscription. Keeps its bell alive."""
 
-    def __init__(self, bell: ProcessBell, on_wake: Callable[[str | None], None]) -> None:
+    def __init__(self, bell: LocalBell, on_wake: Callable[[str | None], None]) -> None:
         self._bell = bell
         self._on_wake = on_wake
         self._lock = threading.RLock()
         self._open = True
 
-    def hear(self, lane: str) -> None:
+    def hear(self, lane: str | None) -> None:
         """Pass a wake-up on, unless closed."""
         with self._lock:
             if self._open:

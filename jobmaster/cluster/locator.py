@@ -1,0 +1,211 @@
+"""Finds jobs wherever in the cluster they are: on the master, on an agent, or on the way between them."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from ..domain.copies import Shipment
+from ..domain.ids import uuid7
+from ..domain.job import Attempt, Job, JobFilter
+from ..domain.status import JobStatus
+from ..engine.mover import move
+from ..errors import StoreError, TransientStoreError
+from ..ports import QueueDepth, TakeRequest
+from .backend import Agent, Backend
+
+__all__ = ["Locator"]
+
+T = TypeVar("T")
+_SHIPPED = 1000
+_MOST_OUTCOMES = 20_000
+"""Outcomes of an agent on their way to the master that a count looks at."""
+
+
+class Locator:
+    """Reads of the whole cluster as one. In a standalone cluster the master knows everything. Blocking."""
+
+    def __init__(self, backend: Backend, logger: logging.Logger) -> None:
+        self._backend = backend
+        self._logger = logger
+        self._id = uuid7()
+
+    # -- one job ---------------------------------------------------------------------------------------
+
+    def get(self, job_id: UUID) -> Job | None:
+        """The job as the store says on which it lives."""
+        return self.locate(job_id)[0]
+
+    def locate(self, job_id: UUID) -> tuple[Job | None, Agent]:
+        """The job, and the store that is to be asked to change it.
+
+        Raises ``TransientStoreError`` when it may be where nobody answers."""
+        backend = self._backend
+        if not backend.distributed:
+            return backend.master.get_job(job_id), backend.held
+        # Twice, because a job may move from one store to another between the looks.
+        for _ in range(2):
+            known, silent = self._on_master(job_id)
+            if known is not None and not self._lives_on_agent(known):
+                return known, backend.held
+            agents, unreachable = self._candidates(known)
+            for agent in agents:
+                found = self._ask(agent, partial(agent.reader.get_job, job_id))
+                if found is not None:
+                    return found, agent
+            if known is not None:
+                # on its way there, or the agent does not answer: what the master knows has to do
+                return known, backend.agents[known.agent_connection or ""]
+        if silent is not None:
+            raise silent
+        if unreachable:
+            raise TransientStoreError(
+                f"job {job_id} is not on the master, and these agents do not answer: {', '.join(unreachable)}"
+            )
+        return None, backend.held
+
+    def _lives_on_agent(self, job: Job) -> bool:
+        """Whether the master's row is the mirror of a job on an agent of this configuration."""
+        waits = job.status in (JobStatus.READY, JobStatus.RETRYING)
+        return waits and job.agent_connection in self._backend.agents
+
+    def _on_master(self, job_id: UUID) -> tuple[Job | None, TransientStoreError | None]:
+        try:
+            return self._backend.master.get_job(job_id), None
+        except TransientStoreError as fault:
+            return None, fault
+
+    def _candidates(self, known: Job | None) -> tuple[list[Agent], list[str]]:
+        names = list(self._backend.agents) if known is None else [known.agent_connection or ""]
+        found: list[Agent] = []
+        silent: list[str] = []
+        for name in names:
+            try:
+                found.append(self._backend.agent(name))
+            except StoreError as fault:
+                self._logger.debug("agent %r is not asked: %s", name, fault)
+                silent.append(name)
+        return found, silent
+
+    def _ask(self, agent: Agent, question: Callable[[], T]) -> T | None:
+        try:
+            return question()
+        except TransientStoreError as fault:
+            self._backend.silent(agent.name)
+            self._logger.debug("agent %r does not answer: %s", agent.name, fault)
+            return None
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        """Its recorded runs, oldest first, those included that the master has not been told of yet."""
+        found = self._backend.master.attempts(job_id)
+        if self._backend.distributed:
+            for agent in self._backend.reachable():
+                told = self._ask(agent, partial(agent.reader.attempts, job_id))
+                found += [attempt for attempt in told or () if attempt not in found]
+            found.sort(key=lambda attempt: attempt.number)
+        return found
+
+    # -- many jobs -------------------------------------------------------------------------------------
+
+    def find(self, criteria: JobFilter, limit: int, after: UUID | None) -> list[Job]:
+        """Newest first, each job once."""
+        backend = self._backend
+        if not backend.distributed:
+            return backend.master.find_jobs(criteria, limit, after)
+        agents = backend.reachable()
+        parts: list[Sequence[Job]] = []
+        asked: list[Agent] = []
+        for agent in agents:
+            part = self._ask(agent, partial(agent.reader.find_jobs, criteria, limit, after))
+            if part is not None:
+                parts.append(part)
+                asked.append(agent)
+        parts.append(backend.master.find_jobs(criteria, limit, after, _ids(asked)))
+        best: dict[UUID, Job] = {}
+        for job in heapq.merge(*parts, key=lambda job: job.id, reverse=True):
+            before = best.get(job.id)
+            if before is None and len(best) >= limit:
+                break
+            if before is None or job.status.is_final:
+                best[job.id] = job
+        return list(best.values())
+
+    def count(self, criteria: JobFilter) -> int:
+        """How many jobs fit, each counted once; while jobs move, give or take those on the way."""
+        backend = self._backend
+        if not backend.distributed:
+            return backend.master.count_jobs(criteria)
+        live, final = _split(criteria)
+        total = 0
+        asked: list[Agent] = []
+        ended: list[UUID] = []
+        for agent in backend.reachable():
+
+            def count(agent: Agent = agent) -> tuple[list[UUID], int]:
+                # What has ended first: a job that ends between the looks is missed, and met the next time.
+                ids = agent.reader.ended(final, _MOST_OUTCOMES) if final is not None else []
+                return ids, agent.reader.count_jobs(live) if live is not None else 0
+
+            answer = self._ask(agent, count)
+            if answer is not None:
+                ended += answer[0]
+                total += answer[1]
+                asked.append(agent)
+        # Jobs on their way from an agent to the master are counted with the agent, wherever they are by now.
+        distinct = set(ended)
+        return total + len(distinct) + backend.master.count_jobs(criteria, _ids(asked), distinct)
+
+    def depths(self) -> list[QueueDepth]:
+        """Live jobs by agent, lane, priority and status."""
+        backend = self._backend
+        if not backend.distributed:
+            return backend.master.depths()
+        found: list[QueueDepth] = []
+        asked: list[Agent] = []
+        for agent in backend.reachable():
+            part = self._ask(agent, agent.reader.depths)
+            if part is not None:
+                found += part
+                asked.append(agent)
+        return [*backend.master.depths(_ids(asked)), *found]
+
+    # -- moving ----------------------------------------------------------------------------------------
+
+    def fetch_back(self, job_id: UUID) -> bool:
+        """Take a job that waits on an agent back to the master; whether it was there and waiting."""
+        job, home = self.locate(job_id)
+        if job is None or home is self._backend.held or not job.status.is_waiting:
+            return False
+        request = TakeRequest(job_ids=(job_id,), limit=1)
+        backend = self._backend
+        return move(home.transport, backend.master, request, backend.lease, backend.clock, self._id) > 0
+
+    def ship(self, agent: Agent) -> None:
+        """Tell the master at once what has ended on an agent."""
+        key, master = agent.transport.key, self._backend.master
+
+        def deliver(shipment: Shipment) -> None:
+            master.record(key, shipment)
+
+        while agent.transport.ship(_SHIPPED, deliver) >= _SHIPPED:
+            continue
+
+
+def _split(criteria: JobFilter) -> tuple[JobFilter | None, JobFilter | None]:
+    """The same for live and for finished jobs; ``None`` where none can fit."""
+    wanted = criteria.status or tuple(JobStatus)
+    live = tuple(status for status in wanted if not status.is_final)
+    final = tuple(status for status in wanted if status.is_final)
+    return (
+        replace(criteria, status=live) if live else None,
+        replace(criteria, status=final) if final else None,
+    )
+
+
+def _ids(agents: Iterable[Agent]) -> list[UUID]:
+    return [agent.transport.key.store_id for agent in agents]

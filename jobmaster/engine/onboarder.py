@@ -1,0 +1,140 @@
+"""Moves held jobs from the master to agents in time.
+
+The master commits which agent gets a job, and only then is it inserted there. A crash in between leaves a
+placement that nobody has confirmed; it is repeated on the same agent, where it changes nothing when the job
+had arrived. An agent that certainly did not take its jobs gives them back.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from ..domain.placement import shares_of
+from ..domain.status import ClusterMode
+from ..errors import StoreError, TransientStoreError
+from ..ports import AgentTransport, Clock, MasterStore, Placement
+from .options import ClusterLimits
+from .roster import Roster
+from .storethreads import StoreCalls
+from .supervisor import Service
+
+__all__ = ["Onboarder"]
+
+_BATCH = 1000
+_LONGEST = 2.0
+"""Seconds between looks at a lane; wake-ups are only hints."""
+_REPAIR_EVERY = 3.0
+_REPAIRED = 1000
+
+
+class Onboarder:
+    """One per coordinating process. Any number of them share the work: each skips what another has locked."""
+
+    def __init__(
+        self,
+        agents: Mapping[str, AgentTransport],
+        master: MasterStore,
+        roster: Roster,
+        limits: ClusterLimits,
+        threshold: timedelta,
+        calls: StoreCalls,
+        clock: Clock,
+        logger: logging.Logger,
+    ) -> None:
+        self._agents = agents
+        self._master = master
+        self._roster = roster
+        self._limits = limits
+        self._threshold = threshold
+        self._calls = calls
+        self._clock = clock
+        self._logger = logger
+        self._repair_at = float("-inf")
+        self._suspects: dict[UUID, int] = {}
+        """Placements that were unconfirmed at the last look, by job, with their numbers."""
+        self.service = Service("onboarder", self.tick, _LONGEST, clock, logger)
+
+    async def tick(self) -> float | None:
+        """Place what is due within the threshold; seconds until the next look."""
+        if self._limits.mode is ClusterMode.ARCHIVED:
+            return None
+        pause = _LONGEST
+        for lane in self._roster.lanes():
+            pause = min(pause, await self._lane(lane))
+        now = self._clock.monotonic()
+        if now - self._repair_at >= _REPAIR_EVERY:
+            self._repair_at = now
+            await self._repair()
+        return pause
+
+    async def _lane(self, lane: str) -> float:
+        """Onboard one lane; seconds after which it is worth another look."""
+        while True:
+            answer = await self._calls.run(self._master.next_held, lane)
+            if answer is None:
+                return _LONGEST
+            now, due = answer
+            early = (due - now - self._threshold).total_seconds()
+            if early > 0:
+                return min(_LONGEST, early)
+            loads = {
+                name: load
+                for name, load in self._roster.serving(lane).items()
+                if not self._roster.is_down(name)
+            }
+            shares = shares_of(loads, self._roster.keys)
+            placements = await self._calls.run(self._master.place, lane, self._threshold, _BATCH, shares)
+            if not placements:
+                # all that is due is being placed by others, or waits for agents that cannot take it
+                return _LONGEST
+            for placement in placements:
+                await self._calls.run(self._deliver, placement)
+                self._roster.sent(placement.agent.name, lane, len(placement.copies))
+            if sum(len(placement.copies) for placement in placements) < _BATCH:
+                return 0.05
+
+    def _deliver(self, placement: Placement) -> None:
+        transport = self._agents[placement.agent.name]
+        try:
+            transport.receive(placement.copies)
+        except TransientStoreError as fault:
+            self._roster.down(placement.agent.name)
+            if fault.ambiguous:
+                self._logger.warning(
+                    "agent %r has perhaps taken %d jobs; they are offered to it again: %s",
+                    placement.agent.name,
+                    len(placement.copies),
+                    fault,
+                )
+            else:
+                self._logger.warning(
+                    "agent %r did not take %d jobs, which are held again: %s",
+                    placement.agent.name,
+                    len(placement.copies),
+                    fault,
+                )
+                self._master.take_back(placement.agent, placement.copies)
+            return
+        self._master.confirm(placement.agent, [copy.id for copy in placement.copies])
+
+    async def _repair(self) -> None:
+        """Repeat placements that were unconfirmed at the last look already: whoever made them has died."""
+        found = await self._calls.run(self._master.unconfirmed, _REPAIRED)
+        unconfirmed = {copy.id: copy.placement for placement in found for copy in placement.copies}
+        for placement in found:
+            left = [copy for copy in placement.copies if self._suspects.get(copy.id) == copy.placement]
+            name = placement.agent.name
+            if not left or name not in self._agents or self._roster.is_down(name):
+                continue
+            self._logger.warning("repeating %d placements on agent %r that nobody confirmed", len(left), name)
+            try:
+                await self._calls.run(self._agents[name].receive, left)
+            except StoreError as fault:
+                self._roster.down(name)
+                self._logger.warning("agent %r: %s", name, fault)
+                continue
+            await self._calls.run(self._master.confirm, placement.agent, [copy.id for copy in left])
+        self._suspects = unconfirmed

@@ -1,0 +1,1 @@
+UPDATE `golden`.`jm_agent` SET draining = %(draining)s WHERE name = %(name)s

@@ -1,0 +1,1 @@
+DELETE FROM `golden`.`jm_agent` WHERE name = %(name)s

@@ -1,0 +1,1 @@
+INSERT INTO `golden`.`jm_attempt` (job_id, claim_no, number, started_at, finished_at, outcome, error_type, error_message, error_traceback, worker_id, log) VALUES %(values)s ON DUPLICATE KEY UPDATE job_id = job_id

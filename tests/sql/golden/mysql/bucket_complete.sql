@@ -1,0 +1,1 @@
+UPDATE `golden`.`jm_bucket` SET status = 'completing' WHERE worker_id = %(worker_id)s AND status = 'active'

@@ -1,0 +1,2 @@
+SELECT id FROM `golden`.`jm_bucket` FORCE INDEX (PRIMARY) WHERE id IN (%(ids)s) AND status = 'active' AND lease_until > TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))
+LOCK IN SHARE MODE

@@ -1,0 +1,2 @@
+UPDATE `golden`.`jm_job` SET bucket_id = NULL, placement = placement + 1, unsynced = 0
+WHERE bucket_id = %(store_id)s

@@ -1,0 +1,1 @@
+UPDATE `golden`.`jm_job` SET placement = %(placement)s, recheck = 1 WHERE id = %(id)s

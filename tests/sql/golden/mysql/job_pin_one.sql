@@ -1,0 +1,1 @@
+UPDATE `golden`.`jm_job` SET agent = %(agent)s WHERE id = %(id)s

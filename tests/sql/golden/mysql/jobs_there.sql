@@ -1,0 +1,1 @@
+SELECT id FROM `golden`.`jm_job` FORCE INDEX (PRIMARY) WHERE id IN (%(ids)s)

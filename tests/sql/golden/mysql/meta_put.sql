@@ -1,0 +1,1 @@
+INSERT INTO `golden`.`jm_meta` (name, value) VALUES (%(name)s, %(value)s)

@@ -1,0 +1,1 @@
+DELETE FROM `golden`.`jm_worker` WHERE id = %(id)s

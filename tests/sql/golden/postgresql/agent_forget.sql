@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_agent" WHERE name = %(name)s

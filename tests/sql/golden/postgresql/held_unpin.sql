@@ -1,0 +1,1 @@
+UPDATE "public"."jm_job" SET agent = NULL WHERE agent = %(agent)s AND bucket_id IS NULL

@@ -1,0 +1,1 @@
+SELECT id, bucket_id FROM "public"."jm_job" WHERE id = ANY(%(ids)s)

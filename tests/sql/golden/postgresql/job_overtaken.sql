@@ -1,0 +1,1 @@
+UPDATE "public"."jm_job" SET placement = %(placement)s, recheck = 1 WHERE id = %(id)s

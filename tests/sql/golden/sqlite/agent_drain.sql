@@ -1,0 +1,1 @@
+UPDATE "jm_agent" SET draining = :draining WHERE name = :name

@@ -1,0 +1,1 @@
+DELETE FROM "jm_agent" WHERE name = :name

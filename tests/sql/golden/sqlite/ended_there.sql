@@ -1,0 +1,1 @@
+SELECT id, placement FROM "jm_history" WHERE id IN (:ids)

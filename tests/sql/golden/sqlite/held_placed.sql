@@ -1,0 +1,1 @@
+UPDATE "jm_job" SET bucket_id = :store_id, placement = placement + 1, unsynced = 1 WHERE id IN (:ids)

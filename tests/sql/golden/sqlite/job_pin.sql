@@ -1,0 +1,1 @@
+UPDATE "jm_job" SET agent = :agent WHERE id IN (:ids)

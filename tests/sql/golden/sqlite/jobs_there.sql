@@ -1,0 +1,1 @@
+SELECT id FROM "jm_job" WHERE id IN (:ids)

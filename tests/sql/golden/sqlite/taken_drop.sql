@@ -1,0 +1,1 @@
+DELETE FROM "jm_job" WHERE bucket_id = :bucket_id

@@ -1,0 +1,1 @@
+SELECT id, bucket_id, placement FROM "dbo"."jm_job" WITH (UPDLOCK, ROWLOCK) WHERE id IN (SELECT CONVERT(BINARY(16), i.value, 2) FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i)

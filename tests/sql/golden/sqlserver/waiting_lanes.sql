@@ -1,0 +1,1 @@
+SELECT DISTINCT lane FROM "dbo"."jm_job" WHERE bucket_id IS NULL
