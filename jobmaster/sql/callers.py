@@ -121,12 +121,12 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
     if isinstance(connection, sa.Connection):
         inner = connection
 
+        if inner.dialect.name == "mssql":
+            return _style_of(database, inner.dialect), _odbc_alchemy_runner(inner)
+
         def run(sql: str, values: Any) -> Rows:
             with _text_as_str(inner.connection.driver_connection):
                 result = inner.exec_driver_sql(sql, values)
-                if inner.dialect.name == "mssql":
-                    with closing(result):
-                        return _read_to_the_end(result.cursor)
                 return result.fetchall() if result.returns_rows else []
 
         return _style_of(database, inner.dialect), run
@@ -185,6 +185,19 @@ def _odbc_runner(connection: Any) -> Run:
             return _read_to_the_end(cursor)
 
     return run
+
+
+def _odbc_alchemy_runner(connection: sa.Connection) -> Run:
+    run = _odbc_runner(connection.connection.driver_connection)
+
+    def run_in_transaction(sql: str, values: Any) -> Rows:
+        # Past SQLAlchemy, which gives a cursor up whose first answer has no rows, and the errors that come
+        # after it. It has to know that there is something to commit.
+        if not connection.in_transaction():
+            connection.exec_driver_sql("SELECT 1").close()
+        return run(sql, values)
+
+    return run_in_transaction
 
 
 def _read_to_the_end(cursor: Any) -> Rows:

@@ -15,7 +15,7 @@ from .sqlservertables import COLLATION
 
 __all__ = ["same_member"]
 
-_NULL, _STRING, _NUMBER, _BOOLEAN, _ARRAY, _OBJECT = range(6)
+_NULL, _NUMBER, _ARRAY, _OBJECT = 0, 2, 4, 5
 """Kinds of value as OPENJSON numbers them."""
 
 
@@ -31,15 +31,17 @@ def same_member(number: int, key: str, value: Any) -> tuple[str, dict[str, Any]]
             given[name] = step
             opened = f"CROSS APPLY {_inside(f'm{depth - 1}')}" if depth else "OPENJSON(j.metadata)"
             sources.append(f"{opened} AS m{depth}")
-            tests.append(_same_text(f"m{depth}.[key]", name))
-        last, wanted = f"m{len(path) - 1}", f"wanted_{number}_{place}"
-        tests.append(f"{last}.type = {_kind(part)}")
+            tests.append(_same_text(f"m{depth}.[key]", _text(name)))
+        last = f"m{len(path) - 1}"
         if isinstance(part, (list, tuple, dict)):
+            kind = _OBJECT if isinstance(part, dict) else _ARRAY
+            tests.append(f"{last}.type = {kind}")
             tests.append(f"(SELECT count(*) FROM {_inside(last)} AS n) = {len(part)}")
-        elif part is not None:
-            given[wanted] = part if isinstance(part, str) else json.dumps(part)
-            same = _same_text(f"{last}.value", wanted)
-            tests.append(same if isinstance(part, (str, bool)) else _same_number(last, wanted, same))
+        else:
+            name = f"wanted_{number}_{place}"
+            given[name] = json.dumps([part], ensure_ascii=False)
+            sources.append(f"CROSS JOIN OPENJSON({_text(name)}) AS w")
+            tests.append(_same_leaf(last))
         conditions.append(f"EXISTS (\n  SELECT 1 FROM {' '.join(sources)}\n  WHERE {' AND '.join(tests)})")
     return f"({' AND '.join(conditions)})", given
 
@@ -60,26 +62,20 @@ def _inside(alias: str) -> str:
     return f"OPENJSON(CASE WHEN {alias}.type IN ({_ARRAY}, {_OBJECT}) THEN {alias}.value END)"
 
 
-def _same_text(found: str, name: str) -> str:
+def _text(name: str) -> str:
+    return f"CAST(:{name} AS NVARCHAR(MAX))"
+
+
+def _same_text(found: str, wanted: str) -> str:
     # The comparison itself ignores blanks at the end.
-    wanted = f"CAST(:{name} AS NVARCHAR(MAX))"
     return f"{found} COLLATE {COLLATION} = {wanted} AND DATALENGTH({found}) = DATALENGTH({wanted})"
 
 
-def _same_number(alias: str, name: str, same: str) -> str:
+def _same_leaf(alias: str) -> str:
     """Numbers are the same however they are written; whole ones may have more digits than a FLOAT holds."""
-    found, wanted = f"{alias}.value", f"CAST(:{name} AS NVARCHAR(MAX))"
-    written = f"({found} LIKE N'%[.eE]%' OR {wanted} LIKE N'%[.eE]%')"
-    return f"({same} OR {written} AND TRY_CONVERT(FLOAT, {found}) = TRY_CONVERT(FLOAT, {wanted}))"
-
-
-def _kind(value: Any) -> int:
-    if value is None:
-        return _NULL
-    if isinstance(value, bool):
-        return _BOOLEAN
-    if isinstance(value, str):
-        return _STRING
-    if isinstance(value, dict):
-        return _OBJECT
-    return _ARRAY if isinstance(value, (list, tuple)) else _NUMBER
+    written = f"({alias}.value LIKE N'%[.eE]%' OR w.value LIKE N'%[.eE]%')"
+    as_numbers = f"TRY_CONVERT(FLOAT, {alias}.value) = TRY_CONVERT(FLOAT, w.value)"
+    return (
+        f"{alias}.type = w.type AND (w.type = {_NULL} OR {_same_text(f'{alias}.value', 'w.value')}\n"
+        f"    OR w.type = {_NUMBER} AND {written} AND {as_numbers})"
+    )
