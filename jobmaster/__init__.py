@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Snooze,
         job,
     )
+    from .recurrence import Recurrence, cron, every, interval, natural, rrule
 
 _HOME = {
     "cluster.administration": ("AgentInfo", "ClusterStatus"),
@@ -113,6 +114,7 @@ _HOME = {
         "Snooze",
         "job",
     ),
+    "recurrence": ("Recurrence", "cron", "every", "interval", "natural", "rrule"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -154,6 +156,7 @@ __all__ = [
     "Priority",
     "Progress",
     "Reason",
+    "Recurrence",
     "RecurrenceSyntaxError",
     "Retry",
     "RetryLater",
@@ -168,8 +171,13 @@ __all__ = [
     "UnknownHandler",
     "WorkerMode",
     "__version__",
+    "cron",
+    "every",
     "get_scheduler",
+    "interval",
     "job",
+    "natural",
+    "rrule",
 ]
 
 

@@ -60,7 +60,11 @@ class SerializationError(InvalidJob):
 
 
 class Problem:
-    """One fault in a recurrence expression: where it stands and what was expected there."""
+    """One fault in a recurrence expression: where it stands and what was expected there.
+
+    ``start`` and ``end`` count code points of the text from 0. ``expected`` holds words or a range such as
+    ``0-59``; ``suggestion`` is what the writer probably meant. ``code`` is stable, ``message`` is not.
+    """
 
     __slots__ = ("code", "end", "expected", "message", "start", "suggestion")
 
@@ -80,18 +84,51 @@ class Problem:
         self.expected = tuple(expected)
         self.suggestion = suggestion
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Problem):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((self.code, self.message, self.start, self.end))
+
+    def __repr__(self) -> str:
+        return f"Problem({self.code!r}, {self.message!r}, {self.start}, {self.end})"
+
+    def __str__(self) -> str:
+        """The message, with the suggestion as a question."""
+        return self.message if self.suggestion is None else f"{self.message}; did you mean {self.suggestion}?"
+
 
 class RecurrenceSyntaxError(JobMasterError, ValueError):
-    """A schedule expression cannot be read; ``problems`` holds every fault, ordered by position."""
+    """A schedule expression cannot be read; ``problems`` holds every fault, ordered by position.
 
-    def __init__(self, text: str, problems: Iterable[Problem]) -> None:
+    ``column`` (from 1), ``expected`` and ``suggestion`` are those of the first. ``method`` names the call
+    of the fluent builder that gave the text, if one did; the message then names it instead of a column.
+    """
+
+    SHOWN = 80
+
+    def __init__(self, text: str, problems: Iterable[Problem], method: str | None = None) -> None:
         self.text = text
-        self.problems: tuple[Problem, ...] = tuple(problems)
+        self.problems: tuple[Problem, ...] = tuple(sorted(problems, key=lambda problem: problem.start))
+        self.method = method
         first = self.problems[0]
         self.column = first.start + 1
         self.expected = first.expected
         self.suggestion = first.suggestion
-        super().__init__(f"column {self.column}: {first.message}")
+        super().__init__(text, self.problems, method)
+
+    def __str__(self) -> str:
+        """The text around the first fault, a caret below the fault, and what is wrong there."""
+        first = self.problems[0]
+        left = max(0, min(first.start - self.SHOWN // 2, len(self.text) - self.SHOWN))
+        shown = "".join(
+            character if character.isprintable() else " " for character in self.text[left : left + self.SHOWN]
+        )
+        place = f"column {self.column}" if self.method is None else self.method
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        return f"{shown}\n{' ' * (first.start - left)}^\n{place}: {first}{more}"
 
 
 class UnknownHandler(JobMasterError, LookupError):

@@ -8,11 +8,13 @@ from contextlib import closing
 from typing import Any
 
 import psycopg
+from sqlalchemy.engine import URL
 
 from jobmaster import ClusterConfig
+from jobmaster.sql.urls import parse_url
 from tests.servers import mariadb, sqlserver
 
-__all__ = ["execute", "execute_script", "kind_of", "sessions", "use"]
+__all__ = ["execute", "execute_script", "kind_of", "sessions", "sqlalchemy_url", "use"]
 
 _STEPS = {
     "sqlite": "use_sqlite",
@@ -70,6 +72,13 @@ def sessions(url: str) -> list[str]:
         " WHERE database_id = DB_ID() AND is_user_process = 1 AND session_id <> @@SPID",
     }
     return [f"session {number}" for (number,) in execute(url, queries[kind_of(url)])]
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """The database as SQLAlchemy is told of it, with the driver that the library uses."""
+    if kind_of(url) == "mssql":
+        return URL.create("mssql+pyodbc", query={"odbc_connect": sqlserver.odbc_target(url)})
+    return parse_url(url).url
 
 
 def execute_script(url: str, script: str) -> None:

@@ -80,9 +80,7 @@ class Cluster(AdministrativeMethods):
             self._logger,
         )
         locator = Locator(self._backend, self._logger)
-        self._producer = Producer(
-            self._backend, self._wake, locator.fetch_back, locator.get, self._logger
-        )
+        self._producer = Producer(self._backend, self._wake, locator, self._logger)
         self._desk = RequestDesk(registry, registry.codecs, limits, lambda: tuple(self._backend.agents))
         self._scheduler = Scheduler(
             self._desk,

@@ -6,13 +6,14 @@ import heapq
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from ..domain.copies import Shipment
+from ..domain.copies import JobCopy, Shipment
 from ..domain.ids import uuid7
-from ..domain.job import Attempt, Job, JobFilter
+from ..domain.job import Attempt, Job, JobFilter, NewJob
 from ..domain.status import JobStatus
 from ..engine.mover import move
 from ..errors import StoreError, TransientStoreError
@@ -22,6 +23,7 @@ from .backend import Agent, Backend
 __all__ = ["Locator"]
 
 T = TypeVar("T")
+_MILLISECOND = timedelta(milliseconds=1)
 _SHIPPED = 1000
 _MOST_OUTCOMES = 20_000
 """Outcomes of an agent on their way to the master that a count looks at."""
@@ -176,14 +178,39 @@ class Locator:
 
     # -- moving ----------------------------------------------------------------------------------------
 
-    def fetch_back(self, job_id: UUID) -> bool:
-        """Take a job that waits on an agent back to the master; whether it was there and waiting."""
+    def replace(self, job_id: UUID, new: NewJob) -> bool:
+        """Change a job that waits on an agent into ``new``, on its way back to the master; whether it did."""
         job, home = self.locate(job_id)
         if job is None or home is self._backend.held or not job.status.is_waiting:
             return False
-        request = TakeRequest(job_ids=(job_id,), limit=1)
         backend = self._backend
-        return move(home.transport, backend.master, request, backend.lease, backend.clock, self._id) > 0
+        run_at = new.run_at or backend.clock.now() + new.delay
+
+        def change(copy: JobCopy) -> JobCopy:
+            return copy._replace(
+                definition_id=new.definition_id,
+                data=new.data,
+                metadata=new.metadata,
+                lane=new.lane,
+                priority=new.priority,
+                run_at=run_at,
+                timeout_ms=None if new.timeout is None else new.timeout // _MILLISECOND,
+                max_retries=new.max_retries,
+                retry=new.retry,
+                agent=new.agent,
+            )
+
+        request = TakeRequest(job_ids=(job_id,), limit=1)
+        lease, clock = backend.lease, backend.clock
+        return move(home.transport, backend.master, request, lease, clock, self._id, change) > 0
+
+    def tell_of_end(self, job_id: UUID) -> bool:
+        """Tell the master of a job that has ended on an agent, if that is what it has; whether it is."""
+        job, home = self.locate(job_id)
+        if job is None or home is self._backend.held or not job.status.is_final:
+            return False
+        self.ship(home)
+        return True
 
     def ship(self, agent: Agent) -> None:
         """Tell the master at once what has ended on an agent."""

@@ -19,6 +19,7 @@ from ..engine.storethreads import StoreThreads
 from ..errors import (
     ClusterArchived,
     ConfigurationError,
+    DuplicateJob,
     StoreError,
     TransientStoreError,
     TransportUnavailable,
@@ -26,6 +27,7 @@ from ..errors import (
 from ..ports import Keyed, OnConflict
 from .backend import Backend
 from .connections import enqueue_in, enqueue_in_async
+from .locator import Locator
 from .requests import snapshot
 from .routing import Router, Target
 
@@ -42,14 +44,12 @@ class Producer:
         self,
         backend: Backend,
         wake: Callable[[str | None], None],
-        fetch_back: Callable[[UUID], bool],
-        find: Callable[[UUID], Job | None],
+        locator: Locator,
         logger: logging.Logger,
     ) -> None:
         self._backend = backend
         self._wake = wake
-        self._fetch_back = fetch_back
-        self._find = find
+        self._locator = locator
         self._logger = logger
         self._timeout = backend.operation_timeout
         self.threads = StoreThreads(8, "jobmaster-scheduler")
@@ -238,16 +238,30 @@ class Producer:
     def _store_keyed(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         check_policy(on_conflict)
         self._open_or_refuse(self._router.held)
-        settlement = self._backend.held.settlement
-        keyed = self._insist(lambda jobs: settlement.enqueue_keyed(jobs, on_conflict), news)
+        keyed = self._take_keys(news, on_conflict)
         if on_conflict == "replace" and self._backend.distributed:
-            placed = [item for item in keyed if not item.inserted]
-            if sum(self._fetch_back(item.job_id) for item in placed):
-                # they wait on the master again, where they can be changed
-                keyed = self._insist(lambda jobs: settlement.enqueue_keyed(jobs, on_conflict), news)
+            for new, item in zip(news, keyed, strict=True):
+                if not item.inserted:
+                    self._locator.replace(item.job_id, new)
         for lane in {new.lane for new in news}:
             self._wake(lane)
         return keyed
+
+    def _take_keys(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
+        """Insert on the master. A key is free once its job has ended, whether the master was told or not."""
+        settlement, again = self._backend.held.settlement, True
+        while True:
+            try:
+                keyed = self._insist(lambda jobs: settlement.enqueue_keyed(jobs, on_conflict), news)
+            except DuplicateJob as fault:
+                if not (again and self._backend.distributed and self._locator.tell_of_end(fault.job_id)):
+                    raise
+                again = False
+                continue
+            met = [item.job_id for item in keyed if not item.inserted] if self._backend.distributed else []
+            if not again or not sum(self._locator.tell_of_end(job_id) for job_id in met):
+                return keyed
+            again = False
 
     def _insist(
         self, store: Callable[[Sequence[NewJob]], T], news: Sequence[NewJob], certain_at_once: bool = False
@@ -298,7 +312,7 @@ class Producer:
                 by_id[item.job_id] = replace(job, scheduled_at=item.run_at)
         answer: list[Job] = []
         for new, item in zip(news, keyed, strict=True):
-            job_or_none = by_id.get(item.job_id) or item.job or self._find(item.job_id)
+            job_or_none = by_id.get(item.job_id) or item.job or self._locator.get(item.job_id)
             if job_or_none is None:
                 # it ended and was cleaned up a moment ago
                 job_or_none = replace(

@@ -8,9 +8,11 @@ checked against the master before they run.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from uuid import UUID
 
+from ..domain.copies import JobCopy
 from ..domain.ids import uuid7
 from ..domain.status import BucketStatus, Priority
 from ..ports import AgentTransport, BucketInfo, Clock, MasterStore, TakeRequest
@@ -25,6 +27,10 @@ _UNSERVED = 60.0
 _FAR_EVERY = 60.0
 
 
+def _unpinned(copy: JobCopy) -> JobCopy:
+    return copy._replace(agent=None)
+
+
 def move(
     transport: AgentTransport,
     master: MasterStore,
@@ -32,8 +38,13 @@ def move(
     lease: timedelta,
     clock: Clock,
     mover: UUID,
+    change: Callable[[JobCopy], JobCopy] = _unpinned,
 ) -> int:
-    """Move one batch; how many jobs. Blocking. After ``lease`` whatever was not moved waits again."""
+    """Move one batch; how many jobs. Blocking. After ``lease`` whatever was not moved waits again.
+
+    ``change`` says what they are on the master: by default, wherever they were asked for, they cannot stay
+    there.
+    """
     bucket = BucketInfo(
         uuid7(),
         mover,
@@ -46,8 +57,7 @@ def move(
     )
     copies = transport.take(bucket, lease, request)
     if copies:
-        # wherever it was asked for, it cannot stay there
-        master.take_back(transport.key, [copy._replace(agent=None) for copy in copies])
+        master.take_back(transport.key, [change(copy) for copy in copies])
         transport.let_go(bucket.id)
     return len(copies)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from jobmaster import Cluster, JobContext, JobHandler, JobRequest, JobStatus, Retry, TransportUnavailable
 from tests.api.conftest import configure
 from tests.harness.checker import observer_of, reruns, until_all_ended, verify
-from tests.harness.faults import Breaks, build
+from tests.harness.faults import Breaks, build, lost_connection
 from tests.harness.processes import Workers
 from tests.harness.record import read_record
 
@@ -32,22 +31,6 @@ class FailsOnce(JobHandler, definition_id="fails-once", retry=Retry.fixed(0.01))
         if job.attempt == 1:
             raise ValueError("once")
         return job.attempt
-
-
-def lost_connection(url: str) -> Callable[[], BaseException]:
-    if url.startswith("sqlite"):
-        return lambda: sqlite3.OperationalError("disk I/O error")
-    if url.startswith("mysql"):
-        import pymysql
-
-        return lambda: pymysql.err.InterfaceError(0, "")
-    if url.startswith("mssql"):
-        import pyodbc
-
-        return lambda: pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecute)")
-    import psycopg
-
-    return lambda: psycopg.OperationalError("server closed the connection unexpectedly")
 
 
 @pytest.fixture

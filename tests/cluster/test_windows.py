@@ -4,9 +4,7 @@ just there, and every job still ends exactly once."""
 from __future__ import annotations
 
 import signal
-import sqlite3
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,11 +13,11 @@ import pytest
 from jobmaster import Cluster, JobContext, JobHandler, JobRequest, JobStatus, Retry
 from tests.cluster.conftest import Site
 from tests.harness.checker import observer_of, reruns, until_all_ended, verify
-from tests.harness.faults import Breaks, build
+from tests.harness.faults import Breaks, build, lost_connection
 from tests.harness.processes import Workers
 
-_SHIP = {"sqlite": "shipped", "postgres": "ship", "mariadb": "ship"}
-_SAVE = {"sqlite": "saved", "postgres": "save", "mariadb": "save"}
+_SHIP = {"sqlite": "shipped", "postgres": "ship", "mariadb": "ship", "sqlserver": "ship"}
+_SAVE = {"sqlite": "saved", "postgres": "save", "mariadb": "save", "sqlserver": "save"}
 
 
 def named(point: str, kind: str) -> str:
@@ -148,18 +146,10 @@ class Once(JobHandler, definition_id="once", retry=Retry.fixed(0.05)):
         return job.attempt
 
 
-def lost_connection(kind: str) -> Callable[[], BaseException]:
-    if kind == "sqlite":
-        return lambda: sqlite3.OperationalError("disk I/O error")
-    import psycopg
-
-    return lambda: psycopg.OperationalError("server closed the connection unexpectedly")
-
-
 @pytest.mark.parametrize("point", [*SHIPPING, "SHIP.after_commit", *ONBOARDING, *MIRRORING])
 async def test_a_lost_answer_between_two_stores_runs_nothing_again(site: Site, kind: str, point: str) -> None:
     runs.clear()
-    breaks = Breaks(lost_connection(kind))
+    breaks = Breaks(lost_connection(site.master))
     config = site.config().add_handlers(Once).transient_threshold(10)
     cluster = build(config.add_worker("north").add_worker("south"), breaks)
     async with cluster:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from jobmaster import Cluster, ClusterConfig
 from jobmaster.cluster.wiring import wire
 
-__all__ = ["Breaks", "FaultPoint", "build"]
+__all__ = ["Breaks", "FaultPoint", "build", "lost_connection"]
 
 
 @dataclass
@@ -54,6 +55,23 @@ class Breaks:
             self.armed.discard(name)
             self.broke.append(name)
         raise self.make_error()
+
+
+def lost_connection(url: str) -> Callable[[], BaseException]:
+    """The error by which the driver of this database says that the connection is gone."""
+    if url.startswith("sqlite"):
+        return lambda: sqlite3.OperationalError("disk I/O error")
+    if url.startswith(("mysql", "mariadb")):
+        import pymysql
+
+        return lambda: pymysql.err.InterfaceError(0, "")
+    if url.startswith("mssql"):
+        import pyodbc
+
+        return lambda: pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecute)")
+    import psycopg
+
+    return lambda: psycopg.OperationalError("server closed the connection unexpectedly")
 
 
 def build(config: ClusterConfig, faults: FaultPoint | Breaks | None) -> Cluster:

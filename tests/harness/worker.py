@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
+from tests.harness.clockshift import shift
+
+if "--clock-off" in sys.argv:
+    # before anything takes the time by name
+    shift(float(sys.argv[sys.argv.index("--clock-off") + 1]))
+
 import argparse
 import asyncio
 import logging
@@ -73,6 +81,7 @@ def main() -> None:
     parser.add_argument("--die-at", default="", help="POINT:N, SIGKILL at the N-th passing of a fault point")
     parser.add_argument("--agent", action="append", default=[], help="NAME=URL; --url is then the master")
     parser.add_argument("--worker", action="append", default=[], help="AGENT:LANE:MODE, with agents")
+    parser.add_argument("--clock-off", type=float, default=0.0, help="seconds that this host is ahead")
     parser.add_argument("--threshold", type=float, default=600.0)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(process)d %(asctime)s %(name)s %(message)s")

@@ -28,6 +28,7 @@ from jobmaster.errors import ConfigurationError, DuplicateJob
 from jobmaster.sql import Database
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.conformance.stores import new_job
+from tests.databases import sqlalchemy_url
 from tests.servers import mariadb, sqlserver
 
 Open = Callable[[str], AbstractContextManager[Any]]
@@ -36,7 +37,7 @@ OpenAsync = Callable[[str], AbstractAsyncContextManager[Any]]
 
 def _sa_url(url: str, driver: str = "psycopg") -> str:
     if url.startswith("mssql"):
-        return str(sa.URL.create("mssql+pyodbc", query={"odbc_connect": sqlserver.odbc_target(url)}))
+        return str(sqlalchemy_url(url))
     return url.replace("postgresql://", f"postgresql+{driver}://").replace("mysql://", "mysql+pymysql://")
 
 

@@ -10,19 +10,24 @@
             yield stores
             stores.close()
 
-``stores`` is the only fixture: empty stores, fresh for each test. Nothing here waits for time to pass: leases
-end by being renewed for no time at all.
+``stores`` is the only fixture: empty stores, fresh for each test. What a master and an agent of their own do
+together is :class:`ClusterConformance`, whose only fixture is ``parties``. Nothing here waits for time to
+pass: leases end by being renewed for no time at all.
 """
 
+from .cluster import ClusterConformance
 from .master import MasterStoreConformance
+from .parties import Parties
 from .settlement import SettlementConformance
 from .stores import Holder, Stores
 from .transport import AgentTransportConformance
 
 __all__ = [
     "AgentTransportConformance",
+    "ClusterConformance",
     "Holder",
     "MasterStoreConformance",
+    "Parties",
     "SettlementConformance",
     "Stores",
 ]

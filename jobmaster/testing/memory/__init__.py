@@ -8,7 +8,13 @@
 
 from .database import MemoryDatabase
 from .master import MemoryMasterStore
-from .settlement import MemorySettlement
+from .settlement import MemoryAgentSettlement, MemorySettlement
 from .transport import MemoryTransport
 
-__all__ = ["MemoryDatabase", "MemoryMasterStore", "MemorySettlement", "MemoryTransport"]
+__all__ = [
+    "MemoryAgentSettlement",
+    "MemoryDatabase",
+    "MemoryMasterStore",
+    "MemorySettlement",
+    "MemoryTransport",
+]

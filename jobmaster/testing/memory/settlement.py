@@ -11,10 +11,10 @@ from ...domain.job import AttemptOutcome, ClaimedJob, JobError, NewJob
 from ...domain.status import BucketStatus, JobStatus, WorkerMode
 from ...domain.verdict import AttemptRecord, StateChange, lost_verdict
 from ...errors import ConfigurationError, DuplicateJob
-from ...ports import CancelResult, ClaimRequest, Keyed, OnConflict, Rescue, Settled
+from ...ports import CancelResult, ClaimRequest, Keyed, MasterStore, OnConflict, Rescue, Settled
 from .database import MemoryDatabase, Row
 
-__all__ = ["MemorySettlement"]
+__all__ = ["MemoryAgentSettlement", "MemorySettlement"]
 
 
 class MemorySettlement:
@@ -252,6 +252,34 @@ class MemorySettlement:
                 del database.history[job_id]
                 database.attempts.pop(job_id, None)
             return len(expired[:limit])
+
+
+class MemoryAgentSettlement(MemorySettlement):
+    """Settles an agent in memory; ``master`` decides about claims that carry the ``recheck`` mark."""
+
+    def __init__(self, database: MemoryDatabase, master: MasterStore) -> None:
+        super().__init__(database)
+        self._master = master
+
+    def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
+        settled = super().settle(changes, claim)
+        return replace(settled, claimed=self.recheck(settled.claimed))
+
+    def recheck(self, claims: Sequence[ClaimedJob]) -> list[ClaimedJob]:
+        kept = super().recheck(claims)
+        stale = self._master.stale(self._database.key, [job.id for job in kept if job.recheck])
+        with self._database.lock:
+            for job_id in stale:
+                del self._database.live[job_id]
+        return [job for job in kept if job.id not in stale]
+
+    def revive(self, job_id: UUID) -> bool:
+        """Never here: what has ended belongs to the master."""
+        return False
+
+    def clean(self, older_than: timedelta, limit: int = 1000) -> int:
+        """Never here: what has ended here is on its way to the master."""
+        return 0
 
 
 def _check_text(change: StateChange) -> None:

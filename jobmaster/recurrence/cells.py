@@ -1,0 +1,95 @@
+"""The cells of a calendar cadence: every Nth day, week, month or year, counted from an origin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from .clock import EPOCH_ORDINAL
+from .dates import LAST_YEAR, DateSet
+
+_MONTHS = 12
+_WEEK = 7
+
+
+class CountedCells:
+    """Every ``n``-th cell from the one that holds ``origin``; no date before the origin.
+
+    With ``runs``, counting starts anew in every unbroken run of those dates that does not hold the origin,
+    at the first date of the run that one of ``matches`` holds.
+    """
+
+    def __init__(
+        self,
+        unit: str,
+        n: int,
+        origin: int,
+        runs: DateSet | None = None,
+        matches: Sequence[DateSet] = (),
+        week_start: int = 0,
+    ) -> None:
+        self.unit = unit
+        self.n = n
+        self.origin = origin
+        self._runs = runs
+        self._matches = matches
+        self._shift = (4 - week_start) % _WEEK  # 1970-01-01 was a Thursday
+        self._base = self.cell(origin)
+        self._known = (origin, origin, self._base)  # the run asked for last: a hint, changing no answer
+
+    def cell(self, day: int) -> int:
+        """The number of the cell of a date. Weeks begin on ``week_start``, Sunday = 0."""
+        if self.unit == "day":
+            return day
+        if self.unit == "week":
+            return (day + self._shift) // _WEEK
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        return at.year if self.unit == "year" else at.year * _MONTHS + at.month - 1
+
+    def chosen(self, day: int) -> bool:
+        if day < self.origin:
+            return False
+        base = self._base
+        if self._runs is not None:
+            _, base = self._run(self._runs, day)
+        return (self.cell(day) - base) % self.n == 0
+
+    def jump(self, day: int) -> int:
+        if day <= self.origin:
+            return self.origin
+        if self._runs is not None:
+            return day
+        beyond = (self._base - self.cell(day)) % self.n
+        if beyond == 0:
+            return day
+        return self.start(self.cell(day) + beyond)
+
+    def start(self, cell: int) -> int:
+        """The first date of a cell; a date past the end of the calendar if it has none."""
+        if self.unit == "day":
+            return cell
+        if self.unit == "week":
+            return cell * _WEEK - self._shift
+        year, month = (cell, 0) if self.unit == "year" else divmod(cell, _MONTHS)
+        if year > LAST_YEAR:
+            return date.max.toordinal()
+        return date(year, month + 1, 1).toordinal() - EPOCH_ORDINAL
+
+    def _run(self, runs: DateSet, day: int) -> tuple[int, int]:
+        """The first date of a date's run, and the cell from which the run counts."""
+        start, seen, base = self._known
+        if start <= day <= seen:
+            return start, base
+        if seen < day and runs.run_start(day, seen) == seen:
+            self._known = (start, day, base)
+            return start, base
+        start = runs.run_start(day, self.origin)
+        base = self._base
+        if start > self.origin:
+            base = self.cell(self._first_match(start, day))
+        self._known = (start, day, base)
+        return start, base
+
+    def _first_match(self, start: int, last: int) -> int:
+        found = [day for dates in self._matches if (day := dates.next(start, last)) is not None]
+        return min(found, default=last)

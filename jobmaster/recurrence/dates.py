@@ -1,0 +1,363 @@
+"""Sets of dates, held month by month as bit masks that are made when they are asked for.
+
+Dates are day numbers, counted from 1970-01-01. A mask has bit d for day d of its month.
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
+from typing import NamedTuple, Protocol
+
+from .clock import EPOCH_ORDINAL
+from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
+from .spans import FULL, NONE, Spans, bits, common, united
+
+ALL_MONTHS = 0b1111111111110
+FIRST_YEAR, LAST_YEAR = 1, 9999
+_FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
+_LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
+_MONTHS_KEPT = 64
+_LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+ALL_YEARS: Spans = ((FIRST_YEAR, LAST_YEAR + 1),)
+_EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
+
+
+class DateItem(NamedTuple):
+    """Dates by their fields; a field left out allows every value, those given must all hold."""
+
+    years: frozenset[int] | None = None
+    months: int = ALL_MONTHS
+    days: int | MonthDay | None = None
+    weekdays: int = ALL_WEEKDAYS
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int:
+        if not self.months >> month & 1 or (self.years is not None and year not in self.years):
+            return 0
+        mask = days_up_to(length)
+        if isinstance(self.days, MonthDay):
+            day = self.days.day(first, length)
+            mask = 1 << day if day else 0
+        elif self.days is not None:
+            mask &= self.days
+        if self.weekdays != ALL_WEEKDAYS:
+            mask &= weekday_days(self.weekdays, first)
+        return mask
+
+
+class DateRule(NamedTuple):
+    """The dates that match one item of every term, in the years that are ``remainder`` modulo ``modulus``."""
+
+    terms: tuple[tuple[DateItem, ...], ...] = ()
+    modulus: int = 1
+    remainder: int = 0
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int:
+        if self.modulus > 1 and year % self.modulus != self.remainder:
+            return 0
+        mask = days_up_to(length)
+        for term in self.terms:
+            found = 0
+            for item in term:
+                found |= item.mask(year, month, first, length)
+            mask &= found
+        return mask
+
+    @property
+    def is_steady(self) -> bool:
+        return self.modulus == 1 and all(item.years is None for term in self.terms for item in term)
+
+    @property
+    def months(self) -> int:
+        mask = ALL_MONTHS
+        for term in self.terms:
+            found = 0
+            for item in term:
+                found |= item.months
+            mask &= found
+        return mask
+
+    @property
+    def years(self) -> Spans:
+        years = ALL_YEARS
+        for term in self.terms:
+            named = [item.years for item in term if item.years is not None]
+            if len(named) == len(term):
+                years = common(years, united((year, year + 1) for some in named for year in some))
+        return years
+
+
+class DatePattern(Protocol):
+    """What a set of dates is made from: a rule that knows the matching days of any month."""
+
+    @property
+    def modulus(self) -> int:
+        """Years match only in one remainder modulo this number."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether months of the same number, first weekday and length have the same dates in every year."""
+
+    @property
+    def months(self) -> int:
+        """The months in which a date can match, as a mask."""
+
+    @property
+    def years(self) -> Spans:
+        """The years in which a date can match, as spans."""
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int: ...
+
+
+class WallTest(Protocol):
+    """A condition on wall times: a window, or the absence of an exception."""
+
+    @property
+    def dated(self) -> bool:
+        """Whether the answer depends on the date."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the answer does not depend on the year."""
+
+    @property
+    def years(self) -> Spans:
+        """Spans of years outside of which nothing satisfies it."""
+
+    def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
+        """The seconds of a date that satisfy it; ``first`` is the weekday of the month's first day."""
+
+
+class Cells(Protocol):
+    """A cadence's choice among dates."""
+
+    def chosen(self, day: int) -> bool:
+        """Whether a date lies in a chosen cell."""
+
+    def jump(self, day: int) -> int:
+        """A day number from ``day`` on before which no date is chosen."""
+
+
+class DateSet:
+    """The dates that match a rule and, at some time of the day that ``accept`` likes, every test.
+
+    Only masks of months are kept, at most 64 of them, and each can be made again from nothing: looking up a
+    date changes no answer, in this thread or in another.
+    """
+
+    __slots__ = ("_accept", "_cells", "_kept", "_months", "_shapes", "_steady", "rule", "tests", "years")
+
+    def __init__(
+        self,
+        rule: DatePattern,
+        tests: Iterable[WallTest] = (),
+        cells: Cells | None = None,
+        accept: Callable[[Spans], bool] = bool,
+    ) -> None:
+        self.rule = rule
+        self.tests = tuple(test for test in tests if test.dated)
+        self._accept = accept
+        self._cells = cells
+        self._kept: dict[int, int] = {}
+        self._months = rule.months
+        self._steady = rule.is_steady and all(test.is_steady for test in self.tests)
+        self._shapes: dict[int, int] = {}
+        self.years = rule.years
+        for test in self.tests:
+            self.years = _within(self.years, test.years)
+
+    def mask(self, month: int) -> int:
+        """The matching days of a month, counted from January of the year 0."""
+        known = self._kept.get(month)
+        if known is None:
+            known = self._make(month)
+            if len(self._kept) >= _MONTHS_KEPT:
+                self._kept.clear()
+            self._kept[month] = known
+        return known
+
+    def has(self, day: int) -> bool:
+        if not _FIRST_DAY <= day <= _LAST_DAY:
+            return False
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        return bool(self.mask(at.year * 12 + at.month - 1) >> at.day & 1)
+
+    def next(self, day: int, last: int) -> int | None:
+        """The first matching date from ``day`` to ``last``."""
+        day = max(day, _FIRST_DAY)
+        last = min(last, _LAST_DAY)
+        if self._steady and self._cells is None:
+            return self._next_steady(day, last)
+        while day <= last:
+            if self._cells is not None:
+                day = self._cells.jump(day)
+                if day > last:
+                    break
+            at = date.fromordinal(day + EPOCH_ORDINAL)
+            month = at.year * 12 + at.month - 1
+            if self._months >> at.month & 1:  # else there is no mask to make
+                left = self.mask(month) >> at.day
+                if left:
+                    found = day + (left & -left).bit_length() - 1
+                    return found if found <= last else None
+            following = self._following(month)
+            if following is None:
+                break
+            day = first_day(following)
+        return None
+
+    def _next_steady(self, day: int, last: int) -> int | None:
+        """``next`` without a cadence, where only a month's number, first weekday and length matter."""
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        year, number = at.year, at.month
+        skipped = at.day
+        before = day - skipped
+        while before < last:
+            length = _LENGTHS[number]
+            if number == 2 and not year & 3 and (year % 100 or not year % 400):
+                length = 29
+            if self._months >> number & 1:
+                first = (before + 5) % 7
+                mask = self._shapes.get(number << 8 | length << 3 | first)
+                if mask is None:
+                    mask = self._shaped(year, number, first, length)
+                left = mask >> skipped
+                if left:
+                    found = before + skipped + (left & -left).bit_length() - 1
+                    return found if found <= last else None
+            before += length
+            skipped = 1
+            number += 1
+            if number > 12:
+                year, number = year + 1, 1
+        return None
+
+    def run_start(self, day: int, least: int) -> int:
+        """The first date of the unbroken run of matches that ends with ``day``, not before ``least``."""
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        month, number = at.year * 12 + at.month - 1, at.day
+        start = day - number  # the day before the month's first
+        while True:
+            gap = (~self.mask(month) & ((1 << (number + 1)) - 2)).bit_length() - 1
+            if gap > 0:
+                return max(start + gap + 1, least)
+            if start < least or start < _FIRST_DAY:
+                return max(start + 1, least)
+            month -= 1
+            number = _length(month)
+            start -= number
+
+    def run_end(self, day: int, last: int) -> int:
+        """The last date of the unbroken run of matches that begins with ``day``, not after ``last``."""
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        month, number = at.year * 12 + at.month - 1, at.day
+        while True:
+            length = _length(month)
+            missing = (~self.mask(month) & days_up_to(length)) >> number
+            if missing:
+                return min(day + (missing & -missing).bit_length() - 2, last)
+            day += length - number + 1
+            if day > last:
+                return last
+            month, number = month + 1, 1
+
+    def spans(self, day: int) -> Spans:
+        """The seconds of a date that satisfy every dated test."""
+        if not self.tests:
+            return FULL
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        first = (day - at.day + 5) % 7
+        return self._spans(at.year, at.month, at.day, first, monthrange(at.year, at.month)[1])
+
+    def exists(self) -> bool:
+        """Whether any date matches, the cadence left aside: in the years named, else in a calendar cycle."""
+        return any(self._plain(month)[0] for month in self._sample())
+
+    def _sample(self) -> Iterator[int]:
+        """Months enough to show whether any matches."""
+        if self._steady:  # a year of each length for every first weekday
+            for year in (*range(2001, 2012), *range(2000, 2028, 4)):
+                yield from (year * 12 + number - 1 for number in bits(self._months))
+            return
+        for start, end in self.years:
+            low = 2000 if start == FIRST_YEAR else start
+            count = _EVERY_KIND if self.rule.modulus == 1 else 400
+            for year in range(low, min(end, low + count)):
+                for number in bits(self._months):
+                    yield year * 12 + number - 1
+
+    def _make(self, month: int) -> int:
+        mask, before = self._plain(month)
+        if mask and self._cells is not None:
+            for number in bits(mask):
+                if not self._cells.chosen(before + number):
+                    mask ^= 1 << number
+        return mask
+
+    def _plain(self, month: int) -> tuple[int, int]:
+        year, number = divmod(month, 12)
+        number += 1
+        before = date(year, number, 1).toordinal() - EPOCH_ORDINAL - 1
+        first = (before + 5) % 7
+        length = monthrange(year, number)[1]
+        return self._shaped(year, number, first, length), before
+
+    def _shaped(self, year: int, number: int, first: int, length: int) -> int:
+        """The matching days of a month, the cadence left aside; kept by the month's shape if that decides."""
+        key = number << 8 | length << 3 | first
+        known = self._shapes.get(key)
+        if known is not None:
+            return known
+        mask = self.rule.mask(year, number, first, length)
+        if self.tests:
+            for day in bits(mask):
+                if not self._accept(self._spans(year, number, day, first, length)):
+                    mask ^= 1 << day
+        if self._steady:
+            self._shapes[key] = mask
+        return mask
+
+    def _spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
+        found = FULL
+        for test in self.tests:
+            found = common(found, test.spans(year, month, day, first, length))
+            if not found:
+                return NONE
+        return found
+
+    def _following(self, month: int) -> int | None:
+        """The next month in which the rule can match."""
+        year, number = divmod(month + 1, 12)
+        left = self._months >> (number + 1)
+        if left:
+            number += (left & -left).bit_length() - 1
+        else:
+            year += 1
+            number = (self._months & -self._months).bit_length() - 2
+        for start, end in self.years:
+            if year < end and self._months:
+                if year >= start:
+                    return year * 12 + number
+                return start * 12 + (self._months & -self._months).bit_length() - 2
+        return None
+
+
+def _within(left: Spans, right: Spans) -> Spans:
+    return left if right == ALL_YEARS else common(left, right)
+
+
+def first_day(month: int) -> int:
+    """The day number of the first of a month."""
+    year, number = divmod(month, 12)
+    return date(year, number + 1, 1).toordinal() - EPOCH_ORDINAL
+
+
+def weekday(day: int) -> int:
+    """The weekday of a day number, Sunday = 0."""
+    return (day + 4) % 7
+
+
+def _length(month: int) -> int:
+    year, number = divmod(month, 12)
+    return monthrange(year, number + 1)[1]

@@ -1,0 +1,317 @@
+"""The elapsed form: seconds, minutes and hours of real time, inside the runs that filters leave."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from .calendarform import Branch, CalendarForm, Fire, horizon
+from .clock import DAY, Clock
+from .dates import ALL_YEARS, DateSet
+from .daytimes import ClockMask, DayTimes
+from .spans import FULL, Spans, common, holds, span_of
+
+_MOST_RESIDUES = 256
+
+
+class WallSet:
+    """Wall times by date and by second of the day; both are asked for the ends of unbroken stretches."""
+
+    def __init__(self, dates: DateSet, spans: Spans) -> None:
+        self.dates = dates
+        self.fixed = spans
+        self._whole: DateSet | None = None  # the dates that belong to it from midnight to midnight
+        if spans == FULL:
+            self._whole = DateSet(dates.rule, dates.tests, accept=lambda found: found == FULL)
+
+    def times(self) -> Branch:
+        """Every second of the set, to be searched."""
+        return Branch(self.dates, DayTimes([ClockMask()], self.fixed))
+
+    def spans(self, day: int) -> Spans:
+        return common(self.fixed, self.dates.spans(day)) if self.dates.tests else self.fixed
+
+    def has(self, wall: int) -> bool:
+        day, second = divmod(wall, DAY)
+        return self.dates.has(day) and holds(self.spans(day), second)
+
+    def end(self, wall: int, last: int) -> int:
+        """The first wall second after ``wall``, a member, that is none; not after ``last``."""
+        day, second = divmod(wall, DAY)
+        while True:
+            span = span_of(self.spans(day), second)
+            if span is None:
+                return min(day * DAY, last)
+            if span[1] < DAY:
+                return min(day * DAY + span[1], last)
+            if self._whole is not None and self._whole.has(day + 1):
+                day = self._whole.run_end(day + 1, last // DAY)
+            day, second = day + 1, 0
+            if day * DAY >= last or not self.dates.has(day):
+                return min(day * DAY, last)
+
+    def begin(self, wall: int, least: int) -> int:
+        """The first wall second of the unbroken stretch that ends with ``wall``; not before ``least``."""
+        day, second = divmod(wall, DAY)
+        while True:
+            span = span_of(self.spans(day), second)
+            if span is None:
+                return max((day + 1) * DAY, least)
+            if span[0] > 0:
+                return max(day * DAY + span[0], least)
+            if self._whole is not None and day * DAY > least and self._whole.has(day - 1):
+                day = self._whole.run_start(day - 1, least // DAY)
+            if day * DAY <= least or not self.dates.has(day - 1):
+                return max(day * DAY, least)
+            day, second = day - 1, DAY - 1
+
+
+class FinePoints:
+    """Points and windows finer than the unit: where in a chosen cell it fires.
+
+    ``products`` are the named fields, those below the finest being zero and those unnamed being free;
+    ``kept`` says which of minute and second are taken from the origin of a run. ``branch`` finds origins:
+    the wall times that satisfy the filters and these.
+    """
+
+    def __init__(
+        self, products: Sequence[ClockMask], kept: frozenset[str], spans: Spans, branch: Branch
+    ) -> None:
+        self.products = tuple(products)
+        self.kept = kept
+        self.spans = spans
+        self.branch = branch
+
+    def offsets(self, origin_wall: int, unit: int) -> tuple[int, ...]:
+        """Seconds from the wall-clock start of a unit at which it fires."""
+        minute, second = origin_wall // 60 % 60, origin_wall % 60
+        found: set[int] = set()
+        for product in self.products:
+            mask = ClockMask(
+                1,
+                1 << minute if "minute" in self.kept else product.minutes,
+                1 << second if "second" in self.kept else product.seconds,
+            )
+            found.update(at % unit for at in mask.all())
+        return tuple(sorted(at for at in found if holds(self.spans, at)))
+
+
+class ElapsedForm:
+    """``begin + k * n * unit`` in every run; all numbers are seconds.
+
+    ``filters`` cuts real time into runs (``None``: one run from the anchor), ``allowed`` is what exceptions
+    leave. The last run is remembered as a hint that saves looking for its beginning again.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        anchor: int,
+        unit: int,
+        n: int,
+        *,
+        filters: WallSet | None = None,
+        fine: FinePoints | None = None,
+        allowed: WallSet | None = None,
+        upper: int | None = None,
+    ) -> None:
+        self.clock = clock
+        self.anchor = anchor
+        self.unit = unit
+        self.step = unit * n
+        self.filters = filters
+        self.fine = fine
+        self.allowed = allowed
+        self.upper = upper
+        self._inside = _searched(clock, None if filters is None else filters.times())
+        self._permitted = _searched(clock, None if allowed is None else allowed.times())
+        self._origins = _searched(clock, None if fine is None else fine.branch)
+        self._run: tuple[int, int] | None = None
+
+    def instant_after(self, instant: int) -> int | None:
+        found = self.next(instant)
+        return None if found is None else found.instant
+
+    def next(self, instant: int) -> Fire | None:
+        """The first occurrence after an instant, given as whole seconds rounded down."""
+        start = max(instant + 1, self.anchor)
+        limit = horizon(start, ALL_YEARS if self.filters is None else self.filters.dates.years)
+        if self.upper is not None and self.upper < limit:
+            limit = self.upper
+        while True:
+            found = self._next(start, limit)
+            if found is None or found > limit:
+                return None
+            if self.allowed is None or self.allowed.has(self.clock.wall(found)):
+                return Fire(found, self.clock.wall(found))
+            following = self._after_exception(found, limit)
+            if following is None:
+                return None
+            start = following
+
+    def _after_exception(self, found: int, limit: int) -> int | None:
+        """An instant after ``found``, which is excepted, before which nothing fires."""
+        segment = self.clock.segment(found)
+        if self.allowed is None or self._permitted is None:
+            return found + 1
+        fixed = self.allowed.fixed
+        if (
+            not holds(fixed, (found + segment.offset) % DAY)
+            and len(fixed) <= _MOST_RESIDUES
+            and self._steady(found)
+        ):
+            # Its time of day is excepted on every date: the next multiple of the step whose time is not.
+            time = (found + segment.offset) % DAY
+            hits = [first_hit(time, self.step, DAY, low, high - 1) for low, high in fixed]
+            steps = min((hit for hit in hits if hit is not None), default=None)
+            if steps is None or found + steps * self.step >= segment.end:
+                return segment.end if segment.end <= limit else None
+            return found + steps * self.step
+        later = self._permitted.search(found + 1, limit)
+        return None if later is None else later.instant
+
+    def _steady(self, found: int) -> bool:
+        """Whether the next fires are multiples of the step away: one run, one fire in a cell."""
+        if self.filters is not None:
+            return False
+        if self.fine is None:
+            return True
+        return len(self.fine.offsets(self.clock.wall(found), self.unit)) == 1
+
+    def _next(self, start: int, limit: int) -> int | None:
+        """The first fire from ``start`` on, exceptions left aside."""
+        while start <= limit:
+            inside = start
+            if self._inside is not None:
+                first = self._inside.search(start, limit)
+                if first is None:
+                    return None
+                inside = first.instant
+            begin = self._begin(inside)
+            if self.fine is None:
+                found = begin + -((begin - inside) // self.step) * self.step
+                end = self._end(inside, found + 1)
+                if found < end:
+                    self._run = (begin, found)
+                    return found
+                start = end
+                continue
+            origin = None if self._origins is None else self._origins.search(begin, limit)
+            if origin is None:
+                return None
+            if origin.instant >= inside:
+                end = self._end(inside, origin.instant + 1)
+                if end <= origin.instant:
+                    start = origin.instant
+                    continue
+            found_or_end, fires = self._in_cells(max(inside, origin.instant), origin, limit)
+            if fires:
+                self._run = (begin, found_or_end)
+                return found_or_end
+            start = found_or_end
+        return None
+
+    def _in_cells(self, start: int, origin: Fire, limit: int) -> tuple[int, bool]:
+        """The first fire of a run from ``start`` on, or else the end of the run."""
+        if self.fine is None:
+            raise ValueError("only fine points have cells")
+        offsets = self.fine.offsets(origin.wall, self.unit)
+        base = origin.instant - origin.wall % self.unit
+        cell = base + (start - base) // self.step * self.step
+        inside = start
+        while cell <= limit:
+            found = self._in_cell(max(start, cell), cell + self.unit, offsets)
+            upto = max(cell, start) if found is None else found
+            end = self._end(inside, upto + 1)
+            if end <= upto:
+                return end, False
+            if found is not None:
+                return found, True
+            inside = upto
+            cell += self.step
+        return limit + 1, False
+
+    def _in_cell(self, start: int, end: int, offsets: tuple[int, ...]) -> int | None:
+        while start < end:
+            segment = self.clock.segment(start)
+            past = (start + segment.offset) % self.unit
+            index = bisect_left(offsets, past)
+            found = (
+                start + offsets[index] - past
+                if index < len(offsets)
+                else start + self.unit - past + offsets[0]
+            )
+            if found < min(segment.end, end):
+                return found
+            start = segment.end
+        return None
+
+    def _begin(self, inside: int) -> int:
+        """Where the run that holds an instant begins."""
+        if self.filters is None:
+            return self.anchor
+        if self._run is not None:
+            begin, seen = self._run
+            if begin <= inside and (inside <= seen or self._end(seen, inside + 1) > inside):
+                return begin
+        while True:
+            segment = self.clock.segment(inside)
+            least = max(segment.start, self.anchor)
+            first = self.filters.begin(inside + segment.offset, least + segment.offset) - segment.offset
+            if first > least or least == self.anchor:
+                return first
+            inside = segment.start - 1
+            if not self.filters.has(inside + self.clock.offset(inside)):
+                return segment.start
+
+    def _end(self, inside: int, cap: int) -> int:
+        """Where the run that holds an instant ends, or ``cap`` if that is earlier."""
+        if self.filters is None:
+            return cap
+        while True:
+            segment = self.clock.segment(inside)
+            last = min(segment.end, cap)
+            end = self.filters.end(inside + segment.offset, last + segment.offset) - segment.offset
+            if end < last or last == cap:
+                return end
+            inside = segment.end
+            if not self.filters.has(inside + self.clock.offset(inside)):
+                return inside
+
+
+def first_hit(start: int, step: int, modulus: int, low: int, high: int) -> int | None:
+    """The least k >= 0 with ``low <= (start + k * step) % modulus <= high``, by the descent of Euclid.
+
+    The interval lies inside ``0 .. modulus - 1``; ``None`` when no k does.
+    """
+    if low <= start % modulus <= high:
+        return 0
+    shift = start % modulus
+    low, high = low - shift, high - shift
+    if low < 0:
+        low, high = low + modulus, high + modulus
+    return _least_multiple(step % modulus, modulus, low, high)
+
+
+def _least_multiple(step: int, modulus: int, low: int, high: int) -> int | None:
+    """The least k >= 0 with ``low <= k * step % modulus <= high``, for ``0 < low <= high < modulus``."""
+    if low == 0:
+        return 0
+    if step == 0:
+        return None
+    if 2 * step > modulus:  # going down by the rest instead keeps the descent logarithmic
+        step, low, high = modulus - step, modulus - high, modulus - low
+    k = -(-low // step)
+    if k * step <= high:
+        return k
+    # No multiple of the step lies in the interval itself: look for one that is some moduli further.
+    turns = _least_multiple(-modulus % step, step, low % step, high % step)
+    if turns is None:
+        return None
+    return -(-(low + turns * modulus) // step)
+
+
+def _searched(clock: Clock, branch: Branch | None) -> CalendarForm | None:
+    if branch is None:
+        return None
+    return CalendarForm(clock, [branch], interval_like=True, hour_restricted=False)

@@ -1,0 +1,195 @@
+"""The RRULE form: wall times by a rule's dates and times, resolved to instants as calendars do.
+
+A wall time in a gap is read with the offset before the gap, a doubled one is its first pass: this differs
+from the calendar form for the sake of other programs that show the same rule.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+
+from .calendarform import HORIZON, Branch, Fire
+from .cells import CountedCells
+from .clock import DAY, LAST_INSTANT, WIDEST_CHANGE, Clock, naive_of
+from .dates import DateSet
+from .daytimes import ClockMask, DayTimes
+from .rruledates import RruleDates
+from .rruletext import RruleText
+from .spans import mask_of
+
+_UNITS = {"YEARLY": "year", "MONTHLY": "month", "WEEKLY": "week", "DAILY": "day"}
+_COUNT_HORIZON = 2 * HORIZON
+_STEPS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
+
+
+class WallTimes:
+    """The wall times of a rule of a day or more, from DTSTART (wall seconds) on."""
+
+    def __init__(self, rule: RruleText, start: int) -> None:
+        self.start = start
+        self.positions = rule.values("BYSETPOS")
+        at = naive_of(start)
+        unit = _UNITS[rule.frequency]
+        pattern = RruleDates(rule, at.date())
+        cells = CountedCells(unit, rule.interval, start // DAY, week_start=rule.week_start)
+        self._cells = CountedCells(
+            unit, rule.interval, cells.start(cells.cell(start // DAY)), week_start=rule.week_start
+        )
+        self.dates = DateSet(pattern, cells=self._cells)
+        self.times = DayTimes(
+            [
+                ClockMask(
+                    mask_of(rule.values("BYHOUR")) or 1 << at.hour,
+                    mask_of(rule.values("BYMINUTE")) or 1 << at.minute,
+                    mask_of(rule.values("BYSECOND")) or 1 << at.second,
+                )
+            ]
+        )
+        self._all_times = self.times.products[0].all() if self.positions else []
+        self._branch = Branch(self.dates, self.times)
+
+    def next(self, wall: int, last: int) -> int | None:
+        """The first wall second from ``wall`` on, on a date up to ``last``."""
+        wall = max(wall, self.start)
+        if not self.positions:
+            return self._branch.next(wall, last)
+        day = self._cells.start(self._cells.cell(wall // DAY))
+        while True:
+            found = self.dates.next(day, last)
+            if found is None:
+                return None
+            cell = self._cells.cell(found)
+            for picked in self._picked(self._cells.start(cell)):
+                if picked >= wall:
+                    return picked if picked // DAY <= last else None
+            day = self._cells.start(cell + 1)
+
+    def _picked(self, start: int) -> list[int]:
+        """The results of the period that begins with a date, as ``BYSETPOS`` picks them."""
+        end = self._cells.start(self._cells.cell(start) + 1) - 1
+        days = []
+        day = self.dates.next(start, end)
+        while day is not None:
+            days.append(day)
+            day = self.dates.next(day + 1, end)
+        count = len(days) * len(self._all_times)
+        picked = set()
+        for position in self.positions:
+            index = position - 1 if position > 0 else count + position
+            if 0 <= index < count:
+                which, time = divmod(index, len(self._all_times))
+                picked.add(days[which] * DAY + self._all_times[time])
+        return sorted(picked)
+
+    def all(self, last: int) -> Iterator[int]:
+        """Every wall second up to a date, in order."""
+        found = self.next(self.start, last)
+        while found is not None:
+            yield found
+            found = self.next(found + 1, last)
+
+
+class RruleForm:
+    """A rule of a day or more, in a zone. ``excluded`` and ``upper`` are instants."""
+
+    def __init__(
+        self, clock: Clock, walls: WallTimes, count: int | None, upper: int | None, excluded: frozenset[int]
+    ) -> None:
+        self.clock = clock
+        self.walls = walls
+        self.upper = upper
+        self.excluded = excluded
+        self._start = clock.before_gap(walls.start)
+        self._counted: list[int] | None = None
+        if count is not None:
+            self._counted = self._count(count)
+
+    def _count(self, count: int) -> list[int]:
+        last = (self._start + _COUNT_HORIZON) // DAY
+        found: set[int] = set()
+        for number, wall in enumerate(self.walls.all(last), 1):
+            found.add(self.clock.before_gap(wall))
+            if number == count:
+                break
+        return sorted(found - self.excluded)
+
+    def instant_after(self, instant: int) -> int | None:
+        found = self.next(instant)
+        return None if found is None else found.instant
+
+    def next(self, instant: int) -> Fire | None:
+        if self._counted is not None:
+            index = bisect_right(self._counted, instant)
+            if index == len(self._counted):
+                return None
+            found = self._counted[index]
+            return Fire(found, self.clock.wall(found))
+        start = max(instant + 1, self._start)
+        limit = min(start + HORIZON, LAST_INSTANT)
+        if self.upper is not None:
+            limit = min(limit, self.upper)
+        while True:
+            fire = self._search(start, limit)
+            if fire is None or fire.instant > limit:
+                return None
+            if fire.instant not in self.excluded:
+                return fire
+            start = fire.instant + 1
+
+    def _search(self, start: int, limit: int) -> Fire | None:
+        last = (limit + WIDEST_CHANGE) // DAY
+        segment = self.clock.segment(start)
+        while start <= limit:
+            found: list[Fire] = []
+            wall = start + segment.offset
+            if segment.before > segment.offset:
+                wall = max(wall, segment.start + segment.before)
+            elif start + segment.before < segment.start + segment.offset:
+                skipped = self.walls.next(start + segment.before, last)
+                if skipped is not None and skipped < segment.start + segment.offset:
+                    found.append(Fire(skipped - segment.before, skipped))
+            match = self.walls.next(wall, last)
+            if match is not None and match - segment.offset < segment.end:
+                found.append(Fire(match - segment.offset, match))
+            if found:
+                return min(found)
+            if match is None:
+                return None
+            start = segment.end
+            if match > segment.end + segment.offset + WIDEST_CHANGE:
+                start = match - WIDEST_CHANGE // 2
+            segment = self.clock.segment(start)
+        return None
+
+
+class SteppedForm:
+    """A rule of hours, minutes or seconds: DTSTART and every so many seconds of real time."""
+
+    def __init__(
+        self, clock: Clock, rule: RruleText, start: int, upper: int | None, excluded: frozenset[int]
+    ) -> None:
+        self.clock = clock
+        self.start = start
+        self.step = _STEPS[rule.frequency] * rule.interval
+        self.excluded = sorted(excluded)
+        if rule.times is not None:
+            last = start + (rule.times - 1) * self.step
+            upper = last if upper is None else min(last, upper)
+        self.upper = upper
+
+    def instant_after(self, instant: int) -> int | None:
+        found = self.next(instant)
+        return None if found is None else found.instant
+
+    def next(self, instant: int) -> Fire | None:
+        found = self.start
+        if instant >= self.start:
+            found += ((instant - self.start) // self.step + 1) * self.step
+        index = bisect_left(self.excluded, found)
+        while index < len(self.excluded) and self.excluded[index] <= found:
+            if self.excluded[index] == found:
+                found += self.step
+            index += 1
+        limit = LAST_INSTANT if self.upper is None else self.upper
+        return Fire(found, self.clock.wall(found)) if found <= limit else None

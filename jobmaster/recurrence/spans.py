@@ -1,0 +1,110 @@
+"""Sets of seconds of a day, as sorted, disjoint, half-open spans ``(from, to)``."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from .clock import DAY
+
+Spans = tuple[tuple[int, int], ...]
+
+FULL: Spans = ((0, DAY),)
+NONE: Spans = ()
+
+
+def united(spans: Iterable[tuple[int, int]]) -> Spans:
+    """The union of any spans."""
+    merged: list[tuple[int, int]] = []
+    for low, high in sorted(spans):
+        if low >= high:
+            continue
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
+
+
+def common(left: Spans, right: Spans) -> Spans:
+    """The intersection of two sets."""
+    if left == FULL:
+        return right
+    if right == FULL:
+        return left
+    found = []
+    i = j = 0
+    while i < len(left) and j < len(right):
+        low = max(left[i][0], right[j][0])
+        high = min(left[i][1], right[j][1])
+        if low < high:
+            found.append((low, high))
+        if left[i][1] < right[j][1]:
+            i += 1
+        else:
+            j += 1
+    return tuple(found)
+
+
+def inverted(spans: Spans) -> Spans:
+    """The rest of the day."""
+    if spans == FULL:
+        return NONE
+    rest = []
+    low = 0
+    for start, end in spans:
+        if start > low:
+            rest.append((low, start))
+        low = end
+    if low < DAY:
+        rest.append((low, DAY))
+    return tuple(rest)
+
+
+def span_of(spans: Spans, second: int) -> tuple[int, int] | None:
+    """The span that holds a second of the day."""
+    index = bisect_right(spans, (second, DAY)) - 1
+    return spans[index] if index >= 0 and second < spans[index][1] else None
+
+
+def holds(spans: Spans, second: int) -> bool:
+    return span_of(spans, second) is not None
+
+
+def of_clock(hours: int, minutes: int, seconds: int) -> Spans:
+    """The seconds of the day whose hour, minute and second are in three bit masks."""
+    if seconds == ALL_60 and minutes == ALL_60:
+        return united((hour * 3600, hour * 3600 + 3600) for hour in bits(hours))
+    if seconds == ALL_60:
+        return united(
+            (hour * 3600 + minute * 60, hour * 3600 + minute * 60 + 60)
+            for hour in bits(hours)
+            for minute in bits(minutes)
+        )
+    return united(
+        (at, at + 1)
+        for hour in bits(hours)
+        for minute in bits(minutes)
+        for at in (hour * 3600 + minute * 60 + second for second in bits(seconds))
+    )
+
+
+ALL_24 = (1 << 24) - 1
+ALL_60 = (1 << 60) - 1
+
+
+def bits(mask: int) -> list[int]:
+    """The numbers of the bits that are set, in order."""
+    found = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return found
+
+
+def mask_of(values: Iterable[int]) -> int:
+    mask = 0
+    for value in values:
+        mask |= 1 << value
+    return mask
