@@ -97,7 +97,7 @@ class Text:
 
 
 _MACRO = re.compile(r"\{(\w+)(?::(\w+))?\}")
-_LISTS = ("in", "listed")
+_LISTS = ("in", "in_texts", "listed")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 

@@ -27,6 +27,7 @@ from .gateway import Tx
 from .keyed import Step, insert_values
 from .localwake import LocalBell
 from .rawjobs import claimed_job, raw_uuid
+from .sqlservermoves import LOCKS
 from .sqlserverrows import (
     Results,
     as_json,
@@ -42,12 +43,11 @@ from .sqlserverrows import (
 from .sqlserverstatements import (
     HOT,
     KEYED_INSERT,
-    LOCKS,
     OWN,
     SKIPS,
     bulk_texts,
 )
-from .sqlservertables import SESSION
+from .sqlservertables import COLLATION, SESSION
 from .sqlserverurl import connection_string, secrets_of
 from .statements import BULK
 from .tables import from_micros, to_micros
@@ -97,6 +97,8 @@ class SqlServerDialect(Dialect):
                 return argument
             case "in":
                 return f"IN (SELECT {_ID} FROM OPENJSON({_text(argument)}) AS i)"
+            case "in_texts":
+                return f"IN (SELECT i.value COLLATE {COLLATION} FROM OPENJSON({_text(argument)}) AS i)"
             case "listed":
                 return f"(SELECT DISTINCT {_ID} AS id FROM OPENJSON({_text(argument)}) AS i)"
             case "lock" | "lock_skip" | "lock_skip_job":

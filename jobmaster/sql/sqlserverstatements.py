@@ -16,13 +16,13 @@ from collections.abc import Sequence
 
 from .columns import CLAIMABLE
 from .rawjobs import CLAIMED_COLUMNS
+from .sqlservermoves import LOCKS, LOOKS, MOVE_OWN, SKIPPING
 from .sqlservertables import COLLATION
 from .statements import BULK, TEMPLATES
 
 __all__ = [
     "HOT",
     "KEYED_INSERT",
-    "LOCKS",
     "NEW_JOB",
     "OWN",
     "SKIPS",
@@ -31,13 +31,9 @@ __all__ = [
     "rows",
 ]
 
-LOCKS = "UPDLOCK, ROWLOCK"
-_SKIPS = "UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK"
-SKIPS = {"": _SKIPS, "bucket": _SKIPS.replace("UPDLOCK", "XLOCK")}
-"""By table. READCOMMITTEDLOCK: with READ_COMMITTED_SNAPSHOT on, READPAST is refused without it. A claim holds
-its bucket share-locked, which goes together with an update lock: only an exclusive one skips it."""
-_LOOKS = "READPAST, ROWLOCK, READCOMMITTEDLOCK"
-"""For looks of the loops: an open transaction of somebody else must not stop them."""
+SKIPS = {"": SKIPPING, "bucket": SKIPPING.replace("UPDLOCK", "XLOCK")}
+"""By table. A claim holds its bucket share-locked, which goes together with an update lock: only an exclusive
+one skips it."""
 
 _KEPT = (
     "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, "
@@ -170,10 +166,10 @@ FROM (
   FROM {rows(_ASKED, "@asked")} AS a
   CROSS APPLY (
     SELECT TOP (a.n) r.id
-    FROM {{table:job}} AS r WITH ({_SKIPS}, INDEX({{index:job_ready}}))
+    FROM {{table:job}} AS r WITH ({SKIPPING}, INDEX({{index:job_ready}}))
     WHERE r.lane = :lane AND r.priority = a.priority AND r.bucket_id IS NULL AND r.run_at <= @now
       AND r.run_at >= a.after_at AND (r.run_at > a.after_at OR r.id > a.after_id)
-    ORDER BY r.run_at, r.id) AS c) AS p, {{table:job}} AS j WITH ({_LOOKS})
+    ORDER BY r.run_at, r.id) AS c) AS p, {{table:job}} AS j WITH ({LOOKS})
 WHERE j.id = p.id AND j.bucket_id IS NULL AND @held = :buckets
 OPTION (LOOP JOIN, FORCE ORDER)""",
 )
@@ -224,16 +220,17 @@ _CLAIMS_OF = (
 )
 
 OWN: dict[str, str] = {
+    **MOVE_OWN,
     "rescue_needed": f"""
 SELECT 1 WHERE EXISTS (
-  SELECT 1 FROM {{table:bucket}} WITH ({_LOOKS})
+  SELECT 1 FROM {{table:bucket}} WITH ({LOOKS})
   WHERE lease_until <= {{now}} OR status IN ('lost', 'draining', 'ready_to_delete'))
-OR EXISTS (SELECT 1 FROM {{table:job}} j WITH ({_LOOKS}) WHERE {_ORPHANED})""",
+OR EXISTS (SELECT 1 FROM {{table:job}} j WITH ({LOOKS}) WHERE {_ORPHANED})""",
     "bucket_lock": f"""
 SELECT b.id, b.worker_id
 FROM {{listed:ids}} AS a INNER LOOP JOIN {{table:bucket}} AS b WITH ({LOCKS}) ON b.id = a.id
 ORDER BY b.id""",
-    "claims_lock": f"SELECT TOP (:limit) {_CLAIM_SEEN}\n{_CLAIMS_OF.format(hints=_SKIPS)}",
+    "claims_lock": f"SELECT TOP (:limit) {_CLAIM_SEEN}\n{_CLAIMS_OF.format(hints=SKIPPING)}",
     "claims_lock_all": f"SELECT {_CLAIM_SEEN}\n{_CLAIMS_OF.format(hints=LOCKS)}",
     # Also what is held by somebody: a frozen holder must not stop the rescue of others.
     "claims_left": """
@@ -244,7 +241,7 @@ FROM {{listed:ids}} AS a INNER LOOP JOIN {{table:job}} AS j WITH ({LOCKS}) ON j.
 ORDER BY j.id""",
     "next_due": "SELECT {now}, "
     + ",\n  ".join(
-        f"(SELECT min(run_at) FROM {{table:job}} WITH ({_LOOKS}) WHERE {CLAIMABLE.format(priority)})"
+        f"(SELECT min(run_at) FROM {{table:job}} WITH ({LOOKS}) WHERE {CLAIMABLE.format(priority)})"
         for priority in (1, 2, 3, 4, 5)
     ),
     # On a caller's connection, whose texts may be cut off.

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from jobmaster.sql import open_database
-from jobmaster.sql.database import Database
+from jobmaster.sql.database import Database, Role
 from jobmaster.sql.dialect import Dialect, Names, Options
 from jobmaster.sql.sqlserver import SqlServerDialect
 from jobmaster.sql.urls import StoreUrl
@@ -62,9 +62,13 @@ def test_no_macro_is_left(engine: str) -> None:
         assert "}" not in text, name
 
 
-def test_the_tables_of_sql_server_are_those_on_file() -> None:
-    database = Database(dialect_of("sqlserver"), "jm_", "dbo", "golden", "standalone", True, None)
-    on_file = GOLDEN / "sqlserver.ddl"
+@pytest.mark.parametrize(
+    ("role", "file"),
+    [("standalone", "sqlserver.ddl"), ("master", "sqlserver.ddl"), ("agent", "sqlserver_agent.ddl")],
+)
+def test_the_tables_of_sql_server_are_those_on_file(role: Role, file: str) -> None:
+    database = Database(dialect_of("sqlserver"), "jm_", "dbo", "golden", "store", True, None, role)
+    on_file = GOLDEN / file
     text = database.schema.sql()
     if os.environ.get("JOBMASTER_WRITE_GOLDEN"):
         on_file.write_text(text, encoding="utf-8")

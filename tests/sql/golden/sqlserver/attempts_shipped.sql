@@ -1,1 +1,1 @@
-DELETE FROM "dbo"."jm_attempt" WHERE claim_no = ? AND job_id IN (SELECT CONVERT(BINARY(16), i.value, 2) FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i)
+DELETE t FROM (SELECT DISTINCT CONVERT(BINARY(16), i.value, 2) AS id FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i) AS a INNER LOOP JOIN "dbo"."jm_attempt" AS t WITH (ROWLOCK) ON t.job_id = a.id WHERE t.claim_no = ?

@@ -1,1 +1,1 @@
-SELECT id, placement FROM "dbo"."jm_history" WHERE id IN (SELECT CONVERT(BINARY(16), i.value, 2) FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i)
+SELECT t.id, t.placement FROM (SELECT DISTINCT CONVERT(BINARY(16), i.value, 2) AS id FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i) AS a INNER LOOP JOIN "dbo"."jm_history" AS t WITH (ROWLOCK) ON t.id = a.id

@@ -1,1 +1,1 @@
-UPDATE "dbo"."jm_job" SET unsynced = 0 WHERE bucket_id = ? AND id IN (SELECT CONVERT(BINARY(16), i.value, 2) FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i)
+UPDATE t SET unsynced = 0 FROM (SELECT DISTINCT CONVERT(BINARY(16), i.value, 2) AS id FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i) AS a INNER LOOP JOIN "dbo"."jm_job" AS t WITH (ROWLOCK) ON t.id = a.id WHERE t.bucket_id = ?
