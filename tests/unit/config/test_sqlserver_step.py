@@ -73,3 +73,52 @@ def test_other_steps_refuse_its_url() -> None:
 def test_a_driver_is_named_by_text() -> None:
     with pytest.raises(ConfigurationError, match="driver must be the name of an ODBC driver, not 18"):
         ClusterConfig("c").use_sqlserver("mssql://h/db", driver=18).build()  # type: ignore[arg-type]
+
+
+def test_as_a_master_and_as_an_agent() -> None:
+    config = (
+        ClusterConfig("c")
+        .use_sqlserver_for_master("mssql://sa:hush@h/db", driver="FreeTDS")
+        .add_agent_connection("north", "mssql://h/db", driver="FreeTDS", schema="jobs")
+        .add_agent_connection("beside", "mssql://sa:other@h/db")
+        .add_agent_connection("south", "sqlite:///south.db")
+    )
+    master, agents, problems = config._choose_databases(True)
+    assert problems == []
+    assert master is not None
+    assert (master.kind, master.driver) == ("mssql", "FreeTDS")
+    assert (agents["north"].kind, agents["north"].driver, agents["north"].schema) == (
+        "mssql",
+        "FreeTDS",
+        "jobs",
+    )
+    assert [agents[name].table_prefix for name in ("north", "beside")] == ["jm_", "jm_beside_"]
+
+
+def test_whole_connection_strings_are_told_apart() -> None:
+    url = "mssql+pyodbc:///?odbc_connect=Server%3D{}%3BDatabase%3Dd"
+    config = ClusterConfig("c").use_sqlserver_for_master(url.format("a"))
+    _, agents, problems = config.add_agent_connection("north", url.format("b"))._choose_databases(True)
+    assert problems == []
+    assert agents["north"].table_prefix == "jm_"
+    _, agents, _ = config.add_agent_connection("beside", url.format("a"))._choose_databases(True)
+    assert agents["beside"].table_prefix == "jm_beside_"
+
+
+def test_in_toml_as_a_master_and_as_an_agent(tmp_path: Path) -> None:
+    path = tmp_path / "jobmaster.toml"
+    path.write_text(
+        'name = "c"\nuse_sqlserver_for_master = "mssql://h/db"\n'
+        '[[agents]]\nname = "north"\nurl = "mssql://g/db"\ndriver = "FreeTDS"\n'
+    )
+    master, agents, problems = ClusterConfig.from_toml(path)._choose_databases(True)
+    assert problems == []
+    assert master is not None
+    assert agents["north"].driver == "FreeTDS"
+
+
+def test_no_other_database_has_a_driver() -> None:
+    config = ClusterConfig("c").use_sqlserver_for_master("mssql://h/db")
+    config.add_agent_connection("north", "postgresql://h/db", driver="FreeTDS")
+    with pytest.raises(ConfigurationError, match="'north': driver is an option of SQL Server"):
+        config.build()
