@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-_CHAOS, _CLI, _BENCH = "tests/chaos/", "tests/cli/", "tests/bench/"
+_CHAOS, _CLI, _BENCH, _CLUSTER = "tests/chaos/", "tests/cli/", "tests/bench/", "tests/cluster/"
 
-THINNED = {
+_WINDOWS = f"{_CLUSTER}test_windows.py"
+
+MARIADB = {
+    f"{_WINDOWS}::test_a_lost_answer": ("record.after_commit", "receive.after_commit", "mirror.after_commit"),
+    f"{_WINDOWS}::test_a_worker_that_dies": ("place.after_commit", "SHIP.before_commit"),
+    f"{_WINDOWS}::test_a_saver_that_dies": ("mirror.after_commit",),
+    f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
+    f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "each_mode"),
+    f"{_CLUSTER}test_draining.py": ("emptied_while",),
+    f"{_CLUSTER}test_onboarding.py": ("five_coordinators",),
     f"{_CHAOS}test_fault_points.py::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
     f"{_CHAOS}test_fault_points.py::test_a_worker_that_dies_at_any_write_loses_nothing": (
         "settle.written:5",
@@ -21,14 +30,26 @@ THINNED = {
     f"{_CLI}test_refusals.py": ("newer",),
     f"{_BENCH}test_bench.py": ("everything", "two_benchmarks"),
 }
-"""Files, and single tests in them, that take long or never touch what differs between servers; in brackets,
-parts of the names of those that run on MariaDB all the same."""
+SQLITE = {
+    # One writer at a time: its windows lie elsewhere while it ships and mirrors, and nowhere else.
+    f"{_WINDOWS}::test_a_lost_answer": ("record", "SHIP", "mirror", "SAVE"),
+    f"{_WINDOWS}::test_a_worker_that_dies": ("record.after_commit", "SHIP", "place.after_commit"),
+    f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
+    f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "lane_without", "explained"),
+    f"{_CLUSTER}test_draining.py": ("standalone_to", "strand"),
+    f"{_CLUSTER}test_onboarding.py": ("far_job",),
+}
+THINNED = {"mariadb": MARIADB, "sqlite": SQLITE}
+"""By engine: files, and single tests in them, that take long or never touch what differs between engines; in
+brackets, parts of the names of those that run on it all the same."""
 
 
 def thin_out(items: list[pytest.Item]) -> None:
-    """Mark as long what MariaDB is to be spared; before the long ones are deselected."""
+    """Mark as long what an engine is to be spared; before the long ones are deselected."""
     for item in items:
-        if "[mariadb" in item.name or item.get_closest_marker("mariadb"):
-            for beginning, kept in THINNED.items():
+        for engine, thinned in THINNED.items():
+            if f"[{engine}" not in item.name and not item.get_closest_marker(engine):
+                continue
+            for beginning, kept in thinned.items():
                 if item.nodeid.startswith(beginning) and not any(part in item.name for part in kept):
                     item.add_marker(pytest.mark.long)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,13 @@ def test_four_processes_run_ten_thousand_jobs_once_each(database_url: str, tmp_p
     cluster = observer_of(database_url)
     try:
         requests = (JobRequest("numbered", {"number": n}) for n in range(JOBS))
-        assert len(cluster.scheduler.once_many(requests, returning="ids")) == JOBS
         with Workers(database_url, tmp_path, lease=15, concurrency=20, batch_size=50) as workers:
             workers.start(4)
+            end = time.monotonic() + 30
+            while len(cluster.workers()) < 4:
+                assert time.monotonic() < end, workers.logs()
+                time.sleep(0.05)
+            assert len(cluster.scheduler.once_many(requests, returning="ids")) == JOBS
             until_all_ended(cluster, JOBS, 120)
             marks = verify(cluster, workers.record, JOBS)
             assert reruns(marks) == 0
