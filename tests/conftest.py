@@ -12,12 +12,15 @@ from tests.leftovers import Leftovers, cancel_all_tasks_and_tell, open_files, un
 from tests.servers import (
     ExternalMariaDb,
     ExternalPostgres,
+    ExternalSqlServer,
     MariaDbServer,
     PostgresServer,
     ServerAbsent,
     absent,
     provide_mariadb,
     provide_postgres,
+    provide_sqlserver,
+    sqlserver_wanted,
 )
 from tests.thinning import thin_out
 
@@ -91,6 +94,27 @@ def mariadb_url(mariadb_server: MariaDbServer | ExternalMariaDb) -> Iterator[str
         pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
 
 
+@pytest.fixture(scope="session")
+def sqlserver_server() -> Iterator[ExternalSqlServer]:
+    """The server of this session."""
+    try:
+        with provide_sqlserver() as server:
+            yield server
+    except ServerAbsent as reason:
+        absent("sqlserver", reason)
+
+
+@pytest.fixture
+def sqlserver_url(sqlserver_server: ExternalSqlServer) -> Iterator[str]:
+    """URL of a fresh SQL Server database; dropped afterwards, and no connection to it may be left open."""
+    url = sqlserver_server.create_database()
+    yield url
+    sessions = until_empty(lambda: sqlserver_server.sessions(url))
+    sqlserver_server.drop_database(url)
+    if sessions:
+        pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> Iterator[str]:
     """URL of an SQLite file that does not exist yet; it may not be open any more after the test."""
@@ -106,6 +130,8 @@ def sqlite_url(tmp_path: Path) -> Iterator[str]:
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
         pytest.param("mariadb", marks=pytest.mark.mariadb),
+        # Without a server one test says so (tests/servers), and not each that could use it.
+        *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
     ]
 )
 def database_url(request: pytest.FixtureRequest) -> str:

@@ -8,21 +8,30 @@ from contextlib import closing
 from typing import Any
 
 import psycopg
+from sqlalchemy.engine import URL
 
 from jobmaster import ClusterConfig
-from tests.servers.mariadb import connect
+from jobmaster.sql.urls import parse_url
+from tests.servers import mariadb, sqlserver
 
-__all__ = ["execute", "execute_script", "kind_of", "sessions", "use"]
+__all__ = ["execute", "execute_script", "kind_of", "sessions", "sqlalchemy_url", "use"]
+
+_STEPS = {
+    "sqlite": "use_sqlite",
+    "postgresql": "use_postgres",
+    "mysql": "use_mysql",
+    "mssql": "use_sqlserver",
+}
 
 
 def kind_of(url: str) -> str:
-    """``sqlite``, ``postgresql`` or ``mysql``."""
-    return url.partition(":")[0].replace("mariadb", "mysql")
+    """``sqlite``, ``postgresql``, ``mysql`` or ``mssql``."""
+    return url.partition(":")[0].partition("+")[0].replace("mariadb", "mysql")
 
 
 def use(config: ClusterConfig, url: str, agents: Mapping[str, str] | None = None) -> ClusterConfig:
     """Keep everything in the database of ``url``; with ``agents``, that one is their master."""
-    step = {"sqlite": "use_sqlite", "postgresql": "use_postgres", "mysql": "use_mysql"}[kind_of(url)]
+    step = _STEPS[kind_of(url)]
     if not agents:
         made: ClusterConfig = getattr(config, step)(url)
         return made
@@ -39,9 +48,13 @@ def execute(url: str, sql: str) -> list[Any]:
             with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
                 return connection.execute(sql).fetchall()
         case "mysql":
-            with connect(url) as opened, opened.cursor() as cursor:
+            with mariadb.connect(url) as opened, opened.cursor() as cursor:
                 cursor.execute(sql)
                 return list(cursor.fetchall())
+        case "mssql":
+            with closing(sqlserver.connect(url, autocommit=True)) as linked:
+                given = linked.execute(sql)
+                return [tuple(row) for row in given.fetchall()] if given.description else []
     with psycopg.connect(url) as session:
         done = session.execute(sql)  # type: ignore[call-overload]
         return done.fetchall() if done.description else []
@@ -55,13 +68,39 @@ def sessions(url: str) -> list[str]:
         " AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
         "mysql": "SELECT id FROM information_schema.processlist"
         " WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+        "mssql": "SELECT session_id FROM sys.dm_exec_sessions"
+        " WHERE database_id = DB_ID() AND is_user_process = 1 AND session_id <> @@SPID",
     }
     return [f"session {number}" for (number,) in execute(url, queries[kind_of(url)])]
 
 
+def sqlalchemy_url(url: str) -> URL:
+    """The database as SQLAlchemy is told of it, with the driver that the library uses."""
+    if kind_of(url) == "mssql":
+        return URL.create("mssql+pyodbc", query={"odbc_connect": sqlserver.odbc_target(url)})
+    return parse_url(url).url
+
+
 def execute_script(url: str, script: str) -> None:
-    """Run a script in a MySQL database statement by statement, as the server's own command line would."""
-    with connect(url) as connection, connection.cursor() as cursor:
+    """Run a script as the server's own command line would: on MySQL statement by statement, on SQL Server
+    batch by batch, elsewhere as a whole."""
+    match kind_of(url):
+        case "sqlite":
+            with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+                connection.executescript(script)
+        case "postgresql":
+            with psycopg.connect(url) as session:
+                session.execute(script)  # type: ignore[call-overload]
+        case "mysql":
+            _execute_mysql(url, script)
+        case "mssql":
+            with closing(sqlserver.connect(url, autocommit=True)) as linked:
+                for batch in filter(str.strip, script.split("\nGO\n")):
+                    linked.execute(batch)
+
+
+def _execute_mysql(url: str, script: str) -> None:
+    with mariadb.connect(url) as connection, connection.cursor() as cursor:
         for statement in script.split(";\n"):
             lines = [line for line in statement.splitlines() if not line.startswith("--")]
             if text := "\n".join(lines).strip():

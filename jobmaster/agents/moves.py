@@ -165,8 +165,9 @@ class SqlMoves:
             conditions.append("id {in:ids}")
             values["ids"] = list(request.job_ids)
         template = (
-            f"SELECT {COPY_COLUMNS} FROM {{table:job}} WHERE {' AND '.join(conditions)} "
-            "ORDER BY lane, priority, run_at, id LIMIT :limit {lock_skip}"
+            f"SELECT {{top:limit}}{COPY_COLUMNS} FROM {{table:job}}{{skips:job}} "
+            f"WHERE {' AND '.join(conditions)} "
+            "ORDER BY lane, priority, run_at, id {limit:limit} {lock_skip}"
         )
 
         def work(tx: Tx) -> list[JobCopy]:

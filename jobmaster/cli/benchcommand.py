@@ -47,11 +47,16 @@ def bench(
     The floor is the same statements straight through the driver on one connection, each payload decoded and a
     coroutine that does nothing awaited for each job. Tables of its own are made, and dropped at the end.
     """
+    from ..sql.urls import parse_url
     from .bench.cast import Cast
     from .bench.ground import Ground
     from .bench.program import MEASUREMENTS, Plan, Program
     from .bench.result import Results, figures_table
 
+    if parse_url(url).kind == "mssql":
+        raise Refusal(
+            "jobmaster bench knows the floors of SQLite, PostgreSQL and MySQL, not that of SQL Server"
+        )
     wanted = frozenset(only or MEASUREMENTS)
     if unknown := sorted(wanted - MEASUREMENTS.keys()):
         raise Refusal(f"{unknown[0]!r} is not a measurement: there is {', '.join(MEASUREMENTS)}")

@@ -136,7 +136,11 @@ def _store(
     from .standalone import look
 
     options = Options(
-        1, database.connect_args, database.pgbouncer, settings.operation_timeout.total_seconds()
+        1,
+        database.connect_args,
+        database.pgbouncer,
+        settings.operation_timeout.total_seconds(),
+        driver=database.driver,
     )
     try:
         seen = look(database.url, database.table_prefix, database.schema, options)

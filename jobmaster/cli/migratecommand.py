@@ -155,6 +155,7 @@ def _described(settings: ClusterSettings, wanted: DatabaseSettings, name: str, r
         schema=wanted.schema,
         connect_args=wanted.connect_args,
         pgbouncer=wanted.pgbouncer,
+        driver=wanted.driver,
         operation_timeout=settings.operation_timeout.total_seconds(),
         startup_timeout=settings.startup_timeout.total_seconds(),
         role=role,

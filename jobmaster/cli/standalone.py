@@ -72,7 +72,8 @@ def configured(cluster_id: str, url: str) -> ClusterConfig:
     config = ClusterConfig(cluster_id).use_standalone()
     if store.kind == "sqlite":
         return config.use_sqlite(store.path)
-    return config.use_mysql(url) if store.kind == "mysql" else config.use_postgres(url)
+    steps = {"mysql": config.use_mysql, "mssql": config.use_sqlserver}
+    return steps.get(store.kind, config.use_postgres)(url)
 
 
 def look(url: str, table_prefix: str, schema: str | None, options: Options | None = None) -> Sight:

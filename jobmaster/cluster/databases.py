@@ -19,13 +19,15 @@ _KINDS = {
     "use_sqlite": "sqlite",
     "use_postgres": "postgresql",
     "use_mysql": "mysql",
+    "use_sqlserver": "mssql",
     "use_sqlite_for_master": "sqlite",
     "use_postgres_for_master": "postgresql",
     "use_mysql_for_master": "mysql",
+    "use_sqlserver_for_master": "mssql",
 }
 DATABASE_STEPS = tuple(_KINDS)
 """The steps that take the URL of the master or of a standalone database."""
-AGENT_OPTIONS = ("table_prefix", "schema", "pool_size", "connect_args", "pgbouncer")
+AGENT_OPTIONS = ("table_prefix", "schema", "pool_size", "connect_args", "pgbouncer", "driver")
 """What ``add_agent_connection`` takes beside name and URL."""
 _LONGEST_PREFIX = 30
 _MASTER = "master"
@@ -122,6 +124,30 @@ class DatabaseSteps(SettingSteps):
         }
         return self._use("use_mysql", url, options)
 
+    def use_sqlserver(
+        self,
+        url: str,
+        *,
+        driver: str | None = None,
+        table_prefix: str | None = None,
+        schema: str | None = None,
+        pool_size: int | None = None,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Keep everything in this SQL Server or Azure SQL database: ``mssql://user:password@host/database``.
+
+        ``driver`` names the ODBC driver; by default Microsoft's newest that is installed, else FreeTDS.
+        Keywords of the driver, such as ``Encrypt``, go into the query of the URL or into ``connect_args``.
+        """
+        options = {
+            "driver": driver,
+            "table_prefix": table_prefix,
+            "schema": schema,
+            "pool_size": pool_size,
+            "connect_args": connect_args,
+        }
+        return self._use("use_sqlserver", url, options)
+
     # -- a master and its agents -----------------------------------------------------------------------
 
     def use_sqlite_for_master(
@@ -178,6 +204,27 @@ class DatabaseSteps(SettingSteps):
         }
         return self._use("use_mysql_for_master", url, options)
 
+    def use_sqlserver_for_master(
+        self,
+        url: str,
+        *,
+        driver: str | None = None,
+        table_prefix: str | None = None,
+        schema: str | None = None,
+        pool_size: int | None = None,
+        connect_args: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Keep schedules, held and finished jobs in this SQL Server or Azure SQL database; jobs run on
+        agents. ``driver`` as for :meth:`use_sqlserver`."""
+        options = {
+            "driver": driver,
+            "table_prefix": table_prefix,
+            "schema": schema,
+            "pool_size": pool_size,
+            "connect_args": connect_args,
+        }
+        return self._use("use_sqlserver_for_master", url, options)
+
     def add_agent_connection(
         self,
         name: str,
@@ -188,6 +235,7 @@ class DatabaseSteps(SettingSteps):
         pool_size: int | None = None,
         connect_args: Mapping[str, Any] | None = None,
         pgbouncer: bool = False,
+        driver: str | None = None,
     ) -> Self:
         """Run jobs on this transport; its kind is told by the URL: ``postgresql://``, ``sqlite:///`` …
 
@@ -202,6 +250,7 @@ class DatabaseSteps(SettingSteps):
             "pool_size": pool_size,
             "connect_args": connect_args,
             "pgbouncer": pgbouncer,
+            "driver": driver,
         }
         self._agent_connections.append(_AgentConnection(self._origin, name, url, options))
         return self
@@ -264,7 +313,7 @@ class DatabaseSteps(SettingSteps):
                 "use_…_for_master"
             )
         needed = "add_worker() has no database to work on" if has_workers else "no database is given"
-        return f"{needed}: call use_sqlite(path), use_postgres(url) or use_mysql(url)"
+        return f"{needed}: call use_sqlite(path), use_postgres(url), use_mysql(url) or use_sqlserver(url)"
 
     def _role_faults(self, step: str, for_master: bool) -> list[str]:
         if for_master and self._standalone_asked:
@@ -294,6 +343,8 @@ class DatabaseSteps(SettingSteps):
                 if given.get(name):
                     problems.append(f"{what}: {name} is no option of SQLite")
             options.pop("schema", None)
+        if kind_found not in ("", "mssql") and given.get("driver"):
+            problems.append(f"{what}: driver is an option of SQL Server")
         return (None, problems) if problems else (DatabaseSettings(text, kind_found, **options), [])
 
     def _read_agent(
@@ -334,7 +385,8 @@ def _place(settings: DatabaseSettings) -> tuple[object, ...]:
     from ..sql.urls import parse_url
 
     url = parse_url(settings.url).url
-    return url.host, url.port, url.database, settings.schema, settings.table_prefix
+    place = url.query.get("odbc_connect") or (url.host, url.port, url.database)
+    return place, settings.schema, settings.table_prefix
 
 
 def _beside(settings: DatabaseSettings, name: str) -> DatabaseSettings:

@@ -22,6 +22,8 @@ __all__ = [
     "worker_faults",
 ]
 
+_TITLES = {"mssql": "SQL Server"}
+
 
 def count_fault(name: str, value: object, least: int, most: int) -> str | None:
     """A whole number within bounds."""
@@ -105,6 +107,8 @@ def database_faults(options: Mapping[str, Any]) -> list[str]:
             faults.append(f"connect_args must be a mapping, not {type(value).__name__}")
         elif name in ("pgbouncer", "auto_provision") and not isinstance(value, bool):
             faults.append(f"{name} must be True or False, not {value!r}")
+        elif name == "driver" and (not isinstance(value, str) or not value):
+            faults.append(f"driver must be the name of an ODBC driver, not {value!r}")
     return [fault for fault in faults if fault]
 
 
@@ -125,5 +129,6 @@ def read_database_url(step: str, kind: str | None, given: object) -> tuple[str, 
     except ConfigurationError as fault:
         return "", "", [f"{step}: {problem}" for problem in fault.problems]
     if kind is not None and found.kind != kind:
-        return "", "", [f"{step} was given the URL of a {found.kind} database"]
+        shown = _TITLES.get(found.kind, found.kind)
+        return "", "", [f"{step} was given the URL of a {shown} database"]
     return found.url.render_as_string(hide_password=False), found.kind, []

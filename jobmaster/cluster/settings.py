@@ -19,7 +19,7 @@ STANDALONE = "standalone"
 """The name of the agent connection of a standalone cluster."""
 
 _USER_PART = re.compile(r"(?<=://)([^/@:?#]*):[^/]*@")
-_SECRET_PARAMETER = re.compile(r"(?i)([?&;](?:password|pwd|passfile|sslpassword|token)=)[^&;]*")
+_SECRET_PARAMETER = re.compile(r"(?i)([?&;](?:password|pwd|passfile|sslpassword|token|odbc_connect)=)[^&;]*")
 
 
 def without_password(url: str) -> str:
@@ -29,8 +29,8 @@ def without_password(url: str) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseSettings:
-    """One database. ``kind`` is ``sqlite``, ``postgresql`` or ``mysql``; ``connect_args`` go to its
-    driver."""
+    """One database. ``kind`` is ``sqlite``, ``postgresql``, ``mysql`` or ``mssql``; its driver gets
+    ``connect_args``."""
 
     url: str
     kind: str
@@ -40,6 +40,8 @@ class DatabaseSettings:
     """Most connections at a time."""
     connect_args: Mapping[str, Any] = field(default_factory=dict)
     pgbouncer: bool = False
+    driver: str | None = None
+    """The ODBC driver by name; SQL Server only."""
     auto_provision: bool = True
     """Whether a start creates and migrates the tables, or only checks them."""
 
@@ -52,6 +54,7 @@ class DatabaseSettings:
             "pool_size": self.pool_size,
             "connect_args": dict.fromkeys(self.connect_args, "***"),
             "pgbouncer": self.pgbouncer,
+            "driver": self.driver,
             "auto_provision": self.auto_provision,
         }
         return f"DatabaseSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"

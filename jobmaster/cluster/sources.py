@@ -146,6 +146,7 @@ _DATABASE: Mapping[str, Callable[[object], object]] = {
     "schema": _text,
     "pool_size": _whole,
     "connect_args": _table,
+    "driver": _text,
 }
 _AGENT: Mapping[str, Callable[[object], object]] = {"name": _text, **_DATABASE}
 _WORKER: Mapping[str, Callable[[object], object]] = {

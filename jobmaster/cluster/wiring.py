@@ -117,6 +117,7 @@ def _open(
         pool_size=wanted.pool_size if wanted.pool_size is not None else _POOL_SIZE,
         connect_args=wanted.connect_args,
         pgbouncer=wanted.pgbouncer,
+        driver=wanted.driver,
         operation_timeout=settings.operation_timeout.total_seconds(),
         startup_timeout=settings.startup_timeout.total_seconds() if role != "agent" else _LAZY_WAIT,
         auto_provision=wanted.auto_provision,

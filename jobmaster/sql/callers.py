@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from ..errors import ConfigurationError
 from ..ports.settlement import StoreElsewhere
 from .database import Database
+from .dialect import positional
 from .identity import read_stamp
 from .keyed import Conversation, Rows, Step
 
@@ -25,8 +26,16 @@ RunAsync: TypeAlias = Callable[[str, Any], Awaitable[Rows]]
 
 _TAKEN = (
     "connection= takes a SQLAlchemy Connection, Session, AsyncConnection or AsyncSession, or a raw "
-    "connection of psycopg, pymysql, mysqlclient or sqlite3"
+    "connection of psycopg, pymysql, mysqlclient, pyodbc or sqlite3"
 )
+
+_STYLES = {
+    "postgresql": (("pyformat", "numeric_dollar"), "psycopg, psycopg2 or asyncpg"),
+    # What SQLAlchemy writes as %s; all of these drivers take parameters by name as well.
+    "mysql": (("format", "pyformat"), "pymysql, mysqlclient, aiomysql or asyncmy"),
+    "mssql": (("qmark",), "pyodbc"),
+}
+"""How the drivers of an engine may write parameters, and which they are."""
 
 
 def own_converse(tx: Any, conversation: Conversation) -> Any:
@@ -101,6 +110,8 @@ def foreign_bind(database: Database, step: Step, style: str) -> tuple[str, Any]:
     dialect.bind_now(given)
     if style == "numeric_dollar":
         return text.sql, tuple(given[name] for name in text.names)
+    if style == "qmark":
+        return text.sql, positional(text, given)
     return text.sql, given
 
 
@@ -109,6 +120,9 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
         connection = connection.connection()
     if isinstance(connection, sa.Connection):
         inner = connection
+
+        if inner.dialect.name == "mssql":
+            return _style_of(database, inner.dialect), _odbc_alchemy_runner(inner)
 
         def run(sql: str, values: Any) -> Rows:
             with _text_as_str(inner.connection.driver_connection):
@@ -128,6 +142,10 @@ def _sync_runner(database: Database, connection: object) -> tuple[str, Run]:
         if module is not None and isinstance(connection, module.Connection):
             _same_engine(database, "mysql")
             return "pyformat", _mysql_runner(connection, sys.modules[f"{driver}.cursors"].Cursor)
+    pyodbc = sys.modules.get("pyodbc")
+    if pyodbc is not None and isinstance(connection, pyodbc.Connection):
+        _same_engine(database, "mssql")
+        return "qmark", _odbc_runner(connection)
     if _is_async(connection):
         raise ConfigurationError(
             f"{type(connection).__name__} is an asynchronous connection: use the _async method"
@@ -158,6 +176,36 @@ def _mysql_runner(connection: Any, plain: Any) -> Run:
             return [] if cursor.description is None else list(cursor.fetchall())
 
     return run
+
+
+def _odbc_runner(connection: Any) -> Run:
+    def run(sql: str, values: Any) -> Rows:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute(sql, *values)
+            return _read_to_the_end(cursor)
+
+    return run
+
+
+def _odbc_alchemy_runner(connection: sa.Connection) -> Run:
+    run = _odbc_runner(connection.connection.driver_connection)
+
+    def run_in_transaction(sql: str, values: Any) -> Rows:
+        # Past SQLAlchemy, which gives a cursor up whose first answer has no rows, and the errors that come
+        # after it. It has to know that there is something to commit.
+        if not connection.in_transaction():
+            connection.exec_driver_sql("SELECT 1").close()
+        return run(sql, values)
+
+    return run_in_transaction
+
+
+def _read_to_the_end(cursor: Any) -> Rows:
+    # The error of a later statement of a batch is raised only when its answer is asked for.
+    rows: Rows = cursor.fetchall() if cursor.description is not None else []
+    while cursor.nextset():
+        continue
+    return rows
 
 
 @contextmanager
@@ -226,17 +274,9 @@ def _style_of(database: Database, dialect: sa.Dialect) -> str:
     if name == "sqlite":
         return "named"
     style = str(dialect.paramstyle)
-    if name == "mysql" and style in ("format", "pyformat"):
-        # What SQLAlchemy writes as %s; all of these drivers take parameters by name as well.
-        return "pyformat"
-    if name == "mysql":
+    styles, drivers = _STYLES[name]
+    if style not in styles or (dialect.is_async and name == "mssql"):
         raise ConfigurationError(
-            f"connection= through the driver {dialect.driver!r} is not supported; use pymysql, mysqlclient, "
-            "aiomysql or asyncmy"
+            f"connection= through the driver {dialect.driver!r} is not supported; use {drivers}"
         )
-    if style not in ("pyformat", "numeric_dollar"):
-        raise ConfigurationError(
-            f"connection= through the driver {dialect.driver!r} is not supported; use psycopg, psycopg2 "
-            "or asyncpg"
-        )
-    return style
+    return "pyformat" if name == "mysql" else style

@@ -190,6 +190,7 @@ def open_database(
     pool_size: int = 10,
     connect_args: Mapping[str, Any] | None = None,
     pgbouncer: bool = False,
+    driver: str | None = None,
     operation_timeout: float = 10.0,
     startup_timeout: float = 30.0,
     auto_provision: bool = True,
@@ -199,7 +200,7 @@ def open_database(
     """Describe a database; connects to nothing.
 
     ``name`` is the permanent name of the store in its cluster: of an agent connection, else
-    :data:`STANDALONE`. Durations are seconds. Raises
+    :data:`STANDALONE`. ``driver`` is the ODBC driver, where there is one. Durations are seconds. Raises
     :class:`ConfigurationError` for a URL, prefix or schema that cannot be, and for a missing driver.
     """
     problems = [
@@ -209,7 +210,9 @@ def open_database(
     ]
     if problems:
         raise ConfigurationError(*problems)
-    options = Options(pool_size, dict(connect_args or {}), pgbouncer, operation_timeout, startup_timeout)
+    options = Options(
+        pool_size, dict(connect_args or {}), pgbouncer, operation_timeout, startup_timeout, driver
+    )
     dialect = make_dialect(parse_url(url), options)
     return Database(dialect, table_prefix, schema, cluster_id, name, auto_provision, faults, role)
 
@@ -237,4 +240,15 @@ def make_dialect(url: StoreUrl, options: Options) -> Dialect:
                     f'MySQL and MariaDB need pymysql: pip install "jobmaster[mysql]" ({error})'
                 ) from error
             return MySqlDialect(url, options)
+        case "mssql":
+            try:
+                import pyodbc  # noqa: F401 - so that a missing part of it is told now
+            except ImportError as error:
+                raise ConfigurationError(
+                    'SQL Server needs pyodbc and unixODBC: pip install "jobmaster[sqlserver]", and on Debian '
+                    f"apt-get install unixodbc ({error})"
+                ) from error
+            from .sqlserver import SqlServerDialect
+
+            return SqlServerDialect(url, options)
     raise ConfigurationError(f"no dialect for {url.kind!r}")

@@ -60,6 +60,8 @@ class Options:
     pgbouncer: bool = False
     operation_timeout: float = 10.0
     startup_timeout: float = 30.0
+    driver: str | None = None
+    """The ODBC driver, where the engine is reached through one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,15 @@ class Names:
         """A single name, quoted."""
         return f"{self.quote}{name}{self.quote}"
 
+    def index(self, name: str) -> str:
+        """The name of an index, as hints take it."""
+        return f"{self.prefix}{name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A statement ready for the driver. ``lists``: the parameters that hold several values."""
+    """A statement ready for the driver. ``names``: its parameters, with ``qmark`` once for every place;
+    ``lists``: those that hold several values."""
 
     sql: str
     names: tuple[str, ...]
@@ -90,6 +97,7 @@ class Text:
 
 
 _MACRO = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_LISTS = ("in", "in_texts", "listed")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
@@ -114,7 +122,7 @@ class Dialect(ABC):
     @abstractmethod
     def macro(self, name: str, argument: str) -> str:
         """The text of ``{now}``, ``{span:x}``, ``{micros:x}``, ``{in:x}``, ``{bytes:x}``, ``{lock}``,
-        ``{lock_skip}``."""
+        ``{lock_skip}`` and of what only this engine's own statements use."""
 
     def render(self, template: str, names: Names, style: str | None = None) -> Text:
         """Fill in table names and macros, and write parameters the way the driver reads them."""
@@ -123,24 +131,65 @@ class Dialect(ABC):
             name, argument = match.group(1), match.group(2) or ""
             if name == "table":
                 return names.table(argument)
+            if name == "index":
+                return names.index(argument)
             if name == "has_table":
                 return self.has_table(names, argument)
-            if name == "text":
-                return self.same_text(argument)
-            return self.macro(name, argument)
+            shared = self._shared_macro(name, argument)
+            return self.macro(name, argument) if shared is None else shared
 
         text = _MACRO.sub(fill, template).strip()
-        found: list[str] = []
-        for match in _PARAMETER.finditer(text):
-            if match.group(1) not in found:
-                found.append(match.group(1))
+        found = [match.group(1) for match in _PARAMETER.finditer(text)]
+        if (style or self.paramstyle) != "qmark":
+            found = list(dict.fromkeys(found))
         sql = place(text, style or self.paramstyle, found)
-        lists = tuple(m.group(2) for m in _MACRO.finditer(template) if m.group(1) == "in")
+        lists = tuple(m.group(2) for m in _MACRO.finditer(template) if m.group(1) in _LISTS)
         return Text(sql, tuple(found), lists)
+
+    def _shared_macro(self, name: str, argument: str) -> str | None:
+        match name:
+            case "top":
+                return self.top(argument)
+            case "limit":
+                return self.limit(argument)
+            case "locks" | "skips":
+                return self.table_lock(argument, skip=name == "skips")
+            case "text":
+                return self.same_text(argument)
+            case "hash":
+                return self.hash_parameter(argument)
+        return None
+
+    def top(self, parameter: str) -> str:
+        """``{top:n}``, after SELECT: the bound of engines that write it there."""
+        return ""
+
+    def limit(self, parameter: str) -> str:
+        """``{limit:n}``, at the end: the bound of engines that write it there."""
+        return f"LIMIT :{parameter}"
+
+    def table_lock(self, table: str, *, skip: bool) -> str:
+        """``{locks:x}`` and ``{skips:x}``, after the table ``x`` and its alias: the row locks of engines that
+        write them there, and not at the end as ``{lock}`` and ``{lock_skip}``."""
+        return ""
+
+    def hash_parameter(self, parameter: str) -> str:
+        """``{hash:x}``: a parameter of 32 bytes that may be ``NULL``."""
+        return f":{parameter}"
+
+    @property
+    def own_templates(self) -> Mapping[str, str]:
+        """Neutral statements that this engine has to say in other words, by name."""
+        return {}
+
+    def template(self, name: str) -> str:
+        """The text of a statement that may run on a caller's connection, before rendering."""
+        found = self.keyed_templates.get(name) or self.own_templates.get(name)
+        return found or TEMPLATES[name]
 
     def render_all(self, names: Names) -> dict[str, Text]:
         """Every statement by name."""
-        neutral = {**TEMPLATES, **self.keyed_templates}
+        neutral = {**TEMPLATES, **self.own_templates, **self.keyed_templates}
         texts = {name: self.render(template, names) for name, template in neutral.items()}
         return {**texts, **self.hot_texts(names)}
 
@@ -232,6 +281,10 @@ class Dialect(ABC):
     def bind_now(self, given: dict[str, Any]) -> None:
         """Add what ``{now}`` needs, if it needs anything."""
 
+    def arguments(self, text: Text, given: dict[str, Any]) -> Any:
+        """The bound parameters in the form that the driver takes."""
+        return positional(text, given) if self.paramstyle == "qmark" else given
+
     @abstractmethod
     def uuid(self, value: Any) -> UUID:
         """A UUID as read."""
@@ -245,6 +298,9 @@ class Dialect(ABC):
     @abstractmethod
     def hot_texts(self, names: Names) -> dict[str, Text]:
         """The hand-written statements by name."""
+
+    savepoint = ("SAVEPOINT jm_part", "ROLLBACK TO SAVEPOINT jm_part", "RELEASE SAVEPOINT jm_part")
+    """How to set the savepoint of a part of a transaction, to go back to it, and to give it up."""
 
     @abstractmethod
     def schema_lock(self, connection: Any, names: Names) -> AbstractContextManager[None]:
@@ -315,4 +371,11 @@ def place(text: str, style: str, names: Sequence[str]) -> str:
         return _PARAMETER.sub(r"%(\1)s", text.replace("%", "%%"))
     if style == "numeric_dollar":
         return _PARAMETER.sub(lambda m: f"${names.index(m.group(1)) + 1}", text)
+    if style == "qmark":
+        return _PARAMETER.sub("?", text)
     raise ValueError(f"unknown parameter style {style!r}")
+
+
+def positional(text: Text, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values in the order of their places; a name that stands twice is given twice."""
+    return tuple([given[name] for name in text.names])

@@ -68,8 +68,8 @@ def find_jobs(
                 conditions.append("j.id < :after")
                 values["after"] = after
             template = (
-                f"SELECT {JOB_COLUMNS[kind]} FROM {JOB_FROM[kind]}{_where(conditions)} "
-                "ORDER BY j.id DESC LIMIT :most"
+                f"SELECT {{top:most}}{JOB_COLUMNS[kind]} FROM {JOB_FROM[kind]}{_where(conditions)} "
+                "ORDER BY j.id DESC {limit:most}"
             )
             for row in tx.query(template, most=limit, **values):
                 # A job that ends between the two looks is met in both: its end is the newer truth.
@@ -105,15 +105,15 @@ def count_jobs(
     return database.gateway.read("count_jobs", work, timeout=timeout)
 
 
-def ended_ids(
-    database: Database, criteria: JobFilter, most: int, timeout: float | None = None
-) -> list[UUID]:
+def ended_ids(database: Database, criteria: JobFilter, most: int, timeout: float | None = None) -> list[UUID]:
     """The ids of up to ``most`` finished jobs that fit."""
     where = _conditions(database.dialect, "history", criteria, database.role, ())
     if where is None:
         return []
     conditions, values = where
-    template = f"SELECT j.id FROM {JOB_FROM['history']}{_where(conditions)} ORDER BY j.id LIMIT :most"
+    template = (
+        f"SELECT {{top:most}}j.id FROM {JOB_FROM['history']}{_where(conditions)} ORDER BY j.id {{limit:most}}"
+    )
     rows = database.gateway.read(
         "ended_ids", lambda tx: tx.query(template, most=most, **values), timeout=timeout
     )

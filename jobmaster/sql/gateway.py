@@ -21,7 +21,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import ConflictError, JobMasterError, StoreError, TransientStoreError
 from .dialect import Dialect, Fault, Names, Text
-from .statements import TEMPLATES
 
 __all__ = ["AccessRefused", "ContentRefused", "FaultPoints", "Gateway", "NoFaults", "StoreMisplaced", "Tx"]
 
@@ -138,7 +137,7 @@ class Tx:
         self.cursor.execute(*bound)
 
 
-def bind(dialect: Dialect, text: Text, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+def bind(dialect: Dialect, text: Text, values: Mapping[str, Any]) -> tuple[str, Any]:
     """The statement and its parameters for the driver, lists spread where the engine has no arrays."""
     given: dict[str, Any] = {}
     sql = text.sql
@@ -148,7 +147,7 @@ def bind(dialect: Dialect, text: Text, values: Mapping[str, Any]) -> tuple[str, 
         else:
             given[name] = dialect.bind(value)
     dialect.bind_now(given)
-    return sql, given
+    return sql, dialect.arguments(text, given)
 
 
 class Gateway:
@@ -202,7 +201,7 @@ class Gateway:
 
     def foreign_template(self, name: str) -> str:
         """The neutral text of a statement, for a driver that is not ours."""
-        return self.dialect.keyed_templates.get(name) or TEMPLATES[name]
+        return self.dialect.template(name)
 
     def close(self) -> None:
         """Close every connection. The next use opens new ones."""

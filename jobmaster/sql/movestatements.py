@@ -10,21 +10,22 @@ __all__ = ["MOVES", "MOVE_BULK"]
 MOVES: dict[str, str] = {
     # --- on an agent ------------------------------------------------------------------------------
     "unsynced_lock": f"""
-SELECT {COPY_COLUMNS} FROM {{table:job}}
-WHERE unsynced = 1 AND enqueued_at <= {{now}} - {{span:age}} ORDER BY id LIMIT :limit {{lock_skip}}""",
+SELECT {{top:limit}}{COPY_COLUMNS} FROM {{table:job}}{{skips:job}}
+WHERE unsynced = 1 AND enqueued_at <= {{now}} - {{span:age}} ORDER BY id {{limit:limit}} {{lock_skip}}""",
     "synced": "UPDATE {table:job} SET unsynced = 0 WHERE id {in:ids}",
     "jobs_there": "SELECT id FROM {table:job} WHERE id {in:ids}",
-    "copies_lock": "SELECT id, bucket_id, placement FROM {table:job} WHERE id {in:ids} {lock}",
+    "copies_lock": "SELECT id, bucket_id, placement FROM {table:job}{locks:job} WHERE id {in:ids} {lock}",
     "holders": "SELECT id, bucket_id FROM {table:job} WHERE id {in:ids}",
     "ended_there": "SELECT id, placement FROM {table:history} WHERE id {in:ids}",
     "outbox_lock": f"""
-SELECT {ENDED_COLUMNS} FROM {{table:history}} ORDER BY finished_at LIMIT :limit {{lock_skip}}""",
+SELECT {{top:limit}}{ENDED_COLUMNS} FROM {{table:history}}{{skips:history}} \
+ORDER BY finished_at {{limit:limit}} {{lock_skip}}""",
     "outbox_size": """
 SELECT count(*), COALESCE(sum({bytes:data} + COALESCE({bytes:result}, 0)), 0) FROM {table:history}""",
     "attempts_lock": """
-SELECT job_id, claim_no, number, started_at, finished_at, outcome, error_type, error_message,
+SELECT {top:limit}job_id, claim_no, number, started_at, finished_at, outcome, error_type, error_message,
        error_traceback, worker_id, log
-FROM {table:attempt} ORDER BY job_id, claim_no LIMIT :limit {lock_skip}""",
+FROM {table:attempt}{skips:attempt} ORDER BY job_id, claim_no {limit:limit} {lock_skip}""",
     "attempts_shipped": "DELETE FROM {table:attempt} WHERE claim_no = :claim_no AND job_id {in:ids}",
     "job_overtaken": "UPDATE {table:job} SET placement = :placement, recheck = 1 WHERE id = :id",
     "job_pin": "UPDATE {table:job} SET agent = :agent WHERE id {in:ids}",
@@ -34,26 +35,26 @@ UPDATE {table:job} SET bucket_id = :bucket_id, claim_no = claim_no + 1, recheck 
     "taken_drop": "DELETE FROM {table:job} WHERE bucket_id = :bucket_id",
     "backlog": """
 SELECT count(*) FROM (
-  SELECT 1 AS due FROM {table:job}
+  SELECT {top:most}1 AS due FROM {table:job}
   WHERE lane = :lane AND priority IN (1, 2, 3, 4, 5) AND bucket_id IS NULL AND run_at <= {now}
-  LIMIT :most) counted""",
+  {limit:most}) counted""",
     "waiting_lanes": "SELECT DISTINCT lane FROM {table:job} WHERE bucket_id IS NULL",
     # --- on the master ----------------------------------------------------------------------------
     "held_due": f"""
-SELECT {COPY_COLUMNS} FROM {{table:job}}
+SELECT {{top:limit}}{COPY_COLUMNS} FROM {{table:job}}{{skips:job}}
 WHERE {CLAIMABLE.format(":priority")} AND run_at <= {{now}} + {{span:ahead}}
   AND (agent IS NULL OR agent {{in:agents}})
-ORDER BY run_at, id LIMIT :limit {{lock_skip}}""",
+ORDER BY run_at, id {{limit:limit}} {{lock_skip}}""",
     "held_placed": """
 UPDATE {table:job} SET bucket_id = :store_id, placement = placement + 1, unsynced = 1 WHERE id {in:ids}""",
     "placed": "UPDATE {table:job} SET unsynced = 0 WHERE bucket_id = :store_id AND id {in:ids}",
     "unplaced": f"""
-SELECT {COPY_COLUMNS}, bucket_id FROM {{table:job}}
-WHERE unsynced = 1 AND bucket_id IS NOT NULL ORDER BY id LIMIT :limit""",
+SELECT {{top:limit}}{COPY_COLUMNS}, bucket_id FROM {{table:job}}
+WHERE unsynced = 1 AND bucket_id IS NOT NULL ORDER BY id {{limit:limit}}""",
     "mirrors_ended": """
-SELECT j.id FROM {table:job} j
+SELECT {top:limit}j.id FROM {table:job} j
 WHERE j.bucket_id IS NOT NULL AND EXISTS (SELECT 1 FROM {table:history} h WHERE h.id = j.id)
-LIMIT :limit""",
+{limit:limit}""",
     "held_again": """
 UPDATE {table:job} SET bucket_id = NULL, placement = placement + 1, unsynced = 0
 WHERE bucket_id = :store_id""",

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["MySqlDialect"]
 
-_INDEX = re.compile(r"\{index:(\w+)\}")
 _ON_CONFLICT = re.compile(r"ON CONFLICT \((\w+)[^)]*\) DO NOTHING")
 
 
@@ -78,9 +77,6 @@ class MySqlDialect(Dialect):
                 # Tables of a subquery are not locked.
                 return "FOR UPDATE SKIP LOCKED"
         raise KeyError(name)
-
-    def render(self, template: str, names: Names, style: str | None = None) -> Text:
-        return super().render(_INDEX.sub(rf"{names.prefix}\1", template), names, style)
 
     def has_table(self, names: Names, table: str) -> str:
         schema = "DATABASE()" if names.schema is None else f"'{names.schema}'"

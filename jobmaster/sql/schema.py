@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Any
 
 from ..errors import ConfigurationError, TransientStoreError
-from .dialect import Fault
 from .gateway import Gateway, Tx
 
 __all__ = ["SCHEMA_VERSION", "Schema", "SchemaState", "SchemaStatus"]
@@ -108,12 +107,9 @@ class Schema:
 
 
 def _version(tx: Tx) -> int | None:
-    try:
-        found = dict(tx.rows("meta"))
-    except Exception as error:
-        if tx.dialect.fault(error) is Fault.MISSING_TABLE:
-            return None
-        raise
+    if not tx.rows("meta_there")[0][0]:
+        return None
+    found = dict(tx.rows("meta"))
     version = found.get("schema")
     return None if version is None else int(version)
 

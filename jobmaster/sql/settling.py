@@ -91,16 +91,18 @@ def _settle_apart(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | 
     refused: set[UUID] = set()
     poisoned: dict[UUID, str] = {}
 
+    set_savepoint, go_back, give_up = tx.dialect.savepoint
+
     def write(part: Sequence[StateChange]) -> None:
-        tx.cursor.execute("SAVEPOINT jm_part")
+        tx.cursor.execute(set_savepoint)
         try:
             refused.update(_write(tx, part))
         except Exception as error:
             translated = tx.translate(error)
             if not isinstance(translated, (ContentRefused, ConflictError)):
                 raise
-            tx.cursor.execute("ROLLBACK TO SAVEPOINT jm_part")
-            tx.cursor.execute("RELEASE SAVEPOINT jm_part")
+            tx.cursor.execute(go_back)
+            tx.cursor.execute(give_up)
             if len(part) == 1:
                 if isinstance(translated, ConflictError):
                     refused.update(_drop_second_end(tx, part[0]))
@@ -111,7 +113,7 @@ def _settle_apart(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | 
             write(part[:middle])
             write(part[middle:])
             return
-        tx.cursor.execute("RELEASE SAVEPOINT jm_part")
+        tx.cursor.execute(give_up)
 
     write(changes)
     return _answer(tx, frozenset(refused), poisoned, claim)

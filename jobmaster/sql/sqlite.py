@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sqlite3
 import time
@@ -25,10 +24,12 @@ from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
 from .dialect import Dialect, Fault, Names, Options, Text
+from .jsonsame import json_member
 from .keyed import Step, insert_values
 from .newjobs import delay_micros, millis
+from .rawjobs import claimed_job, raw_uuid
 from .sqlitefile import FileWatch
-from .sqlitestatements import CLAIMED_INSTANTS, HOT, KEYED_INSERT
+from .sqlitestatements import HOT, KEYED_INSERT
 from .sqlitewake import Bell
 from .statements import BULK
 from .tables import from_micros, to_micros
@@ -286,11 +287,11 @@ class SqliteDialect(Dialect):
             tx.cursor.execute(tx.texts["claim" if after is None else "claim_after"].sql, values)
             rows = tx.cursor.fetchall()
             rows.sort(key=_by_run_at_and_id)
-            claimed += [_claimed(row, bucket) for row in rows]
+            claimed += [claimed_job(row, bucket) for row in rows]
         return claimed
 
     def claimed_in(self, tx: Tx, buckets: Sequence[UUID]) -> list[ClaimedJob]:
-        return [_claimed(row, _uuid(row[1])) for row in tx.rows("claimed_in", ids=list(buckets))]
+        return [claimed_job(row, raw_uuid(row[1])) for row in tx.rows("claimed_in", ids=list(buckets))]
 
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         fences = [(c.job.id.bytes, c.job.bucket_id.bytes, c.job.claim_no) for c in changes]
@@ -331,51 +332,8 @@ def _by_run_at_and_id(row: tuple[Any, ...]) -> tuple[int, bytes]:
     return row[6], row[0]
 
 
-_new_uuid, _set, _is_safe = UUID.__new__, object.__setattr__, UUID(int=0).is_safe
-
-
-def _uuid(raw: bytes) -> UUID:
-    # UUID(bytes=...) spends most of its time on checking arguments; a claim makes one per job.
-    value = _new_uuid(UUID)
-    _set(value, "int", int.from_bytes(raw, "big"))
-    _set(value, "is_safe", _is_safe)
-    return value
-
-
-def _claimed(row: tuple[Any, ...], bucket: UUID) -> ClaimedJob:
-    values = list(row)
-    values[0] = _uuid(row[0])
-    values[1] = bucket
-    values[6] = from_micros(row[6])
-    values[7] = from_micros(row[7])
-    values[11] = row[11] != 0
-    values[12] = row[12] is not None
-    for place in CLAIMED_INSTANTS:
-        if row[place] is not None:
-            values[place] = from_micros(row[place])
-    return ClaimedJob._make(values)
-
-
-def _json_member(text: str | None, key: str, wanted: str) -> bool:
-    """Whether the JSON object has this value under this key. SQLite cannot compare JSON values itself."""
-    if text is None:
-        return False
-    found = json.loads(text)
-    return key in found and _same(found[key], json.loads(wanted))
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, bool) or isinstance(other, bool):
-        return one is other
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[k], other[k]) for k in one)
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
-
-
 def _set_up(connection: Any, _record: Any) -> None:
-    connection.create_function("jm_json_member", 3, _json_member, deterministic=True)
+    connection.create_function("jm_json_member", 3, json_member, deterministic=True)
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")

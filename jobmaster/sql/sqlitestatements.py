@@ -3,17 +3,9 @@ fastest."""
 
 from __future__ import annotations
 
-__all__ = ["CLAIMED_INSTANTS", "HOT", "KEYED_INSERT"]
+from .rawjobs import CLAIMED_COLUMNS
 
-_CLAIMED = (
-    "id, bucket_id, claim_no, definition_id, lane, priority, run_at, enqueued_at, attempt, failures, losses, "
-    "recheck, cancel_requested_at, data, metadata, timeout_ms, max_retries, retry, unknown_since, "
-    "schedule_id, occurrence_at"
-)
-"""The fields of ``ClaimedJob`` in its order."""
-
-CLAIMED_INSTANTS = (18, 20)
-"""Places of the instants in it that are mostly ``NULL``."""
+__all__ = ["HOT", "KEYED_INSERT"]
 
 _KEPT = (
     "id, definition_id, lane, priority, run_at, enqueued_at, claim_no, placement, data, content_type, "
@@ -28,7 +20,7 @@ WHERE bucket_id IS NULL AND id IN (
   SELECT id FROM {{table:job}}
   WHERE lane = ? AND priority = ? AND bucket_id IS NULL AND run_at <= ?{cursor}
   ORDER BY run_at, id LIMIT ?)
-RETURNING {_CLAIMED}"""
+RETURNING {CLAIMED_COLUMNS}"""
 
 
 HOT: dict[str, str] = {
@@ -43,7 +35,7 @@ WHERE lane = :lane AND priority {in:priorities} AND bucket_id IS NULL AND run_at
 SELECT count(*) FROM {table:bucket} WHERE id {in:ids} AND status = 'active' AND lease_until > {now}""",
     "claim": _claim(""),
     "claim_after": _claim(" AND (run_at, id) > (?, ?)"),
-    "claimed_in": f"SELECT {_CLAIMED} FROM {{table:job}} WHERE bucket_id {{in:ids}}",
+    "claimed_in": f"SELECT {CLAIMED_COLUMNS} FROM {{table:job}} WHERE bucket_id {{in:ids}}",
     "succeed_insert": f"""
 INSERT INTO {{table:history}} ({_KEPT}, attempt, started_at, finished_at, result, worker_id, status)
 SELECT {_KEPT}, ?, ?, ?, ?, ?, 1 FROM {{table:job}} WHERE id = ? AND bucket_id = ? AND claim_no = ?""",

@@ -3,9 +3,11 @@
 ``{table:x}`` is a table, ``{now}`` the store's present instant, ``{span:x}`` a length of time given in
 microseconds, ``{micros:x}`` an instant as microseconds since 1970 (on a caller's connection the settings of
 that connection decide how an instant reads), ``{in:x}`` membership in a list, ``{bytes:x}`` the length of a
-text, ``{lock}`` and ``{lock_skip}``
-row locks where the engine has them, ``:x`` a parameter. What each engine makes of them stands in the golden
-files of the test suite.
+text, ``:x`` a parameter. ``{lock}`` and ``{lock_skip}``, at the end, are row locks where the engine writes
+them there; ``{locks:x}`` and ``{skips:x}``, after the table ``x`` and its alias, are the same locks where it
+writes them there. In the same way ``{limit:n}`` at the end goes with ``{top:n}`` after SELECT. ``{hash:x}``
+is a nullable parameter of 32 bytes. What each engine makes of them stands in the golden files of the test
+suite.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ WHERE id {in:ids} AND worker_id = :worker_id AND status IN ('active', 'completin
   AND lease_until > {now}""",
     "bucket_complete": """
 UPDATE {table:bucket} SET status = 'completing' WHERE worker_id = :worker_id AND status = 'active'""",
-    "bucket_lock": "SELECT id, worker_id FROM {table:bucket} WHERE id {in:ids} ORDER BY id {lock}",
+    "bucket_lock": (
+        "SELECT id, worker_id FROM {table:bucket}{locks:bucket} WHERE id {in:ids} ORDER BY id {lock}"
+    ),
     "bucket_delete": "DELETE FROM {table:bucket} WHERE id {in:ids}",
     "bucket_list": """
 SELECT b.id, b.worker_id, b.worker_name, b.lane, b.priority, b.status, b.lease_until,
@@ -71,36 +75,38 @@ OR EXISTS (
   SELECT 1 FROM {table:job} j
   WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)
     AND NOT EXISTS (SELECT 1 FROM {table:agent} h WHERE h.store_id = j.bucket_id))""",
-    "bucket_expired": """
-SELECT id FROM {table:bucket} WHERE lease_until <= {now} AND status IN ('active', 'completing')
-ORDER BY id LIMIT :limit {lock_skip}""",
-    "bucket_adoptable": """
-SELECT id, worker_id, mode FROM {table:bucket} WHERE status IN ('lost', 'draining', 'ready_to_delete')
-ORDER BY id LIMIT :limit {lock_skip}""",
+    "bucket_expired": "SELECT {top:limit}id FROM {table:bucket}{skips:bucket} "
+    """WHERE lease_until <= {now} AND status IN ('active', 'completing')
+ORDER BY id {limit:limit} {lock_skip}""",
+    "bucket_adoptable": "SELECT {top:limit}id, worker_id, mode FROM {table:bucket}{skips:bucket} "
+    """WHERE status IN ('lost', 'draining', 'ready_to_delete')
+ORDER BY id {limit:limit} {lock_skip}""",
     "buckets_there": "SELECT id FROM {table:bucket} WHERE id {in:ids}",
     "bucket_status": "UPDATE {table:bucket} SET status = :status WHERE id {in:ids}",
     # --- claims -----------------------------------------------------------------------------------
     "cancellations": """
 SELECT id FROM {table:job} WHERE bucket_id {in:ids} AND cancel_requested_at IS NOT NULL""",
     "claims_lock": """
-SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
+SELECT {top:limit}"""
+    """id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane, unknown_since
-FROM {table:job} WHERE bucket_id {in:ids} LIMIT :limit {lock_skip}""",
+FROM {table:job}{skips:job} WHERE bucket_id {in:ids} {limit:limit} {lock_skip}""",
     "claims_lock_all": """
 SELECT id, bucket_id, claim_no, attempt, failures, losses, started_at, cancel_requested_at, cancel_reason,
        lane, unknown_since
-FROM {table:job} WHERE bucket_id {in:ids} {lock}""",
+FROM {table:job}{locks:job} WHERE bucket_id {in:ids} {lock}""",
     "claims_left": "SELECT DISTINCT bucket_id FROM {table:job} WHERE bucket_id {in:ids}",
     "claims_orphaned": """
-SELECT j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses, j.started_at, j.cancel_requested_at,
+SELECT {top:limit}j.id, j.bucket_id, j.claim_no, j.attempt, j.failures, j.losses, j.started_at, """
+    """j.cancel_requested_at,
        j.cancel_reason, j.lane, j.unknown_since
-FROM {table:job} j
+FROM {table:job} j{skips:job}
 WHERE j.bucket_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {table:bucket} b WHERE b.id = j.bucket_id)
   AND NOT EXISTS (SELECT 1 FROM {table:agent} h WHERE h.store_id = j.bucket_id)
-LIMIT :limit {lock_skip_job}""",
+{limit:limit} {lock_skip_job}""",
     "owned_lock": """
 SELECT id, bucket_id, claim_no, cancel_requested_at, cancel_reason
-FROM {table:job} WHERE id {in:ids} ORDER BY id {lock}""",
+FROM {table:job}{locks:job} WHERE id {in:ids} ORDER BY id {lock}""",
     "owned": "SELECT id, bucket_id, claim_no, cancel_requested_at FROM {table:job} WHERE id {in:ids}",
     "next_due": "SELECT {now}, "
     + ", ".join(
@@ -112,7 +118,9 @@ FROM {table:job} WHERE id {in:ids} ORDER BY id {lock}""",
 SELECT {JOB_COLUMNS["live"]}
 FROM {JOB_FROM["live"]} WHERE j.id = :id""",
     "history_find": f"SELECT {JOB_COLUMNS['history']} FROM {{table:history}} WHERE id = :id",
-    "job_lock": "SELECT bucket_id, lane, attempt, failures, losses FROM {table:job} WHERE id = :id {lock}",
+    "job_lock": (
+        "SELECT bucket_id, lane, attempt, failures, losses FROM {table:job}{locks:job} WHERE id = :id {lock}"
+    ),
     "job_ask_cancel": """
 UPDATE {table:job}
 SET cancel_requested_at = COALESCE(cancel_requested_at, {now}),
@@ -126,14 +134,16 @@ SET data = :data, metadata = :metadata, run_at = COALESCE(:run_at, {now} + {span
     max_retries = :max_retries, retry = :retry
 WHERE id = :id""",
     "history_has": "SELECT id FROM {table:history} WHERE id {in:ids}",
-    "history_lock": "SELECT claim_no, attempt, unique_key, lane FROM {table:history} WHERE id = :id {lock}",
+    "history_lock": (
+        "SELECT claim_no, attempt, unique_key, lane FROM {table:history}{locks:history} WHERE id = :id {lock}"
+    ),
     "history_revive": f"""
 INSERT INTO {{table:job}} (id, {FACTS}, unique_hash)
 SELECT id, {
         FACTS.replace("run_at", "{now}", 1)
         .replace("claim_no", "claim_no + 1")
         .replace("failures, losses", "0, 0")
-    }, :unique_hash
+    }, {{hash:unique_hash}}
 FROM {{table:history}} WHERE id = :id""",
     "history_drop": "DELETE FROM {table:history} WHERE id {in:ids}",
     "attempt_drop": "DELETE FROM {table:attempt} WHERE job_id {in:ids}",
@@ -153,7 +163,7 @@ SELECT id, bucket_id, {micros:run_at}, {micros:enqueued_at}
 FROM {table:job} WHERE unique_hash = :unique_hash""",
     "key_holder_lock": """
 SELECT id, bucket_id, {micros:run_at}, {micros:enqueued_at}
-FROM {table:job} WHERE unique_hash = :unique_hash {lock}""",
+FROM {table:job}{locks:job} WHERE unique_hash = :unique_hash {lock}""",
     "attempts": """
 SELECT number, started_at, finished_at, outcome, error_type, error_message, error_traceback, worker_id, log,
        claim_no
@@ -161,8 +171,8 @@ FROM {table:attempt} WHERE job_id = :id ORDER BY claim_no""",
     "history_run": """
 SELECT status, attempt, started_at, finished_at, worker_id, claim_no FROM {table:history} WHERE id = :id""",
     "history_expired": """
-SELECT id FROM {table:history} WHERE finished_at <= {now} - {span:age}
-ORDER BY finished_at LIMIT :limit {lock_skip}""",
+SELECT {top:limit}id FROM {table:history}{skips:history} WHERE finished_at <= {now} - {span:age}
+ORDER BY finished_at {limit:limit} {lock_skip}""",
     "depths": """
 SELECT h.name, j.lane, j.priority,
        CASE WHEN j.bucket_id IS NULL AND j.failures > 0 THEN 'retrying'

@@ -1,8 +1,9 @@
 """The tables, as the newest migration leaves them.
 
-Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; in SQLite and MySQL an integer that
-counts microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text. What MySQL
-gets instead of open-ended text and partial indexes is said by :mod:`.mysqlddl`.
+Ids are 16 bytes; instants are UTC with microseconds (``timestamptz``; elsewhere a number that counts
+microseconds since 1970); ``data``, ``metadata``, ``result`` and ``retry`` are JSON text. What MySQL and SQL
+Server get instead of open-ended text and partial indexes is said by :mod:`.mysqlddl` and
+:mod:`.sqlservertables`.
 
 ``job.bucket_id`` is who holds the row: a bucket, or on the master the store id of the agent on which the job
 lives. ``job.unsynced`` is 1 while the other side may not know: on an agent, the master has not heard of the
@@ -40,7 +41,7 @@ def from_micros(value: int) -> datetime:
 
 
 class Id(TypeDecorator[UUID]):
-    """A UUID: the native type on PostgreSQL, 16 bytes elsewhere."""
+    """A UUID: the native type on PostgreSQL, 16 bytes elsewhere (``BINARY(16)`` on SQL Server)."""
 
     impl = sa.LargeBinary(16)
     cache_ok = True
@@ -48,6 +49,8 @@ class Id(TypeDecorator[UUID]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         if dialect.name == "postgresql":
             return dialect.type_descriptor(postgresql.UUID(as_uuid=True))
+        if dialect.name == "mssql":
+            return dialect.type_descriptor(sa.BINARY(16))
         return dialect.type_descriptor(sa.LargeBinary(16))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from ..errors import ConfigurationError
+from .sqlserverurl import read_sqlserver_url
 
 __all__ = ["StoreUrl", "parse_url"]
 
@@ -19,7 +20,7 @@ class StoreUrl:
     """A database as configured. ``shown`` is for messages: it never holds a password."""
 
     kind: str
-    """``sqlite``, ``postgresql`` or ``mysql`` (also for MariaDB)."""
+    """``sqlite``, ``postgresql``, ``mysql`` (also for MariaDB) or ``mssql``."""
     url: URL
     shown: str
 
@@ -32,12 +33,14 @@ class StoreUrl:
 _DRIVERS = {
     "postgresql": ("PostgreSQL", "psycopg", "postgres"),
     "mysql": ("MySQL", "pymysql", "mysql"),
+    "mssql": ("SQL Server", "pyodbc", "sqlserver"),
 }
 
 
 def parse_url(text: str) -> StoreUrl:
     """Read ``postgresql://``, ``postgres://``, ``postgresql+psycopg://``, ``mysql://``, ``mariadb://``,
-    ``mysql+pymysql://``, ``sqlite:///path`` or a file path.
+    ``mysql+pymysql://``, ``mssql://``, ``sqlserver://``, ``mssql+pyodbc://``, ``sqlite:///path`` or a file
+    path.
 
     Raises :class:`ConfigurationError` for an engine that is not supported, for an in-memory SQLite database
     and when the driver is not installed. Connects to nothing. A relative SQLite path is fixed now, so a
@@ -74,8 +77,13 @@ def parse_url(text: str) -> StoreUrl:
             )
         _require_driver("mysql")
         return StoreUrl("mysql", url.set(drivername="mysql+pymysql"), _show(url))
+    if backend in ("mssql", "sqlserver"):
+        found, shown = read_sqlserver_url(url)
+        _require_driver("mssql")
+        return StoreUrl("mssql", found, shown)
     raise ConfigurationError(
-        f"{backend!r} is not a database that jobmaster knows: use postgresql://, mysql:// or sqlite:///"
+        f"{backend!r} is not a database that jobmaster knows: use postgresql://, mysql://, mssql:// or "
+        "sqlite:///"
     )
 
 

@@ -19,7 +19,7 @@ from jobmaster import Cluster, JobContext, JobHandler, JobRequest
 from jobmaster.errors import ClusterArchived, InvalidJob
 from tests.api.conftest import configure
 from tests.api.handlers import Hello
-from tests.servers.mariadb import connect
+from tests.servers import mariadb, sqlserver
 
 THREADS = 8
 ROUNDS = 12
@@ -164,8 +164,10 @@ def callers_connection(url: str) -> Iterator[Any]:
     if url.startswith("sqlite"):
         opened = sqlite3.connect(url.removeprefix("sqlite:///"))
     elif url.startswith("mysql"):
-        opened = connect(url)
+        opened = mariadb.connect(url)
         opened.autocommit(False)
+    elif url.startswith("mssql"):
+        opened = sqlserver.connect(url)
     else:
         opened = psycopg.connect(url)
     try:

@@ -76,7 +76,13 @@ class Bench:
         return [] if self.path is None else sorted(file.name for file in self.path.parent.iterdir())
 
 
-@pytest.fixture
-def bench(database_url: str) -> Bench:
-    """Once on each engine."""
-    return Bench(database_url)
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.sqlite),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ]
+)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Once on each engine that has a floor."""
+    return Bench(request.getfixturevalue(f"{request.param}_url"))

@@ -57,7 +57,7 @@ def until_started(workers: Workers, count: int, seconds: float = 60) -> None:
 def test_twenty_kills_over_twenty_thousand_jobs(
     cluster: Cluster, database_url: str, tmp_path: Path, jobs: int, kills: int
 ) -> None:
-    """SIGKILL of a worker process, again and again: every job ends, and only what was in flight runs again."""
+    """SIGKILL of a worker, again and again: every job ends, and only what was in flight runs again."""
     seed = int(os.environ.get("JOBMASTER_TEST_SEED", time.time_ns() % 1_000_000))
     print(f"seed {seed}")
     chance = random.Random(seed)

@@ -55,8 +55,13 @@ def make() -> ClusterConfig:
     url = os.environ["APP_URL"]
     config = ClusterConfig("app").lease(2).grace_period(float(os.environ.get("APP_GRACE", "5")))
     kind = url.partition(":")[0]
-    uses = {"postgresql": config.use_postgres, "mysql": config.use_mysql, "sqlite": config.use_sqlite}
-    config = uses[kind](url)
+    uses = {
+        "postgresql": config.use_postgres,
+        "mysql": config.use_mysql,
+        "mssql": config.use_sqlserver,
+        "sqlite": config.use_sqlite,
+    }
+    config = uses[kind.partition("+")[0]](url)
     return config.add_worker(name="busy").startup_timeout(2).operation_timeout(2)
 
 
@@ -214,8 +219,7 @@ class Project:
         """Enqueue a job from this process; its id."""
         from jobmaster import ClusterConfig
 
-        config = ClusterConfig("app")
-        config = use(config, self.url)
+        config = use(ClusterConfig("app"), self.url)
         cluster = config.add_handlers().build()
         try:
             delay = options.pop("delay", 0)

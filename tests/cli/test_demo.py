@@ -152,6 +152,8 @@ def live(url: str) -> tuple[int, int]:
             except sqlite3.OperationalError:
                 return 0, 0  # the tables are not there yet
             return found
+    if url.startswith("mssql") and execute(url, "SELECT OBJECT_ID(N'jm_job')") == [(None,)]:
+        return 0, 0
     try:
         (counts,) = execute(url, statement)
     except (psycopg.errors.UndefinedTable, pymysql.err.ProgrammingError):

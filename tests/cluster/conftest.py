@@ -12,6 +12,7 @@ import pytest
 from jobmaster import ClusterConfig
 from tests.databases import use
 from tests.leftovers import open_files, until_empty
+from tests.servers import sqlserver_wanted
 
 AGENTS = ("north", "south")
 
@@ -61,6 +62,7 @@ def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeUrl
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
         pytest.param("mariadb", marks=pytest.mark.mariadb),
+        *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
     ]
 )
 def kind(request: pytest.FixtureRequest) -> str:

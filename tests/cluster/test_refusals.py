@@ -10,6 +10,7 @@ import pytest
 from jobmaster import Cluster, ClusterConfig, ConfigurationError, InvalidJob, JobHandler, JobRequest
 from tests.cluster.conftest import Site
 from tests.cluster.handlers import Counted
+from tests.databases import sqlalchemy_url
 
 
 def two(path: Path) -> ClusterConfig:
@@ -191,13 +192,11 @@ async def test_bad_calls_are_refused_and_store_nothing(site: Site) -> None:
 async def test_a_key_in_the_callers_transaction_on_an_agent_is_refused(site: Site, kind: str) -> None:
     from sqlalchemy import create_engine
 
-    from jobmaster.sql.urls import parse_url
-
     config = site.config().add_handlers(Counted).add_worker("north")
     async with config.build() as cluster:
         s = cluster.scheduler
-        agent = create_engine(parse_url(site.agents["north"]).url)
-        master = create_engine(parse_url(site.master).url)
+        agent = create_engine(sqlalchemy_url(site.agents["north"]))
+        master = create_engine(sqlalchemy_url(site.master))
         # a MySQL connection reaches every database of its server, so there it leads to the master as well
         apart = kind != "mariadb"
         with agent.begin() as connection:

@@ -23,8 +23,10 @@ from jobmaster.testing.memory import (
     MemorySettlement,
     MemoryTransport,
 )
+from tests.servers import sqlserver_wanted
 
 _POSTGRES, _MARIADB, _SQLITE = pytest.mark.postgres, pytest.mark.mariadb, pytest.mark.sqlite
+_SQLSERVER = pytest.mark.sqlserver
 PAIRS = [
     pytest.param("sqlite", "sqlite", id="sqlite", marks=_SQLITE),
     pytest.param("postgres", "postgres", id="postgres", marks=_POSTGRES),
@@ -33,6 +35,12 @@ PAIRS = [
     pytest.param("mariadb", "postgres", id="mariadb-postgres", marks=[_POSTGRES, _MARIADB]),
     pytest.param("sqlite", "mariadb", id="sqlite-mariadb", marks=[_SQLITE, _MARIADB]),
 ]
+if sqlserver_wanted():
+    PAIRS += [
+        pytest.param("sqlserver", "sqlserver", id="sqlserver", marks=_SQLSERVER),
+        pytest.param("sqlserver", "sqlite", id="sqlserver-sqlite", marks=[_SQLSERVER, _SQLITE]),
+        pytest.param("postgres", "sqlserver", id="postgres-sqlserver", marks=[_SQLSERVER, _POSTGRES]),
+    ]
 
 
 class TestMemory(ClusterConformance):

@@ -65,6 +65,10 @@ def lost_connection(url: str) -> Callable[[], BaseException]:
         import pymysql
 
         return lambda: pymysql.err.InterfaceError(0, "")
+    if url.startswith("mssql"):
+        import pyodbc
+
+        return lambda: pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecute)")
     import psycopg
 
     return lambda: psycopg.OperationalError("server closed the connection unexpectedly")

@@ -68,9 +68,16 @@ class Site:
         return use(config, url).build()
 
 
-@pytest.fixture
-def site(database_url: str, folder: Path) -> Site:
-    return Site(database_url, folder)
+@pytest.fixture(
+    params=[
+        pytest.param("sqlite", marks=pytest.mark.sqlite),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ]
+)
+def site(request: pytest.FixtureRequest, folder: Path) -> Site:
+    """On each engine that Django itself has a backend for."""
+    return Site(request.getfixturevalue(f"{request.param}_url"), folder)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from jobmaster.testing.clock import FakeClock
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.memory import MemoryDatabase, MemoryMasterStore, MemorySettlement, MemoryTransport
 from tests.property.jobtable import JobTable
+from tests.servers import sqlserver_wanted
 
 
 def run(stores: Callable[[], Stores], clear: Callable[[], None], examples: int) -> None:
@@ -54,6 +55,11 @@ def test_in_memory() -> None:
         pytest.param("sqlite_url", 400, marks=pytest.mark.sqlite, id="sqlite"),
         pytest.param("postgres_url", 150, marks=pytest.mark.postgres, id="postgres"),
         pytest.param("mariadb_url", 60, marks=pytest.mark.mariadb, id="mariadb"),
+        *(
+            [pytest.param("sqlserver_url", 60, marks=pytest.mark.sqlserver, id="sqlserver")]
+            if sqlserver_wanted()
+            else []
+        ),
         pytest.param("sqlite_url", 5000, marks=[pytest.mark.sqlite, pytest.mark.long], id="sqlite-long"),
         pytest.param(
             "postgres_url", 5000, marks=[pytest.mark.postgres, pytest.mark.long], id="postgres-long"

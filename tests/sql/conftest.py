@@ -12,6 +12,10 @@ from jobmaster.agents.sql import SqlTransport
 from jobmaster.master.sql import SqlMasterStore
 from jobmaster.sql import Database, open_database
 from jobmaster.testing.conformance import Stores
+from tests.servers import sqlserver_wanted
+
+collect_ignore = [] if sqlserver_wanted() else ["test_sqlserver_live.py"]
+"""Without a server, one test says so (tests/servers/test_sqlserver.py)."""
 
 MakeDatabase = Callable[..., Database]
 

@@ -8,6 +8,7 @@ from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     asynccontextmanager,
+    closing,
     contextmanager,
 )
 from datetime import UTC, datetime, timedelta
@@ -27,13 +28,16 @@ from jobmaster.errors import ConfigurationError, DuplicateJob
 from jobmaster.sql import Database
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.conformance.stores import new_job
-from tests.servers.mariadb import connect
+from tests.databases import sqlalchemy_url
+from tests.servers import mariadb, sqlserver
 
 Open = Callable[[str], AbstractContextManager[Any]]
 OpenAsync = Callable[[str], AbstractAsyncContextManager[Any]]
 
 
 def _sa_url(url: str, driver: str = "psycopg") -> str:
+    if url.startswith("mssql"):
+        return str(sqlalchemy_url(url))
     return url.replace("postgresql://", f"postgresql+{driver}://").replace("mysql://", "mysql+pymysql://")
 
 
@@ -67,10 +71,13 @@ def raw(url: str) -> Iterator[Any]:
         finally:
             connection.close()
     elif url.startswith("mysql"):
-        connection = connect(url)
+        connection = mariadb.connect(url)
         connection.autocommit(False)
         connection.cursorclass = pymysql.cursors.DictCursor
         with connection:
+            yield connection
+    elif url.startswith("mssql"):
+        with closing(sqlserver.connect(url)) as connection:
             yield connection
     else:
         with psycopg.connect(url, row_factory=dict_row) as opened:

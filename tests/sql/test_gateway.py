@@ -57,6 +57,10 @@ def lost(database: Database) -> BaseException:
         return sqlite3.OperationalError("disk I/O error")
     if database.dialect.name == "mysql":
         return pymysql.err.InterfaceError(0, "")
+    if database.dialect.name == "mssql":
+        import pyodbc
+
+        return pyodbc.OperationalError("08S01", "[08S01] Communication link failure (0) (SQLExecDirectW)")
     import psycopg
 
     return psycopg.OperationalError("server closed the connection unexpectedly")

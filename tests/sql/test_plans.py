@@ -323,6 +323,8 @@ def test_mysql_finds_what_it_settles_by_the_primary_key(mariadb_url: str, make_d
 
 
 def test_an_idle_poll_writes_nothing(database: Database, stores: Stores) -> None:
+    if database.dialect.name == "mssql":
+        pytest.skip("SQL Server tells of no figure that its own housekeeping leaves alone")
     holder = stores.holder()
     stores.enqueue(run_at=stores.transport.now().replace(year=2999))
     before = _writes(database)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import sqlite3
 import threading
 from typing import Any
 
@@ -12,8 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from jobmaster.errors import ConfigurationError
-from jobmaster.sql import Database
-from jobmaster.sql.mysqlddl import adapt
+from jobmaster.sql import Database, mysqlddl, sqlservertables
 from jobmaster.sql.schema import SCHEMA_VERSION, SchemaStatus
 from jobmaster.sql.tables import Tables
 from tests.databases import execute_script
@@ -27,6 +25,8 @@ def catalogue(database: Database, schema: str | None) -> list[Any]:
         )
         found = [(kind, name, re.sub(r"\s+|\"", "", sql or "")) for kind, name, sql in rows]
         return sorted(row for row in found if "schema_version" not in row[1])
+    if database.dialect.name == "mssql":
+        return database.gateway.read("look", lambda tx: _sqlserver_catalogue(tx, schema))
     if database.dialect.name == "mysql":
         queries = [
             """SELECT table_name, column_name, column_type, is_nullable, column_default, collation_name
@@ -60,6 +60,22 @@ def _ask(database: Database, queries: list[str], schema: str | None) -> list[Any
     return database.gateway.read("look", look)
 
 
+def _sqlserver_catalogue(tx: Any, schema: str | None) -> list[Any]:
+    queries = [
+        """SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, collation_name
+           FROM information_schema.columns WHERE table_schema = ?""",
+        """SELECT t.name, i.name, i.is_unique, i.has_filter, c.name, k.key_ordinal, k.is_included_column
+           FROM sys.tables t JOIN sys.indexes i ON i.object_id = t.object_id
+           JOIN sys.index_columns k ON k.object_id = i.object_id AND k.index_id = i.index_id
+           JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id
+           WHERE t.schema_id = SCHEMA_ID(?) AND i.is_primary_key = 0""",
+    ]
+    found: list[Any] = []
+    for query in queries:
+        found += [tuple(map(str, row)) for row in tx.cursor.execute(query, (schema,)).fetchall()]
+    return sorted(row for row in found if row[0].startswith("jm_") and "schema_version" not in row[0])
+
+
 def test_a_migrated_schema_equals_a_fresh_one(database_url: str, make_database: Any, tmp_path: Any) -> None:
     migrated = make_database(database_url)
     migrated.open()
@@ -71,7 +87,7 @@ def test_a_migrated_schema_equals_a_fresh_one(database_url: str, make_database: 
         schema = f"fresh_{secrets.token_hex(4)}" if migrated.dialect.name == "mysql" else "fresh"
         fresh = make_database(database_url, schema=schema, table_prefix="jm_")
     tables = Tables.of("jm_", schema)
-    if migrated.dialect.name == "mysql":
+    if adapt := {"mysql": mysqlddl.adapt, "mssql": sqlservertables.adapt}.get(migrated.dialect.name):
         adapt(tables.metadata)
     with fresh._gateway.engine.connect() as connection:
         if schema is not None:
@@ -174,17 +190,7 @@ def test_the_ddl_can_be_run_by_hand(database_url: str, make_database: Any) -> No
     by_hand = make_database(database_url)
     text = by_hand.schema.sql()
     assert "jm_job" in text
-    if by_hand.dialect.name == "sqlite":
-        connection = sqlite3.connect(by_hand.dialect.url.path)
-        connection.executescript(text)
-        connection.close()
-    elif by_hand.dialect.name == "mysql":
-        execute_script(database_url, text)
-    else:
-        import psycopg
-
-        with psycopg.connect(database_url, autocommit=True) as other:
-            other.execute(text)  # type: ignore[arg-type]
+    execute_script(database_url, text)
     checked = make_database(database_url, auto_provision=False)
     checked.open()
     assert checked.schema.state().status is SchemaStatus.CURRENT

@@ -24,16 +24,18 @@ def upgrade() -> None:
     options = op.get_context().opts
     prefix, schema = options["jobmaster_prefix"], options["jobmaster_schema"]
     metadata = sa.MetaData(schema=schema)
-    agent = options["jobmaster_agent"]
+    agent, meta = options["jobmaster_agent"], options["jobmaster_meta"]
     tables = [_job(metadata, prefix, agent), _history(metadata, prefix), *_registers(metadata, prefix)]
     if op.get_context().dialect.name == "mysql":
-        _upgrade_mysql(metadata, tables, options["jobmaster_meta"])
+        _upgrade_mysql(metadata, tables, meta)
+        return
+    if op.get_context().dialect.name == "mssql":
+        _upgrade_sqlserver(metadata, tables, meta)
         return
     for table in tables:
         op.execute(CreateTable(table, if_not_exists=True))
         for index in sorted(table.indexes, key=lambda found: str(found.name)):
             op.execute(CreateIndex(index, if_not_exists=True))
-    meta = op.get_context().opts["jobmaster_meta"]
     op.execute(f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON CONFLICT DO NOTHING")
 
 
@@ -43,9 +45,19 @@ def _upgrade_mysql(metadata: sa.MetaData, tables: list[sa.Table], meta: str) -> 
     adapt(metadata)
     for table in tables:
         op.execute(CreateWhole(table))
-    op.execute(
-        f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON DUPLICATE KEY UPDATE name = name"
-    )
+    op.execute(f"INSERT INTO {meta} (name, value) VALUES ('schema', '1') ON DUPLICATE KEY UPDATE name = name")
+
+
+def _upgrade_sqlserver(metadata: sa.MetaData, tables: list[sa.Table], meta: str) -> None:
+    from jobmaster.sql.sqlservertables import SESSION, adapt, statements
+
+    adapt(metadata)
+    op.execute(SESSION)
+    for table in tables:
+        for statement in statements(table):
+            op.execute(statement)
+    version = f"SELECT 1 FROM {meta} WHERE name = 'schema'"
+    op.execute(f"INSERT INTO {meta} (name, value) SELECT 'schema', '1' WHERE NOT EXISTS ({version})")
 
 
 def downgrade() -> None:
@@ -193,7 +205,7 @@ def _registers(metadata: sa.MetaData, prefix: str) -> list[sa.Table]:
         sa.Column("alive_until", Instant, nullable=False),
         sa.Column("slots", sa.Integer, nullable=False),
         sa.Column("unknown_definitions", sa.Text, nullable=False, server_default="[]"),
-            sa.Column("backlog", sa.Integer, nullable=False, server_default="0"),
+        sa.Column("backlog", sa.Integer, nullable=False, server_default="0"),
         sqlite_with_rowid=False,
     )
     cluster = sa.Table(

@@ -1,0 +1,1 @@
+UPDATE "dbo"."jm_agent" SET draining = ? WHERE name = ?

@@ -1,0 +1,1 @@
+INSERT INTO "dbo"."jm_agent" (name, store_id, added_at) VALUES (?, ?, DATEDIFF_BIG(MICROSECOND, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()))

@@ -1,0 +1,3 @@
+SELECT b.id, b.worker_id
+FROM (SELECT DISTINCT CONVERT(BINARY(16), i.value, 2) AS id FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i) AS a INNER LOOP JOIN "dbo"."jm_bucket" AS b WITH (UPDLOCK, ROWLOCK) ON b.id = a.id
+ORDER BY b.id

@@ -1,0 +1,1 @@
+UPDATE "dbo"."jm_job" SET placement = ?, recheck = 1 WHERE id = ?

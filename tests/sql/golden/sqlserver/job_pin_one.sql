@@ -1,0 +1,1 @@
+UPDATE "dbo"."jm_job" SET agent = ? WHERE id = ?

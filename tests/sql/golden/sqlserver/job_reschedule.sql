@@ -1,0 +1,1 @@
+UPDATE "dbo"."jm_job" SET run_at = ? WHERE id = ?

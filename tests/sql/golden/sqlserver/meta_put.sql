@@ -1,0 +1,1 @@
+INSERT INTO "dbo"."jm_meta" (name, value) VALUES (?, ?)

@@ -1,0 +1,1 @@
+SELECT CASE WHEN OBJECT_ID(N'"dbo"."jm_meta"', N'U') IS NULL THEN 0 ELSE 1 END

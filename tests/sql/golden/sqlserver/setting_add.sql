@@ -1,0 +1,1 @@
+INSERT INTO "dbo"."jm_cluster" (name, value, pinned) VALUES (?, ?, ?)

@@ -1,0 +1,1 @@
+UPDATE "dbo"."jm_cluster" SET value = ?, pinned = ?, version = version + 1 WHERE name = ?

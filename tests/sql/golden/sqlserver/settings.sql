@@ -1,0 +1,1 @@
+SELECT name, value, pinned, version FROM "dbo"."jm_cluster" ORDER BY name

@@ -1,0 +1,2 @@
+SELECT TOP (?) id, definition_id, lane, priority, run_at, enqueued_at, claim_no, attempt, failures, losses, placement, data, content_type, metadata, timeout_ms, max_retries, retry, unique_key, schedule_id, occurrence_at, started_at, error_type, error_message, error_traceback, agent, unknown_since, bucket_id FROM "dbo"."jm_job" WITH (READPAST, ROWLOCK, READCOMMITTEDLOCK, INDEX(jm_job_unsynced))
+WHERE unsynced = 1 AND bucket_id IS NOT NULL ORDER BY id

@@ -1,0 +1,1 @@
+SELECT count(*) FROM "dbo"."jm_worker" WHERE alive_until < DATEDIFF_BIG(MICROSECOND, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) - ?
