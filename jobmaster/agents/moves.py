@@ -121,6 +121,7 @@ class SqlMoves:
             ids = [copy.id for copy in copies]
             ended = {uuid(row[0]): row[1] for row in tx.rows("ended_there", ids=ids)}
             there = {uuid(row[0]): (row[1], row[2]) for row in tx.rows("copies_lock", ids=ids)}
+            taken = _taken(tx, {uuid(holder) for holder, _ in there.values() if holder is not None})
             rows: list[tuple[object, ...]] = []
             old: list[UUID] = []
             shipped: list[UUID] = []
@@ -132,7 +133,7 @@ class SqlMoves:
                 holder, placement = there.get(copy.id, (None, -1))
                 if copy.id in there and placement >= copy.placement:
                     continue
-                if holder is not None:
+                if holder is not None and uuid(holder) not in taken:
                     tx.run("job_overtaken", id=copy.id, placement=copy.placement)
                     continue
                 if copy.id in there:
@@ -205,6 +206,14 @@ class SqlMoves:
     def waiting_lanes(self) -> list[str]:
         rows = self._database.gateway.read("waiting_lanes", lambda tx: tx.rows("waiting_lanes"))
         return sorted(row[0] for row in rows)
+
+
+def _taken(tx: Tx, holders: set[UUID]) -> set[UUID]:
+    """Those of these buckets into which jobs were taken on their way to the master. It has given the job back
+    since, so the copy in there is an old one, which its mover has not let go yet."""
+    if not holders:
+        return set()
+    return {tx.dialect.uuid(row[0]) for row in tx.rows("movers_there", ids=list(holders))}
 
 
 def _forget(tx: Tx, shipment: Shipment) -> None:

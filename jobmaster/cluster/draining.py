@@ -76,6 +76,9 @@ class Drains:
                     self._id,
                 )
                 moved += batch
+                if not batch:
+                    # what dead workers hold waits again when their leases have run out
+                    agent.settlement.rescue(backend.limits.max_losses)
                 self._locator.ship(agent)
                 report = self._report(agent, moved)
             except TransientStoreError as fault:

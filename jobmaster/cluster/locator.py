@@ -50,8 +50,8 @@ class Locator:
         backend = self._backend
         if not backend.distributed:
             return backend.master.get_job(job_id), backend.held
-        # Twice, because a job may move from one store to another between the looks.
-        for _ in range(2):
+        # Again, because a job may move from one store to another between the looks.
+        for last_look in (False, False, True):
             known, silent = self._on_master(job_id)
             if known is not None and not self._lives_on_agent(known):
                 return known, backend.held
@@ -60,7 +60,7 @@ class Locator:
                 found = self._ask(agent, partial(agent.reader.get_job, job_id))
                 if found is not None:
                     return found, agent
-            if known is not None:
+            if known is not None and (last_look or unreachable):
                 # on its way there, or the agent does not answer: what the master knows has to do
                 return known, backend.agents[known.agent_connection or ""]
         if silent is not None:
@@ -205,11 +205,12 @@ class Locator:
         return move(home.transport, backend.master, request, lease, clock, self._id, change) > 0
 
     def tell_of_end(self, job_id: UUID) -> bool:
-        """Tell the master of a job that has ended on an agent, if that is what it has; whether it is."""
+        """Whether a job has ended; the master is told of it when only an agent knows."""
         job, home = self.locate(job_id)
-        if job is None or home is self._backend.held or not job.status.is_final:
+        if job is None or not job.status.is_final:
             return False
-        self.ship(home)
+        if home is not self._backend.held:
+            self.ship(home)
         return True
 
     def ship(self, agent: Agent) -> None:

@@ -126,6 +126,7 @@ class Producer:
 
     def enqueue_one(self, new: NewJob) -> Job:
         """One job without a key, sharing an insert with other callers."""
+        new = self._router.admit(new)
         attempt = _Attempt(self._backend.operation_timeout, [new])
         while True:
             for target in self._router.targets(new):
@@ -141,6 +142,7 @@ class Producer:
 
     async def enqueue_one_async(self, new: NewJob) -> Job:
         """The same; occupies no thread while it waits."""
+        new = self._router.admit(new)
         attempt = _Attempt(self._backend.operation_timeout, [new])
         while True:
             for target in self._router.targets(new):
@@ -179,11 +181,13 @@ class Producer:
 
     def enqueue_one_keyed(self, new: NewJob, on_conflict: OnConflict) -> Job:
         """One job with a unique key."""
+        new = self._router.admit(new)
         return self.jobs([new], self._store_keyed([new], on_conflict))[0]
 
     def enqueue_many(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         """Many jobs, one transaction per store; with keys all of them in one, on the master."""
         check_policy(on_conflict)
+        news = [self._router.admit(new) for new in news]
         if any(new.unique_key is not None for new in news):
             return self._store_keyed(news, on_conflict)
         answers: dict[int, Keyed] = {}
@@ -248,20 +252,39 @@ class Producer:
         return keyed
 
     def _take_keys(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
-        """Insert on the master. A key is free once its job has ended, whether the master was told or not."""
-        settlement, again = self._backend.held.settlement, True
+        """Insert on the master. A key is free once its job has ended, whether the master was told or not: it
+        is told, and the jobs that met such a key are tried again, until the operation timeout."""
+        settlement = self._backend.held.settlement
+        deadline, backoff = time.monotonic() + self._timeout, Backoff(0.01, 0.5)
+        answers: dict[UUID, Keyed] = {}
+        left = list(news)
         while True:
             try:
-                keyed = self._insist(lambda jobs: settlement.enqueue_keyed(jobs, on_conflict), news)
+                keyed = self._insist(lambda jobs: settlement.enqueue_keyed(jobs, on_conflict), left)
             except DuplicateJob as fault:
-                if not (again and self._backend.distributed and self._locator.tell_of_end(fault.job_id)):
+                if not self._has_ended(fault.job_id):
                     raise
-                again = False
-                continue
-            met = [item.job_id for item in keyed if not item.inserted] if self._backend.distributed else []
-            if not again or not sum(self._locator.tell_of_end(job_id) for job_id in met):
-                return keyed
-            again = False
+                met = [fault.job_id]
+            else:
+                answers.update({new.id: item for new, item in zip(left, keyed, strict=True)})
+                # only these: what was inserted may have run and ended by the time of another try
+                left = [new for new in left if self._met_an_ended_job(answers[new.id])]
+                met = [answers[new.id].job_id for new in left]
+            if not met:
+                return [answers[new.id] for new in news]
+            if time.monotonic() >= deadline:
+                raise TransportUnavailable(
+                    f"the master could not be told in time that job {met[0]} has ended, which had the key",
+                    [new.id for new in left],
+                    [new.id for new in news if new.id in answers and answers[new.id].inserted],
+                )
+            time.sleep(backoff.next())
+
+    def _met_an_ended_job(self, item: Keyed) -> bool:
+        return not item.inserted and self._has_ended(item.job_id)
+
+    def _has_ended(self, job_id: UUID) -> bool:
+        return self._backend.distributed and self._locator.tell_of_end(job_id)
 
     def _insist(
         self, store: Callable[[Sequence[NewJob]], T], news: Sequence[NewJob], certain_at_once: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.job import NewJob
 from ..domain.placement import order_by_load
@@ -72,6 +72,12 @@ class Router:
         """The target of an agent, or of the master."""
         return self._targets.get(agent, self.held) if agent is not None else self.held
 
+    def admit(self, new: NewJob) -> NewJob:
+        """The job as it is enqueued: an agent that is being emptied can be asked for no more."""
+        if new.agent is None or not self._backend.roster.is_draining(new.agent):
+            return new
+        return replace(new, agent=None)
+
     def targets(self, new: NewJob) -> list[Target]:
         """The stores to try for a job without a key, in this order; never empty."""
         if self._only is not None:
@@ -79,10 +85,7 @@ class Router:
         if self._far(new):
             return [self.held]
         if new.agent is not None:
-            wanted = self._targets[new.agent]
-            if self._backend.roster.is_draining(new.agent):
-                return [self.held]
-            return [wanted, self.held]
+            return [self._targets[new.agent], self.held]
         names = self._near(new.lane)
         return [*(self._targets[name] for name in names), self.held, *self._spare(names)]
 

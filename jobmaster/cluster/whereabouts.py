@@ -60,6 +60,9 @@ def _held(backend: Backend, job: Job, now: datetime) -> list[Reason]:
     if serving and len(down) == len(serving):
         shown = ", ".join(map(repr, down))
         reasons.append(Reason("agents_down", f"the agents that serve its lane do not answer: {shown}"))
-    if not reasons and serving:
+    if not reasons and not serving:
+        text = "the agents that serve its lane are being emptied, or are not configured here"
+        reasons.append(Reason("no_agent_on_lane", text))
+    if not reasons:
         reasons.append(Reason("being_placed", "it is given to an agent within seconds"))
     return reasons

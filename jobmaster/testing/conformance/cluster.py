@@ -281,6 +281,18 @@ class ClusterConformance:
         assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
         assert parties.reader.depths() == []
 
+    def test_a_job_that_comes_back_before_its_mover_has_let_go_is_there_as_it_comes(
+        self, parties: Parties
+    ) -> None:
+        (job_id,) = parties.agent.enqueue(data='{"n": 1}')
+        bucket, copies = parties.take()
+        parties.master.take_back(parties.transport.key, [copies[0]._replace(data='{"n": 2}')])
+        assert len(parties.onboard()) == 1
+        parties.transport.let_go(bucket)
+        (claimed,) = parties.run()
+        assert (claimed.id, claimed.data) == (job_id, '{"n": 2}')
+        assert parties.transport.buckets() == []
+
     def _abandon(self, parties: Parties, *, known: bool = False) -> list[JobCopy]:
         """A mover takes everything and dies, before or after the master has committed; it is rescued."""
         bucket, copies = parties.take()

@@ -73,11 +73,15 @@ class MemoryMoves:
                 there = database.live.get(copy.id)
                 if there is not None and there.placement >= copy.placement:
                     continue
-                if there is not None and there.bucket_id is not None:
+                if there is not None and there.bucket_id is not None and not self._is_taken(there):
                     there.placement, there.new = copy.placement, replace(there.new, recheck=True)
                     continue
                 database.live[copy.id] = row_of(copy, recheck=True)
         database.wake({copy.lane for copy in copies})
+
+    def _is_taken(self, row: Row) -> bool:
+        bucket = None if row.bucket_id is None else self._database.buckets.get(row.bucket_id)
+        return bucket is not None and bucket.mode is WorkerMode.DRAIN
 
     def take(self, bucket: BucketInfo, lease: timedelta, request: TakeRequest) -> list[JobCopy]:
         database = self._database

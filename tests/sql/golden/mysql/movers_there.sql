@@ -1,0 +1,1 @@
+SELECT id FROM `golden`.`jm_bucket` WHERE id IN (%(ids)s) AND mode = 'drain'

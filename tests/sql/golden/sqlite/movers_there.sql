@@ -1,0 +1,1 @@
+SELECT id FROM "jm_bucket" WHERE id IN (:ids) AND mode = 'drain'
