@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .cluster.administration import AgentInfo, ClusterStatus
     from .cluster.cluster import Cluster
     from .cluster.config import ClusterConfig
+    from .cluster.draining import DrainReport
     from .cluster.requests import HandlerReference, JobRequest
     from .cluster.scheduler import Scheduler
     from .cluster.schedulers import get_scheduler
@@ -67,6 +68,7 @@ _HOME = {
     "cluster.administration": ("AgentInfo", "ClusterStatus"),
     "cluster.cluster": ("Cluster",),
     "cluster.config": ("ClusterConfig",),
+    "cluster.draining": ("DrainReport",),
     "cluster.requests": ("HandlerReference", "JobRequest"),
     "cluster.scheduler": ("Scheduler",),
     "cluster.schedulers": ("get_scheduler",),
@@ -132,6 +134,7 @@ __all__ = [
     "ClusterStatus",
     "ConfigurationError",
     "ConflictError",
+    "DrainReport",
     "DuplicateJob",
     "Event",
     "FailJob",

@@ -161,7 +161,7 @@ class SqlTransport(SqlMoves):
                 lane=row[3],
                 priority=row[4],
                 status=BucketStatus(row[5]),
-                lease_until=instant(row[6]),
+                lease_until=self._skew.outward(instant(row[6])),
                 agent_connection=self.name,
                 jobs=row[7],
             )

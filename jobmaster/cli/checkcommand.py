@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import typer
 
@@ -23,20 +25,24 @@ from .target import (
 
 if TYPE_CHECKING:
     from ..cluster.cluster import Cluster
-    from ..cluster.settings import ClusterSettings
+    from ..cluster.settings import ClusterSettings, DatabaseSettings
     from ..sql.identity import Stamp
     from ..sql.schema import SchemaState
+    from .standalone import Sight
 
 __all__ = ["add_to"]
+
+MASTER = "master"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at."""
+    """One thing looked at. ``store``: in a cluster with agents, ``master`` or the name of an agent."""
 
     what: str
     ok: bool
     detail: str
+    store: str | None = None
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,7 +58,10 @@ def check(
     table_prefix: PrefixOption = "jm_",
     schema: SchemaOption = None,
 ) -> int:
-    """Check configuration, connection, schema and handlers; changes nothing. Exit code 0 or 2."""
+    """Check configuration, connection, schema and handlers; changes nothing. Exit code 0 or 2.
+
+    In a cluster with agents the master and every agent are looked at.
+    """
     wanted = Target(target, cluster, url, table_prefix, schema)
     findings = _look(wanted)
     ready = all(finding.ok for finding in findings)
@@ -62,14 +71,20 @@ def check(
         from rich.text import Text
 
         marks = {True: Text("ok", style="green"), False: Text("fault", style="bold red")}
-        rows = [(finding.what, marks[finding.ok], finding.detail) for finding in findings]
+        rows = [(_shown(finding), marks[finding.ok], finding.detail) for finding in findings]
         console().print(table(None, ("checked", "", "found"), rows))
     return 0 if ready else 2
 
 
+def _shown(finding: Finding) -> str:
+    if finding.store is None:
+        return finding.what
+    return f"{finding.what} of {finding.store if finding.store == MASTER else f'agent {finding.store}'}"
+
+
 def _look(wanted: Target) -> list[Finding]:
     if wanted.reference is None:
-        return _database(None, wanted)
+        return _one_database(wanted)
     try:
         cluster = wanted.build(workers=True)
     except (Refusal, JobMasterError) as fault:
@@ -78,41 +93,71 @@ def _look(wanted: Target) -> list[Finding]:
     try:
         return [
             Finding("configuration", True, f"cluster {cluster.id!r}"),
-            *_database(settings_of(cluster), wanted),
+            *_stores(settings_of(cluster)),
             *_code(cluster),
         ]
     finally:
         cluster.close()
 
 
-def _database(settings: ClusterSettings | None, wanted: Target) -> list[Finding]:
-    from ..sql.dialect import Options
-    from ..sql.urls import parse_url
+def _one_database(wanted: Target) -> list[Finding]:
     from .standalone import look
 
-    if settings is None:
-        if wanted.url is None:
-            raise Refusal(wanted.unnamed)
-        url, prefix, schema, options = wanted.url, wanted.table_prefix, wanted.schema, Options(pool_size=1)
-    else:
-        database = settings.database
-        url, prefix, schema = database.url, database.table_prefix, database.schema
-        options = Options(
-            1,
-            database.connect_args,
-            database.pgbouncer,
-            settings.operation_timeout.total_seconds(),
-            driver=database.driver,
-        )
+    if wanted.url is None:
+        raise Refusal(wanted.unnamed)
     try:
-        state, stamp = look(url, prefix, schema, options)
+        seen = look(wanted.url, wanted.table_prefix, wanted.schema)
     except (Refusal, JobMasterError) as fault:
         return [Finding("connection", False, sentence(fault))]
-    return [
-        Finding("connection", True, parse_url(url).shown),
-        _schema(state),
-        _identity(stamp, None if settings is None else settings.cluster_id),
+    if seen.stamp is None:
+        identity = _unstamped()
+    else:
+        identity = Finding("identity", True, _told(seen.stamp))
+    return [_connected(wanted.url), _schema(seen.state), identity]
+
+
+def _stores(settings: ClusterSettings) -> Iterator[Finding]:
+    """The only database of a cluster, or its master and its agents."""
+    if not settings.agents:
+        yield from _store(settings, settings.database, None, {})[1]
+        return
+    master, findings = _store(settings, settings.database, MASTER, {})
+    yield from findings
+    known = {} if master is None else {name: agent.store_id for name, agent in master.agents.items()}
+    for name, database in settings.agents.items():
+        yield from _store(settings, database, name, known)[1]
+
+
+def _store(
+    settings: ClusterSettings, database: DatabaseSettings, store: str | None, known: dict[str, UUID]
+) -> tuple[Sight | None, list[Finding]]:
+    """What one database holds; ``known`` are the stores that the master has registered as agents."""
+    from ..sql.dialect import Options
+    from .standalone import look
+
+    options = Options(
+        1,
+        database.connect_args,
+        database.pgbouncer,
+        settings.operation_timeout.total_seconds(),
+        driver=database.driver,
+    )
+    try:
+        seen = look(database.url, database.table_prefix, database.schema, options)
+    except (Refusal, JobMasterError) as fault:
+        return None, [Finding("connection", False, sentence(fault), store)]
+    findings = [
+        _connected(database.url),
+        _schema(seen.state),
+        _identity(seen.stamp, settings.cluster_id, store, known),
     ]
+    return seen, [replace(finding, store=store) for finding in findings]
+
+
+def _connected(url: str) -> Finding:
+    from ..sql.urls import parse_url
+
+    return Finding("connection", True, parse_url(url).shown)
 
 
 def _schema(state: SchemaState) -> Finding:
@@ -131,20 +176,48 @@ def _schema(state: SchemaState) -> Finding:
             return Finding("schema", False, says)
 
 
-def _identity(stamp: Stamp | None, cluster_id: str | None) -> Finding:
+def _identity(stamp: Stamp | None, cluster_id: str, store: str | None, known: dict[str, UUID]) -> Finding:
+    from ..sql.database import STANDALONE
+
+    agent = store if store not in (None, MASTER) else None
+    expected = None if agent is None else known.get(agent)
     if stamp is None:
-        return Finding("identity", True, "not stamped yet: the first start does it")
-    if cluster_id is not None and stamp.cluster_id != cluster_id:
+        if expected is None:
+            return _unstamped()
+        says = f"not stamped, and the master knows agent {agent!r} as store {expected}: was it wiped?"
+        return Finding("identity", False, says)
+    if stamp.cluster_id != cluster_id:
         says = f"the tables belong to cluster {stamp.cluster_id!r}, not to {cluster_id!r}"
         return Finding("identity", False, says)
-    return Finding(
-        "identity", True, f"cluster {stamp.cluster_id!r}, agent {stamp.name!r}, store {stamp.store_id}"
-    )
+    if stamp.name != (agent or STANDALONE):
+        holder = "a master or standalone database" if stamp.name == STANDALONE else f"agent {stamp.name!r}"
+        return Finding("identity", False, f"the tables are those of {holder}")
+    if expected is not None and expected != stamp.store_id:
+        says = (
+            f"store {stamp.store_id}, but the master knows agent {agent!r} as store {expected}: it was "
+            "wiped, restored or is another database"
+        )
+        return Finding("identity", False, says)
+    return Finding("identity", True, _told(stamp, store))
+
+
+def _unstamped() -> Finding:
+    return Finding("identity", True, "not stamped yet: the first start does it")
+
+
+def _told(stamp: Stamp, store: str | None = None) -> str:
+    part = MASTER if store == MASTER else f"agent {stamp.name!r}"
+    return f"cluster {stamp.cluster_id!r}, {part}, store {stamp.store_id}"
 
 
 def _code(cluster: Cluster) -> list[Finding]:
     ids = definition_ids(cluster)
     handlers = Finding("handlers", bool(ids), ", ".join(ids) or "none: this cluster can run nothing")
-    workers = settings_of(cluster).workers
-    shown = ", ".join(f"{worker.name} (lane {worker.lane}, {worker.mode.value})" for worker in workers)
+    settings = settings_of(cluster)
+    shown = ", ".join(
+        f"{worker.name} ("
+        + (f"agent {worker.agent_connection}, " if settings.agents else "")
+        + f"lane {worker.lane}, {worker.mode.value})"
+        for worker in settings.workers
+    )
     return [handlers, Finding("workers", True, shown or "none: this cluster only enqueues")]

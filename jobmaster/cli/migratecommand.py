@@ -2,17 +2,56 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..errors import JobMasterError
+from .refusal import Refusal, sentence
 from .rendering import JsonOption, print_json
 from .target import ClusterArgument, ClusterOption, PrefixOption, SchemaOption, Target, UrlOption, settings_of
 
 if TYPE_CHECKING:
-    from ..sql.database import Database
+    from ..cluster.settings import ClusterSettings, DatabaseSettings
+    from ..sql.database import Database, Role
+    from ..sql.schema import SchemaState
 
-__all__ = ["add_to", "database_of"]
+__all__ = ["add_to"]
+
+STANDALONE, MASTER = "standalone", "master"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One database of a cluster: ``standalone``, ``master`` or an agent's name, its tables, itself."""
+
+    name: str
+    prefix: str
+    database: Database
+
+    @property
+    def called(self) -> str:
+        """What it is to the cluster, for a message."""
+        return "the master" if self.name == MASTER else f"agent {self.name!r}"
+
+    @property
+    def heading(self) -> str:
+        """What it is and where it lies."""
+        if self.name == STANDALONE:
+            return self.database.shown
+        role = MASTER if self.name == MASTER else f"agent {self.name}"
+        return f"{role} on {self.database.shown}, tables {self.prefix}*"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What became of the tables of one store."""
+
+    store: str
+    database: str
+    before: SchemaState
+    after: SchemaState
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,41 +68,89 @@ def migrate(
     table_prefix: PrefixOption = "jm_",
     schema: SchemaOption = None,
 ) -> None:
-    """Bring the tables to this release's version; on an empty database, make them."""
-    database = database_of(Target(target, cluster, url, table_prefix, schema))
+    """Bring the tables to this release's version; on an empty database, make them.
+
+    In a cluster with agents: the tables of the master and of every agent.
+    """
+    stores = _stores(Target(target, cluster, url, table_prefix, schema))
     if sql:
-        print(database.schema.sql(), end="")
+        for store in stores:
+            if len(stores) > 1:
+                print(f"-- {store.heading}\n")
+            print(store.database.schema.sql(), end="")
         return
-    try:
-        database.resolve()
-        before = database.schema.state()
-        database.schema.require(provision=True)
-        after = database.schema.state()
-    finally:
-        database.close()
+    done: list[tuple[Store, Done]] = []
+    faults: list[str] = []
+    for store in stores:
+        try:
+            done.append((store, _bring_up(store)))
+        except JobMasterError as fault:
+            if len(stores) == 1:
+                raise
+            faults.append(f"{store.called}: {sentence(fault)}")
+        finally:
+            store.database.close()
     if as_json:
-        print_json({"database": database.shown, "before": before, "after": after})
-    elif before.found == after.found:
-        print(f"{database.shown}: the tables have version {after.found} already")
-    elif before.found is None:
-        print(f"{database.shown}: tables made, version {after.found}")
+        of_all = {item.store: item for _, item in done}
+        first = of_all.pop(STANDALONE, None) or of_all.pop(MASTER, None)
+        print_json(
+            {
+                "database": first and first.database,
+                "before": first and first.before,
+                "after": first and first.after,
+                "agents": list(of_all.values()),
+            }
+        )
     else:
-        print(f"{database.shown}: tables brought from version {before.found} to version {after.found}")
+        for store, item in done:
+            print(f"{store.heading}: {_change(item)}")
+    if faults:
+        raise Refusal("; ".join(faults))
 
 
-def database_of(target: Target) -> Database:
-    """The database of a cluster, or the one at the URL, whoever it belongs to; connected to nothing."""
+def _bring_up(store: Store) -> Done:
+    database = store.database
+    database.resolve()
+    before = database.schema.state()
+    database.schema.require(provision=True)
+    return Done(store.name, database.shown, before, database.schema.state())
+
+
+def _change(done: Done) -> str:
+    before, after = done.before.found, done.after.found
+    if before == after:
+        return f"the tables have version {after} already"
+    if before is None:
+        return f"tables made, version {after}"
+    return f"tables brought from version {before} to version {after}"
+
+
+def _stores(target: Target) -> list[Store]:
+    """The databases of a cluster, the master first; or the one at the URL, whoever it belongs to. Connected
+    to nothing."""
     from ..sql.database import open_database
 
     if target.reference is None and target.url is not None:
-        return open_database(
+        only = open_database(
             target.url, cluster_id="unknown", table_prefix=target.table_prefix, schema=target.schema
         )
+        return [Store(STANDALONE, target.table_prefix, only)]
     settings = settings_of(target.build())
-    wanted = settings.database
-    return open_database(
+    if not settings.agents:
+        return [_described(settings, settings.database, STANDALONE, "standalone")]
+    return [
+        _described(settings, settings.database, MASTER, "master"),
+        *(_described(settings, wanted, name, "agent") for name, wanted in settings.agents.items()),
+    ]
+
+
+def _described(settings: ClusterSettings, wanted: DatabaseSettings, name: str, role: Role) -> Store:
+    from ..sql.database import open_database
+
+    database = open_database(
         wanted.url,
         cluster_id=settings.cluster_id,
+        name=name if role == "agent" else STANDALONE,
         table_prefix=wanted.table_prefix,
         schema=wanted.schema,
         connect_args=wanted.connect_args,
@@ -71,4 +158,6 @@ def database_of(target: Target) -> Database:
         driver=wanted.driver,
         operation_timeout=settings.operation_timeout.total_seconds(),
         startup_timeout=settings.startup_timeout.total_seconds(),
+        role=role,
     )
+    return Store(name, wanted.table_prefix, database)

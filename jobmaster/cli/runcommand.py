@@ -70,15 +70,18 @@ def run(
 
 
 def _announce(cluster: Cluster) -> None:
-    workers = settings_of(cluster).workers
+    settings = settings_of(cluster)
+    workers = settings.workers
     lanes = ", ".join(sorted({worker.lane for worker in workers}))
+    agents = ", ".join(sorted({worker.agent_connection for worker in workers}))
     logging.getLogger("jobmaster.run").info(
-        "process %d starts %d worker%s of cluster %r, lane %s",
+        "process %d starts %d worker%s of cluster %r, lane %s%s",
         os.getpid(),
         len(workers),
         "s"[len(workers) == 1 :],
         cluster.id,
         lanes,
+        f", agent {agents}" if settings.agents else "",
     )
 
 

@@ -11,7 +11,17 @@ import typer
 
 from .. import _version
 from ..errors import JobMasterError
-from . import benchcommand, checkcommand, democommand, jobscommand, migratecommand, runcommand, statuscommand
+from . import (
+    agentscommand,
+    benchcommand,
+    checkcommand,
+    democommand,
+    draincommand,
+    jobscommand,
+    migratecommand,
+    runcommand,
+    statuscommand,
+)
 from .refusal import Refusal, sentence
 
 __all__ = ["run_command"]
@@ -50,6 +60,8 @@ runcommand.add_to(app)
 checkcommand.add_to(app)
 migratecommand.add_to(app)
 jobscommand.add_to(app)
+agentscommand.add_to(app)
+draincommand.add_to(app)
 statuscommand.add_to(app)
 benchcommand.add_to(app)
 

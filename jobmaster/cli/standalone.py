@@ -1,15 +1,18 @@
-"""A standalone database named by its URL alone: whose it is stands in the database itself."""
+"""Databases looked at from outside: whose they are stands in the database itself."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from ..domain.names import check_prefix, check_schema
 from ..errors import ConfigurationError
-from ..sql.database import make_dialect
+from ..sql.database import STANDALONE, make_dialect
 from ..sql.dialect import Names, Options
-from ..sql.gateway import Gateway
+from ..sql.gateway import Gateway, Tx
 from ..sql.identity import Stamp, read_stamp
 from ..sql.schema import Schema, SchemaState, SchemaStatus
 from ..sql.urls import StoreUrl, parse_url
@@ -18,15 +21,45 @@ from .refusal import Refusal
 if TYPE_CHECKING:
     from ..cluster.config import ClusterConfig
 
-__all__ = ["config_for", "configured", "look"]
+__all__ = ["Register", "Sight", "config_for", "configured", "look"]
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """An agent as a master has it: the id that its store is stamped with, and whether it is being emptied."""
+
+    store_id: UUID
+    draining: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a database holds under a prefix."""
+
+    state: SchemaState
+    stamp: Stamp | None = None
+    agents: Mapping[str, Register] = field(default_factory=dict)
+    """The agents that it is the master of, by name."""
 
 
 def config_for(url: str, table_prefix: str, schema: str | None) -> ClusterConfig:
-    """The configuration of the cluster that lives in a database. Refuses one without tables or stamp."""
-    state, stamp = look(url, table_prefix, schema)
+    """The configuration of the standalone cluster that lives in a database. Refuses one without tables or
+    stamp, an agent, and the master of agents that are in use: their URLs are known to the code alone."""
+    seen = look(url, table_prefix, schema)
     shown = parse_url(url).shown
-    if state.status is SchemaStatus.ABSENT or stamp is None:
+    if seen.state.status is SchemaStatus.ABSENT or seen.stamp is None:
         raise Refusal(f"{shown} holds no cluster under the table prefix {table_prefix!r}")
+    stamp = seen.stamp
+    if stamp.name != STANDALONE:
+        raise Refusal(
+            f"{shown} holds agent {stamp.name!r} of cluster {stamp.cluster_id!r}: name the cluster with "
+            "--cluster"
+        )
+    if used := sorted(name for name, agent in seen.agents.items() if not agent.draining):
+        raise Refusal(
+            f"{shown} is the master of cluster {stamp.cluster_id!r} with agent {', '.join(map(repr, used))}: "
+            "a --url is enough for a standalone database only, so name the cluster with --cluster"
+        )
     config = configured(stamp.cluster_id, url).table_prefix(table_prefix).disable_auto_provision()
     return config if schema is None else config.schema(schema)
 
@@ -43,10 +76,9 @@ def configured(cluster_id: str, url: str) -> ClusterConfig:
     return steps.get(store.kind, config.use_postgres)(url)
 
 
-def look(
-    url: str, table_prefix: str, schema: str | None, options: Options | None = None
-) -> tuple[SchemaState, Stamp | None]:
-    """The schema and the stamp that a database holds under a prefix; changes nothing, does not try again.
+def look(url: str, table_prefix: str, schema: str | None, options: Options | None = None) -> Sight:
+    """The schema, the stamp and the agents that a database holds under a prefix; changes nothing, does not
+    try again.
 
     Raises :class:`Refusal` for an SQLite file that does not exist, and what the gateway raises.
     """
@@ -69,10 +101,21 @@ def look(
             raise ConfigurationError(f"{store.shown}: SQLite has no schemas; leave --schema out")
         state = Schema(gateway, None).state()
         if state.status is SchemaStatus.ABSENT:
-            return state, None
-        return state, gateway.read("read_stamp", lambda tx: read_stamp(dict(tx.rows("meta"))))
+            return Sight(state)
+        stamp = gateway.read("read_stamp", lambda tx: read_stamp(dict(tx.rows("meta"))))
+        # the tables of another release may have another shape
+        agents = gateway.read("agents", _registers) if state.status is SchemaStatus.CURRENT else {}
+        return Sight(state, stamp, agents)
     finally:
         gateway.close()
+
+
+def _registers(tx: Tx) -> dict[str, Register]:
+    return {
+        name: Register(tx.dialect.uuid(store_id), bool(draining))
+        for name, store_id, _, draining in tx.rows("agent_list")
+        if name != STANDALONE
+    }
 
 
 def require_file(store: StoreUrl) -> None:

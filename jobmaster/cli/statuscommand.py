@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..domain.status import JobStatus
 from ..errors import TransientStoreError, TransportUnavailable
 from .refusal import sentence
-from .rendering import JsonOption, ago, console, print_json, priority_name, short_instant, table
+from .rendering import JsonOption, console, plain, print_json
 from .target import ClusterArgument, ClusterOption, PrefixOption, SchemaOption, Target, UrlOption
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from rich.console import Group
-    from rich.table import Table
-
-    from ..cluster.administration import ClusterStatus
     from ..cluster.cluster import Cluster
-    from ..ports import WorkerInfo
 
 __all__ = ["add_to"]
 
@@ -42,12 +33,14 @@ def workers(
     schema: SchemaOption = None,
 ) -> None:
     """List the registered workers of the whole cluster."""
+    from .statuspage import workers_table
+
     with Target(target, cluster, url, table_prefix, schema).opened() as opened:
         seen = opened.status()
     if as_json:
         print_json({"cluster_id": seen.cluster_id, "at": seen.at, "workers": seen.workers})
     elif seen.workers:
-        console().print(_workers(seen.workers, seen.at))
+        console().print(workers_table(seen.workers, seen.at))
     else:
         console().print("no workers")
 
@@ -62,14 +55,17 @@ def status(
     table_prefix: PrefixOption = "jm_",
     schema: SchemaOption = None,
 ) -> None:
-    """Show what waits and runs, the workers and their buckets."""
+    """Show agents, workers, lanes, what waits and runs, and buckets; with --watch also how fast jobs come and
+    end."""
+    from .statuspage import lanes_of, page
+
     with Target(target, cluster, url, table_prefix, schema).opened() as opened:
         if not watch:
             seen = opened.status()
             if as_json:
-                print_json(seen)
+                print_json({**plain(seen), "lanes": plain(lanes_of(seen))})
             else:
-                console().print(_page(seen))
+                console().print(page(seen))
         elif as_json:
             _stream(opened, interval)
         else:
@@ -80,10 +76,14 @@ def _stream(cluster: Cluster, interval: float) -> None:
     import json
     import sys
 
-    from .rendering import plain
+    from .rates import RateMeter
+    from .statuspage import lanes_of
 
+    meter = RateMeter(cluster)
     while True:
-        sys.stdout.write(json.dumps(plain(cluster.status())) + "\n")
+        seen = cluster.status()
+        line = {**plain(seen), "lanes": plain(lanes_of(seen)), "rates": plain(meter.look())}
+        sys.stdout.write(json.dumps(line) + "\n")
         sys.stdout.flush()
         time.sleep(interval)
 
@@ -93,119 +93,23 @@ def _watch(cluster: Cluster, interval: float) -> None:
     from rich.live import Live
     from rich.text import Text
 
+    from .rates import RateMeter
+    from .statuspage import page
+
     out = console()
-    seen = cluster.status()
+    meter = RateMeter(cluster)
+    seen, rates = cluster.status(), meter.look()
     try:
-        with Live(_page(seen), console=out, screen=out.is_terminal, auto_refresh=False) as live:
+        with Live(page(seen, rates), console=out, screen=out.is_terminal, auto_refresh=False) as live:
             while True:
                 time.sleep(interval)
                 try:
-                    seen = cluster.status()
+                    seen, rates = cluster.status(), meter.look()
                 except (TransientStoreError, TransportUnavailable) as fault:
                     # an outage is what somebody watches for: the last known state stays, marked as old
                     note = Text(f"no answer at present: {sentence(fault)}", style="bold red")
-                    live.update(Group(note, _page(seen)), refresh=True)
+                    live.update(Group(note, page(seen, rates)), refresh=True)
                 else:
-                    live.update(_page(seen), refresh=True)
+                    live.update(page(seen, rates), refresh=True)
     except KeyboardInterrupt:
         return
-
-
-def _page(seen: ClusterStatus) -> Group:
-    from rich.console import Group, RenderableType
-    from rich.text import Text
-
-    waiting = sum(depth.jobs for depth in seen.depths if depth.status.is_waiting)
-    claimed = sum(depth.jobs for depth in seen.depths) - waiting
-    alive = sum(worker.alive for worker in seen.workers)
-    head = Text.assemble(
-        ("cluster ", ""),
-        (seen.cluster_id, "bold"),
-        f", {seen.mode.value}, {short_instant(seen.at)} UTC: {waiting} waiting, {claimed} claimed, "
-        f"{alive} worker{'' if alive == 1 else 's'} alive",
-    )
-    parts: list[RenderableType] = [head]
-    parts.append(_depths(seen) if seen.depths else Text("\nno live jobs"))
-    parts.append(_workers(seen.workers, seen.at) if seen.workers else Text("\nno workers"))
-    if seen.buckets:
-        parts.append(_buckets(seen))
-    return Group(*parts)
-
-
-_SHOWN = (
-    JobStatus.HELD_ON_MASTER,
-    JobStatus.SAVE_PENDING,
-    JobStatus.READY,
-    JobStatus.RETRYING,
-    JobStatus.ASSIGNED_TO_BUCKET,
-    JobStatus.PROCESSING,
-)
-
-
-def _depths(seen: ClusterStatus) -> Table:
-    counts: dict[tuple[str, str, int], dict[JobStatus, int]] = defaultdict(dict)
-    oldest: dict[tuple[str, str, int], datetime] = {}
-    for depth in seen.depths:
-        place = (depth.agent_connection or "(master)", depth.lane, depth.priority)
-        counts[place][depth.status] = counts[place].get(depth.status, 0) + depth.jobs
-        oldest[place] = min(oldest.get(place, depth.oldest_due_at), depth.oldest_due_at)
-    used = [status for status in _SHOWN if any(status in found for found in counts.values())]
-    heads = [
-        "agent",
-        "lane",
-        "priority",
-        *(f"#{status.value.replace('_', ' ')}" for status in used),
-        "oldest due",
-    ]
-    rows = [
-        [agent, lane, priority_name(priority)]
-        + [str(counts[agent, lane, priority].get(status, 0)) for status in used]
-        + [ago(oldest[agent, lane, priority], seen.at)]
-        for agent, lane, priority in sorted(counts, key=lambda place: (place[0], place[1], -place[2]))
-    ]
-    return table("live jobs", heads, rows)
-
-
-def _workers(found: tuple[WorkerInfo, ...], now: datetime) -> Table:
-    heads = ("name", "lane", "mode", "#slots", "host", "#pid", "started", "seen", "state", "worker id")
-    rows = [
-        (
-            worker.name,
-            worker.lane,
-            worker.mode.value,
-            worker.slots,
-            worker.host,
-            worker.pid,
-            ago(worker.started_at, now),
-            ago(worker.seen_at, now),
-            _state(worker),
-            worker.id,
-        )
-        for worker in found
-    ]
-    return table("workers", heads, rows)
-
-
-def _state(worker: WorkerInfo) -> str:
-    if not worker.alive:
-        return "gone"
-    if worker.unknown_definitions:
-        return f"alive, no handler for {', '.join(worker.unknown_definitions)}"
-    return "alive"
-
-
-def _buckets(seen: ClusterStatus) -> Table:
-    heads = ("worker", "lane", "priority", "status", "#jobs", "lease ends", "bucket id")
-    rows = [
-        (
-            bucket.worker_name,
-            bucket.lane,
-            priority_name(bucket.priority),
-            bucket.status.value,
-            bucket.jobs,
-            ago(bucket.lease_until, seen.at),
-            bucket.id,
-        )
-        for bucket in seen.buckets
-    ]
-    return table("buckets", heads, rows)

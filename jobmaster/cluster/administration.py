@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..domain.status import ClusterMode
-from ..errors import TransientStoreError, TransportUnavailable
+from ..errors import ConfigurationError, TransientStoreError, TransportUnavailable
 from ..ports import BucketInfo, ClusterSetting, QueueDepth, WorkerInfo
 from .backend import Agent, Backend
 from .locator import Locator
@@ -28,6 +28,8 @@ class AgentInfo:
     """Whether it is being emptied and takes nothing new."""
     unshipped: int = 0
     """Jobs that ended there and that the master has not been told of yet."""
+    fault: str | None = None
+    """Why it is not reachable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Administration:
         """The agent connections and whether they answer."""
         backend = self._backend
         if not backend.distributed:
-            return [AgentInfo(backend.held.name, backend.location, self._answers(backend.held))]
+            return [self._standalone(backend.held)]
         try:
             self._producer.ready()
             draining = {record.name for record in backend.master.agents() if record.draining}
@@ -120,17 +122,18 @@ class Administration:
         location = self._backend.agents[name].location
         try:
             unshipped, _ = self._backend.agent(name).transport.unshipped()
-        except TransientStoreError:
-            return AgentInfo(name, location, False, draining)
+        except (TransientStoreError, ConfigurationError) as fault:
+            # a store that is not the one meant is as far away as one that does not answer
+            return AgentInfo(name, location, False, draining, fault=str(fault))
         return AgentInfo(name, location, True, draining, unshipped)
 
-    def _answers(self, agent: Agent) -> bool:
+    def _standalone(self, agent: Agent) -> AgentInfo:
         try:
             self._producer.ready()
             agent.transport.now()
-        except (TransportUnavailable, TransientStoreError):
-            return False
-        return True
+        except (TransportUnavailable, TransientStoreError) as fault:
+            return AgentInfo(agent.name, self._backend.location, False, fault=str(fault))
+        return AgentInfo(agent.name, self._backend.location, True)
 
     def status(self) -> ClusterStatus:
         """Everything at once."""

@@ -30,6 +30,7 @@ DATABASE_STEPS = tuple(_KINDS)
 AGENT_OPTIONS = ("table_prefix", "schema", "pool_size", "connect_args", "pgbouncer", "driver")
 """What ``add_agent_connection`` takes beside name and URL."""
 _LONGEST_PREFIX = 30
+_MASTER = "master"
 
 
 class _Database(NamedTuple):
@@ -353,6 +354,8 @@ class DatabaseSteps(SettingSteps):
         fault = check_name("agent connection", name)
         if fault is None and name == STANDALONE:
             fault = f"agent connection {name!r}: that is the name of the agent of a standalone cluster"
+        if fault is None and name == _MASTER:
+            fault = f"agent connection {name!r}: that is what the master is called where agents are listed"
         if fault is None and name in agents:
             fault = f"agent connection {name!r} is given twice: every agent has a name of its own"
         if fault is not None:

@@ -70,7 +70,7 @@ def _agent(
     return Agent(
         SqlTransport(database, skew),
         AgentDatabaseSettlement(database, master, skew, settings.lease.total_seconds() / 3, logger),
-        SqlJobReader(database, skew.shown, _READ_WAIT),
+        SqlJobReader(database, skew.shown, _READ_WAIT, skew.outward),
         database.open,
         database.close,
         database.shown,

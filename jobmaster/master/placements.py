@@ -74,6 +74,7 @@ class SqlPlacements:
             for row in tx.rows("agent_list"):
                 if row[0] == name and name != STANDALONE:
                     held = tx.run("held_again", store_id=tx.dialect.uuid(row[1]))
+                    tx.run("held_unpin", agent=name)
                     tx.run("agent_forget", name=name)
                     return held
             return None

@@ -200,7 +200,7 @@ class MasterStore(JobReader, Protocol):
 
     def forget_agent(self, name: str) -> int | None:
         """Forget an agent's store and hold the jobs that were mirrored from it. How many those are; ``None``
-        when no agent has this name."""
+        when no agent has this name. Held jobs that were asked for there may go anywhere from then on."""
         ...
 
     # --- jobs that live on agents -------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -23,17 +24,19 @@ _STATE = {"assigned_to_bucket": JobStatus.ASSIGNED_TO_BUCKET, "processing": JobS
 class SqlJobReader:
     """``JobReader`` on a :class:`~jobmaster.sql.Database` of any role.
 
-    ``shown`` converts what is read, for an agent whose clock is not the master's. A read is tried for
-    ``timeout`` seconds, by default the operation timeout."""
+    ``shown`` and ``outward`` convert what is read, for an agent whose clock is not the master's. A read is
+    tried for ``timeout`` seconds, by default the operation timeout."""
 
     def __init__(
         self,
         database: Database,
         shown: Callable[[Job], Job] | None = None,
         timeout: float | None = None,
+        outward: Callable[[datetime], datetime] = lambda instant: instant,
     ) -> None:
         self._database = database
         self._shown = shown
+        self._outward = outward
         self._timeout = timeout
 
     def get_job(self, job_id: UUID) -> Job | None:
@@ -106,7 +109,7 @@ class SqlJobReader:
                     database.role, False, holder is not None, False, state == "retrying", bool(unsynced)
                 )
             agent = holder or database.agent_shown
-            found.append(QueueDepth(agent, lane, priority, status, jobs, instant(oldest)))
+            found.append(QueueDepth(agent, lane, priority, status, jobs, self._outward(instant(oldest))))
         return found
 
     def _as_shown(self, job: Job) -> Job:

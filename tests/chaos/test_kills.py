@@ -47,9 +47,17 @@ def until_started(workers: Workers, count: int, seconds: float = 60) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_twenty_kills_over_twenty_thousand_jobs(cluster: Cluster, database_url: str, tmp_path: Path) -> None:
-    """SIGKILL of a worker process, 20 times: every job ends, and only what was in flight runs again."""
-    jobs, kills = 20_000, 20
+@pytest.mark.parametrize(
+    ("jobs", "kills"),
+    [
+        pytest.param(5_000, 5, id="ci"),
+        pytest.param(20_000, 20, id="long", marks=pytest.mark.long),
+    ],
+)
+def test_twenty_kills_over_twenty_thousand_jobs(
+    cluster: Cluster, database_url: str, tmp_path: Path, jobs: int, kills: int
+) -> None:
+    """SIGKILL of a worker, again and again: every job ends, and only what was in flight runs again."""
     seed = int(os.environ.get("JOBMASTER_TEST_SEED", time.time_ns() % 1_000_000))
     print(f"seed {seed}")
     chance = random.Random(seed)

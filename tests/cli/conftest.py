@@ -9,13 +9,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
 from tests.cli.terminal import Terminal
 from tests.databases import use
+
+if TYPE_CHECKING:
+    from jobmaster import ClusterConfig
 
 APP = '''\
 """The project of a user."""
@@ -82,6 +85,55 @@ async def coroutine() -> ClusterConfig:
 
 def contradictory() -> ClusterConfig:
     return make().lease(-1).add_worker(lane="no such lane")
+'''
+
+
+CLUSTER_APP = '''\
+"""The project of a user with a master and two agents."""
+
+import asyncio
+import os
+
+from jobmaster import ClusterConfig, JobContext, job
+
+
+@job("hello")
+async def hello(job: JobContext) -> str:
+    return f"Hello {job.data['name']} from {job.agent_connection}"
+
+
+@job("sleep", timeout=60)
+async def sleep(job: JobContext) -> None:
+    await asyncio.sleep(job.data.get_float("seconds", default=60.0))
+
+
+def agents(*names: str) -> ClusterConfig:
+    config = ClusterConfig("app").lease(2).grace_period(5).startup_timeout(2).operation_timeout(2)
+    config.use_sqlite_for_master("master.db")
+    for name in names:
+        config.add_agent_connection(name, f"{name}.db")
+    return config
+
+
+def make() -> ClusterConfig:
+    config = agents("north", "south")
+    for worker in os.environ.get("APP_WORKERS", "north:default south:default").split():
+        name, lane = worker.split(":")
+        config.add_worker(name, lane=lane, name=f"{name}-{lane}")
+    return config
+
+
+cluster = make().build()
+smaller = agents("north").build()
+far = agents("north").add_agent_connection("far", "postgresql://nobody:secret@127.0.0.1:1/nowhere").build()
+orphaned = (
+    ClusterConfig("app")
+    .operation_timeout(2)
+    .use_postgres_for_master("postgresql://nobody:secret@127.0.0.1:1/nowhere")
+    .add_agent_connection("north", "north.db")
+    .build()
+)
+alone = ClusterConfig("alone").use_sqlite("alone.db").build()
 '''
 
 
@@ -175,6 +227,16 @@ class Project:
         finally:
             cluster.close()
 
+    def agents(self, *names: str) -> ClusterConfig:
+        """The cluster of `cluster_project` as seen from this process, without workers."""
+        from jobmaster import ClusterConfig
+
+        config = ClusterConfig("app").lease(2).operation_timeout(2).add_handlers()
+        config.use_sqlite_for_master(self.folder / "master.db")
+        for name in names or ("north", "south"):
+            config.add_agent_connection(name, str(self.folder / f"{name}.db"))
+        return config
+
     def close(self) -> None:
         """End what still runs, with all its children."""
         for process in self.started:
@@ -208,3 +270,14 @@ def project(tmp_path: Path, sqlite_url: str) -> Iterator[Project]:
 def any_project(tmp_path: Path, database_url: str) -> Iterator[Project]:
     """The project, once on each engine."""
     yield from _project(tmp_path, database_url)
+
+
+@pytest.fixture
+def cluster_project(tmp_path: Path) -> Iterator[Project]:
+    """A project with a master and the agents `north` and `south`, all SQLite files in its folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "app.py").write_text(CLUSTER_APP)
+    project = Project(folder, "")
+    yield project
+    project.close()

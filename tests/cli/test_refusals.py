@@ -92,7 +92,7 @@ def test_a_database_that_is_not_there(project: Project, command: list[str]) -> N
     ("url", "said"),
     [
         ("postgresql://nobody:secret@127.0.0.1:1/nowhere", "127.0.0.1:1"),
-        ("mysql://somewhere/x", "not a database that jobmaster knows"),
+        ("oracle://somewhere/x", "not a database that jobmaster knows"),
         ("sqlite://", "in-memory SQLite"),
         ("postgresql://host:port/x", "cannot be read"),
     ],

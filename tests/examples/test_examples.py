@@ -8,6 +8,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,19 @@ PRINTED = {
         "refused before anything was stored: data does not fit ResizeArgs: data.width: Input should be "
         "greater than or equal to 1",
     ],
+    "cluster_workers": [
+        "20 orders are shipped",
+        "report on May made by south",
+        "report on June made by south",
+    ],
+    "drain_walkthrough": [
+        "standalone: 100 jobs wait, no worker has run",
+        "distributed: the 100 jobs were placed on agents and have run",
+        "north is empty, while jobs flowed all the time; south has run them",
+        "south is empty too: what comes now is held on the master",
+        "standalone again: the 50 jobs have run",
+        "every accepted job has run exactly once",
+    ],
     "retries_and_timeouts": [
         "unreliable: succeeded, succeeded at run 3",
         "    run 1: failed",
@@ -49,8 +64,11 @@ PRINTED = {
 }
 
 
+SERVED = ("fastapi_app", "cluster_producer")
+
+
 def test_every_example_is_run_here() -> None:
-    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*PRINTED, "fastapi_app"}
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == {*PRINTED, *SERVED}
 
 
 @pytest.mark.parametrize("name", PRINTED)
@@ -75,22 +93,50 @@ def test_the_first_example_is_the_one_of_the_documentation() -> None:
 
 
 def test_a_web_application_embeds_a_worker(tmp_path: Path) -> None:
-    port = free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "fastapi_app:app", "--app-dir", EXAMPLES, "--port", str(port)],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        base = f"http://127.0.0.1:{port}"
+    with _serving("fastapi_app", tmp_path) as base:
         ordered = _ask(f"{base}/reports?customer=42", "POST")
         job = _until_ended(f"{base}/jobs/{ordered['id']}")
         assert job["status"] == "succeeded"
         assert job["result"] == {"customer": 42, "pages": 3}
         with pytest.raises(urllib.error.HTTPError, match="404"):
             _ask(f"{base}/jobs/01935a3c-7d7e-7b4c-9d5e-0123456789ab", "GET", patience=0)
+
+
+def test_a_web_application_only_enqueues_for_services_that_work(tmp_path: Path) -> None:
+    with _serving("cluster_producer", tmp_path) as base:
+        early = _ask(f"{base}/reports?month=May", "POST")
+        assert early["status"] == "held_on_master"
+        assert any("no worker" in reason for reason in _ask(f"{base}/jobs/{early['id']}/why", "GET"))
+        script = EXAMPLES / "cluster_workers.py"
+        services = [
+            subprocess.Popen([sys.executable, "-W", "error", script, name], cwd=tmp_path)
+            for name in ("orders", "reports")
+        ]
+        try:
+            made = _until_ended(f"{base}/jobs/{early['id']}")
+            assert (made["status"], made["result"]) == ("succeeded", "report on May made by south")
+            order = _until_ended(f"{base}/jobs/{_ask(f'{base}/orders/17', 'POST')['id']}")
+            assert order["result"] == f"order 17 shipped by {order['agent']}"
+        finally:
+            for service in services:
+                service.terminate()
+            codes = [service.wait(timeout=40) for service in services]
+        assert codes == [0, 0]
+
+
+@contextmanager
+def _serving(application: str, folder: Path) -> Iterator[str]:
+    """Serve an example as its user would; yields where, and looks at how it stopped."""
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-m", "uvicorn", f"{application}:app", "--app-dir", EXAMPLES, "--port", str(port)],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
         _, said = server.communicate(timeout=30)

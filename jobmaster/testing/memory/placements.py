@@ -40,10 +40,15 @@ class MemoryPlacements:
             found = self._database.agents.get(name)
             if found is not None:
                 self._database.agents[name] = replace(found, draining=draining)
-            for row in self._database.live.values():
-                if draining and row.bucket_id is None and row.new.agent == name:
-                    row.new = replace(row.new, agent=None)
+            if draining:
+                self._unpin(name)
             return found is not None
+
+    def _unpin(self, name: str) -> None:
+        """Held jobs that were asked for on an agent may go anywhere."""
+        for row in self._database.live.values():
+            if row.bucket_id is None and row.new.agent == name:
+                row.new = replace(row.new, agent=None)
 
     def forget_agent(self, name: str) -> int | None:
         with self._database.lock:
@@ -54,6 +59,7 @@ class MemoryPlacements:
             for row in held:
                 row.bucket_id, row.unsynced = None, False
                 row.placement += 1
+            self._unpin(name)
             return len(held)
 
     def record(self, agent: AgentKey, shipment: Shipment) -> frozenset[UUID]:
