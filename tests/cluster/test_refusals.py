@@ -161,6 +161,7 @@ async def test_jobs_of_an_agent_that_is_given_up_are_held_again(site: Site) -> N
     async with config.build() as cluster:
         s = cluster.scheduler
         job = await s.once_after_async(Counted, 300, {"n": 1}, unique_key="k")
+        asked_for = await s.once_after_async(Counted, 86_400, {"n": 2}, agent_connection="north")
         import asyncio
 
         async with asyncio.timeout(10):
@@ -170,6 +171,7 @@ async def test_jobs_of_an_agent_that_is_given_up_are_held_again(site: Site) -> N
     assert await looking.forget_agent_async("north") == 1
     found = await looking.scheduler.find_jobs_async()
     assert job.id in [item.id for item in found]
+    assert (await looking.scheduler.get_job_async(asked_for.id)).agent_connection is None
     await looking.close_async()
 
 
