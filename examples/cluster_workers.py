@@ -35,6 +35,7 @@ def describe() -> ClusterConfig:
         "postgresql": config.use_postgres_for_master,
         "mysql": config.use_mysql_for_master,
         "mariadb": config.use_mysql_for_master,
+        "mssql": config.use_sqlserver_for_master,
     }
     steps.get(master.partition(":")[0], config.use_sqlite_for_master)(master)
     config.add_agent_connection("north", os.environ.get("SHOP_NORTH", "shop_north.db"))

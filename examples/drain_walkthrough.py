@@ -30,7 +30,12 @@ def config() -> ClusterConfig:
 
 def standalone() -> ClusterConfig:
     chosen, url = config(), os.environ.get("WALK_MASTER", "walk_master.db")
-    steps = {"postgresql": chosen.use_postgres, "mysql": chosen.use_mysql, "mariadb": chosen.use_mysql}
+    steps = {
+        "postgresql": chosen.use_postgres,
+        "mysql": chosen.use_mysql,
+        "mariadb": chosen.use_mysql,
+        "mssql": chosen.use_sqlserver,
+    }
     return steps.get(url.partition(":")[0], chosen.use_sqlite)(url)
 
 
@@ -40,6 +45,7 @@ def distributed() -> ClusterConfig:
         "postgresql": chosen.use_postgres_for_master,
         "mysql": chosen.use_mysql_for_master,
         "mariadb": chosen.use_mysql_for_master,
+        "mssql": chosen.use_sqlserver_for_master,
     }
     steps.get(url.partition(":")[0], chosen.use_sqlite_for_master)(url)
     chosen.add_agent_connection("north", os.environ.get("WALK_NORTH", "walk_north.db"))

@@ -18,7 +18,6 @@ from jobmaster.sql.dialect import Fault, Names, Options, place, positional
 from jobmaster.sql.gateway import bind
 from jobmaster.sql.sqlserver import SqlServerDialect
 from jobmaster.sql.sqlservererrors import classify, natives, tidy
-from jobmaster.sql.sqlservermembers import same_member
 from jobmaster.sql.sqlserverrows import Results, asked, rows_text
 from jobmaster.sql.sqlserverstatements import bulk_texts
 from jobmaster.sql.sqlserverurl import choose_driver, connection_string, read_sqlserver_url, secrets_of
@@ -298,34 +297,6 @@ def test_lists_instants_and_ids_travel_as_plain_values(dialect: SqlServerDialect
     assert json.loads(given[1]) == [one.hex, two.hex]
     assert given[2] == "ü"
     assert dialect.uuid(dialect.bind(one)) == one
-
-
-def test_five_thousand_ids_are_one_parameter(dialect: SqlServerDialect) -> None:
-    ids = [UUID(int=number) for number in range(5000)]
-    for name in ("synced", "copies_lock", "taken", "history_drop", "attempts_shipped"):
-        text = dialect.render_all(NAMES)[name]
-        given = dict.fromkeys(text.names, 1) | {"ids": ids}
-        sql, values = bind(dialect, text, given)
-        assert sql.count("?") == len(values) == len(text.names) <= 2
-        assert json.loads(values[text.names.index("ids")])[-1] == ids[-1].hex
-
-
-def test_names_of_agents_stay_text_in_a_list(dialect: SqlServerDialect) -> None:
-    text = dialect.render_all(NAMES)["held_due"]
-    assert "agents" in text.lists
-    given = dict.fromkeys(text.names, 1) | {"agents": ["north", "süd"]}
-    _, values = bind(dialect, text, given)
-    assert json.loads(values[text.names.index("agents")]) == ["north", "süd"]
-
-
-def test_a_metadata_value_is_taken_apart() -> None:
-    condition, given = same_member(0, 'k"', {"b": [1.5, None], "a ": "x"})
-    leaves = [["k\"", "b", "0", "[1.5]"], ["k\"", "b", "1", "[null]"], ["k\"", "a ", '["x"]']]
-    steps = [["k\""], ["k\"", "b"], *leaves]
-    assert list(given.values()) == [step for path in steps for step in path]
-    assert condition.count("EXISTS") == 5
-    assert "m0.type = 5 AND (SELECT count(*) FROM OPENJSON(" in condition
-    assert all(f":{name}" in condition for name in given)
 
 
 def test_rows_keep_everything_in_their_text() -> None:
