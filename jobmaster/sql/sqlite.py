@@ -333,9 +333,14 @@ def _by_run_at_and_id(row: tuple[Any, ...]) -> tuple[int, bytes]:
 
 
 def _set_up(connection: Any, _record: Any) -> None:
-    connection.create_function("jm_json_member", 3, json_member, deterministic=True)
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA cache_size = -16384")
-    cursor.close()
+    try:
+        connection.create_function("jm_json_member", 3, json_member, deterministic=True)
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA cache_size = -16384")
+        cursor.close()
+    except BaseException:
+        # the pool does not know it yet, so nobody else would close it
+        connection.close()
+        raise
