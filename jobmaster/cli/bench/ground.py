@@ -87,7 +87,8 @@ class Ground:
                 raise busy from None
             self._lock = handle
             return
-        digest = hashlib.sha256(self._names.table("meta").encode()).digest()
+        # another lock than that of the schema, which is taken while this one is held
+        digest = hashlib.sha256(f"bench {self._names.table('meta')}".encode()).digest()
         key: object = int.from_bytes(digest[:8], "big", signed=True)
         take = "SELECT pg_try_advisory_lock(%(key)s)"
         if self._kind == "mysql":
