@@ -58,9 +58,10 @@ class Explainer:
             reasons.append(Reason("cluster_passive", "the cluster is passive: it accepts jobs and runs none"))
         if mode is ClusterMode.ARCHIVED:
             reasons.append(Reason("cluster_archived", "the cluster is archived: it runs nothing"))
-        reasons += self._without_worker(job)
+        unserved = self._without_worker(job)
+        reasons += unserved
         if self._backend.distributed:
-            reasons += explain_place(self._backend, job, now)
+            reasons += explain_place(self._backend, job, now, served=not unserved)
         if reasons:
             return reasons
         if job.losses:

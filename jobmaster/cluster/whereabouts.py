@@ -12,10 +12,11 @@ from .backend import Backend
 __all__ = ["explain_place"]
 
 
-def explain_place(backend: Backend, job: Job, now: datetime) -> list[Reason]:
-    """The reasons that have to do with the place where a job waits; none when it may be claimed there."""
+def explain_place(backend: Backend, job: Job, now: datetime, *, served: bool) -> list[Reason]:
+    """The reasons that have to do with the place where a job waits; none when it may be claimed there.
+    ``served``: some live worker serves its lane."""
     if job.status is JobStatus.HELD_ON_MASTER:
-        return _held(backend, job, now)
+        return _held(backend, job, now, served)
     name = job.agent_connection
     if name is None or name not in backend.agents:
         return [Reason("unknown_agent", f"it is on agent {name!r}, which is not configured here")]
@@ -37,7 +38,7 @@ def explain_place(backend: Backend, job: Job, now: datetime) -> list[Reason]:
     return reasons
 
 
-def _held(backend: Backend, job: Job, now: datetime) -> list[Reason]:
+def _held(backend: Backend, job: Job, now: datetime, served: bool) -> list[Reason]:
     threshold = backend.threshold
     roster = backend.roster
     serving = roster.serving(job.lane)
@@ -60,9 +61,9 @@ def _held(backend: Backend, job: Job, now: datetime) -> list[Reason]:
     if serving and len(down) == len(serving):
         shown = ", ".join(map(repr, down))
         reasons.append(Reason("agents_down", f"the agents that serve its lane do not answer: {shown}"))
-    if not reasons and not serving:
+    if not reasons and not serving and served:
         text = "the agents that serve its lane are being emptied, or are not configured here"
         reasons.append(Reason("no_agent_on_lane", text))
-    if not reasons:
+    if not reasons and serving:
         reasons.append(Reason("being_placed", "it is given to an agent within seconds"))
     return reasons
