@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobmaster import ClusterConfig, JobRequest, JobStatus
+from jobmaster import JobRequest, JobStatus
 from tests.cluster.conftest import MakeUrl, Site
 from tests.cluster.handlers import COUNT, Counted
 from tests.cluster.test_mixed import ended
@@ -84,8 +84,7 @@ async def test_a_large_backlog_does_not_slow_what_is_due(
         ids = await s.once_many_async(requests, returning="ids")
         assert await s.count_jobs_async(status=JobStatus.HELD_ON_MASTER) == held + due
         _make_due(site.master, ids)
-        coordinator = ClusterConfig("harness").use_postgres_for_master(site.master)
-        coordinator.add_agent_connection("north", site.agents["north"]).transient_threshold(10)
+        coordinator = site.config().lease(15).transient_threshold(10)
         began = time.monotonic()
         async with coordinator.add_worker("north", mode="coordinator").build():
             async with asyncio.timeout(120):
