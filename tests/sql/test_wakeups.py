@@ -50,9 +50,11 @@ def test_one_transaction_rings_once_for_each_lane(postgres_url: str, make_databa
         count = heard.count
         jobs = [new_job(lane=lane) for lane in ("a", "b") for _ in range(100)]
         later = [new_job(lane="c", run_at=stores.transport.now().replace(year=2999))]
-        heard.hears(lambda: stores.transport.enqueue([*jobs, *later]), "b")
+        stores.transport.enqueue([*jobs, *later])
+        # notifications come in the order of the commits; the first and the last may be rung again
         heard.hears(lambda: stores.enqueue(lane="end"), "end")
-        assert sorted(str(lane) for lane in heard.lanes[count:]) == ["a", "b", "end"]
+        rung = [str(lane) for lane in heard.lanes[count:] if lane not in ("ready", "end")]
+        assert sorted(rung) == ["a", "b"]
     finally:
         listener.close()
 
