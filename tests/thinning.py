@@ -37,7 +37,7 @@ SQLITE = {
     f"{_WINDOWS}::test_a_worker_that_dies": ("record.after_commit", "SHIP", "place.after_commit"),
     f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
     f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "lane_without", "explained"),
-    f"{_CLUSTER}test_draining.py": ("standalone_to", "strand"),
+    f"{_CLUSTER}test_draining.py": ("standalone_to", "strand", "others_work"),
     f"{_CLUSTER}test_onboarding.py": ("far_job",),
 }
 THINNED = {"mariadb": MARIADB, "sqlite": SQLITE}
