@@ -56,8 +56,9 @@ class Onboarder:
         self._clock = clock
         self._logger = logger
         self._repair_at = float("-inf")
-        self._delivering: dict[str, asyncio.Task[None]] = {}
-        """Placements on their way, by agent: one that is silent keeps nobody but itself waiting."""
+        self._delivering: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """Placements on their way, by agent and lane: one agent that is silent, or a lane with much to place,
+        keeps nobody else waiting."""
         self._awaited = False
         """Whether jobs may be due that wait for the end of a delivery."""
         self._suspects: dict[UUID, int] = {}
@@ -110,7 +111,7 @@ class Onboarder:
         serving = {
             name: load for name, load in self._roster.serving(lane).items() if not self._roster.is_down(name)
         }
-        loads = {name: load for name, load in serving.items() if name not in self._delivering}
+        loads = {name: load for name, load in serving.items() if (name, lane) not in self._delivering}
         self._awaited = self._awaited or len(loads) < len(serving)
         if serving and not loads:
             return _LONGEST
@@ -124,13 +125,13 @@ class Onboarder:
         return _BUSY if sum(len(placement.copies) for placement in placements) < _BATCH else None
 
     def _send(self, placement: Placement, lane: str) -> None:
-        name = placement.agent.name
+        way = (placement.agent.name, lane)
         delivery = asyncio.get_running_loop().create_task(self._sent(placement, lane))
-        self._delivering[name] = delivery
-        delivery.add_done_callback(lambda _: self._arrived(name))
+        self._delivering[way] = delivery
+        delivery.add_done_callback(lambda _: self._arrived(way))
 
-    def _arrived(self, agent: str) -> None:
-        self._delivering.pop(agent, None)
+    def _arrived(self, way: tuple[str, str]) -> None:
+        self._delivering.pop(way, None)
         if self._awaited:
             self.service.ring()
 
@@ -177,10 +178,11 @@ class Onboarder:
         """Repeat placements that were unconfirmed at the last look already: whoever made them has died."""
         found = await self._calls.run(self._master.unconfirmed, _REPAIRED)
         unconfirmed = {copy.id: copy.placement for placement in found for copy in placement.copies}
+        busy = {name for name, _ in self._delivering}
         for placement in found:
             left = [copy for copy in placement.copies if self._suspects.get(copy.id) == copy.placement]
             name = placement.agent.name
-            if not left or name not in self._agents or name in self._delivering or self._roster.is_down(name):
+            if not left or name not in self._agents or name in busy or self._roster.is_down(name):
                 continue
             self._logger.warning("repeating %d placements on agent %r that nobody confirmed", len(left), name)
             try:
