@@ -108,12 +108,15 @@ class Locator:
             return None, fault
 
     def _candidates(self, known: Job | None) -> list[str]:
-        """The agents that may have a job; last those of which it is known that they do not answer."""
+        """The agents that may have a job: none that was given up, and those last that are known to be away."""
         if not self._backend.distributed:
             return []
         if known is not None:
             return [known.agent_connection or ""]
-        return sorted(self._backend.agents, key=self._backend.roster.is_down)
+        roster = self._backend.roster
+        return sorted(
+            (name for name in self._backend.agents if not roster.is_forgotten(name)), key=roster.is_down
+        )
 
     def _look_on(self, name: str, job_id: UUID, away: dict[str, str]) -> tuple[Agent, Job | None]:
         """What an agent says of a job; one that cannot be asked is noted in ``away``."""
