@@ -108,7 +108,7 @@ class Locator:
             return None, fault
 
     def _candidates(self, known: Job | None) -> list[str]:
-        """The agents that may have a job: none that was given up, and those last that are known to be away."""
+        """The agents that may have a job: none that was given up, and last those known to be away."""
         if not self._backend.distributed:
             return []
         if known is not None:
