@@ -34,9 +34,7 @@ def as_timedelta(
     else:
         raise TypeError(f"{what} must be a timedelta or a number of seconds, not {type(value).__name__}")
     if not minimum <= duration <= maximum:
-        raise ValueError(
-            f"{what} must be {_range(minimum, maximum)}, not {describe_duration(duration)}"
-        )
+        raise ValueError(f"{what} must be {_range(minimum, maximum)}, not {describe_duration(duration)}")
     return duration
 
 
