@@ -31,7 +31,7 @@ def best(work: Callable[[], object], rounds: int = 5) -> float:
 
 
 def ratio(work: Callable[[], object], other: Callable[[], object], rounds: int = 15) -> float:
-    """How much longer ``work`` takes than ``other``, both measured in turn, so that a busy spell meets both."""
+    """How much longer ``work`` takes than ``other``; measured in turn, so that a busy spell meets both."""
     pairs = [(best(work, 1), best(other, 1)) for _ in range(rounds)]
     return min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
 
