@@ -30,6 +30,12 @@ def best(work: Callable[[], object], rounds: int = 5) -> float:
     return min(times)
 
 
+def ratio(work: Callable[[], object], other: Callable[[], object], rounds: int = 15) -> float:
+    """How much longer ``work`` takes than ``other``; measured in turn, so that a busy spell meets both."""
+    pairs = [(best(work, 1), best(other, 1)) for _ in range(rounds)]
+    return min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
+
+
 def walk(recurrence: Recurrence) -> None:
     at: datetime | None = BASE
     for _ in range(COUNT):
@@ -45,14 +51,14 @@ def walk_croniter(text: str) -> None:
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_cron_is_ten_times_faster_than_croniter(text: str) -> None:
-    ours, theirs = cron(text), best(lambda: walk_croniter(text))
-    assert best(lambda: walk(ours)) * 10 <= theirs
+    ours = cron(text)
+    assert ratio(lambda: walk_croniter(text), lambda: walk(ours), 5) >= 10
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_a_zone_costs_at_most_three_times_as_much(text: str) -> None:
     plain, zoned = cron(text), cron(text, time_zone="America/New_York")
-    assert best(lambda: walk(zoned)) <= 3 * best(lambda: walk(plain))
+    assert ratio(lambda: walk(zoned), lambda: walk(plain)) <= 3
 
 
 @pytest.mark.parametrize(
