@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Reason,
     )
     from .domain.retry import Retry, RetryPolicy
+    from .domain.schedule import MisfirePolicy, OverlapPolicy, Schedule, ScheduleStatus
     from .domain.status import BucketStatus, ClusterMode, JobStatus, Priority, WorkerMode
     from .errors import (
         ClusterArchived,
@@ -84,6 +85,7 @@ _HOME = {
         "Reason",
     ),
     "domain.retry": ("Retry", "RetryPolicy"),
+    "domain.schedule": ("MisfirePolicy", "OverlapPolicy", "Schedule", "ScheduleStatus"),
     "domain.status": ("BucketStatus", "ClusterMode", "JobStatus", "Priority", "WorkerMode"),
     "errors": (
         "ClusterArchived",
@@ -154,7 +156,9 @@ __all__ = [
     "JobStatus",
     "MessageTooLarge",
     "Middleware",
+    "MisfirePolicy",
     "Observer",
+    "OverlapPolicy",
     "Page",
     "Priority",
     "Progress",
@@ -164,7 +168,9 @@ __all__ = [
     "Retry",
     "RetryLater",
     "RetryPolicy",
+    "Schedule",
     "ScheduleNotFound",
+    "ScheduleStatus",
     "Scheduler",
     "SerializationError",
     "Snooze",

@@ -19,6 +19,7 @@ from .administering import AdministrativeMethods
 from .administration import Administration
 from .backend import Backend, Stores
 from .directory import JobDirectory
+from .drafts import ScheduleDesk
 from .draining import Drains
 from .enginelog import EngineLog
 from .explainer import Explainer
@@ -30,6 +31,7 @@ from .runtimethread import RuntimeThread
 from .scheduler import Scheduler
 from .schedulers import register
 from .settings import ClusterSettings
+from .timetable import Timetable
 from .wiring import wire
 
 __all__ = ["Cluster"]
@@ -82,14 +84,21 @@ class Cluster(AdministrativeMethods):
         locator = Locator(self._backend, self._logger)
         self._producer = Producer(self._backend, self._wake, locator, self._logger)
         self._desk = RequestDesk(registry, registry.codecs, limits, lambda: tuple(self._backend.agents))
+        directory = JobDirectory(
+            self._backend, locator, self._producer, self._completions, self._wake, self._cancel_here
+        )
+        self._schedule_desk = ScheduleDesk(self._desk, lambda: self._backend.clock, settings.time_zone)
+        self._timetable = Timetable(
+            self._backend, self._producer, directory, self._wake, settings.time_zone
+        )
         self._scheduler = Scheduler(
             self._desk,
             self._producer,
-            JobDirectory(
-                self._backend, locator, self._producer, self._completions, self._wake, self._cancel_here
-            ),
+            directory,
             Explainer(self._backend),
             self._completions,
+            self._schedule_desk,
+            self._timetable,
         )
         self._administration = Administration(self._backend, locator, self._producer, self._wake)
         self._drains = Drains(self._backend, locator, self._producer)

@@ -18,6 +18,7 @@ from ..engine.border import ALONE
 from ..engine.children import ChildRunner
 from ..engine.coordinator import Coordinator
 from ..engine.options import WorkerOptions
+from ..engine.planner import Planner
 from ..engine.province import Province
 from ..engine.storethreads import InlineStoreThreads, StoreCalls, StoreThreads
 from ..engine.supervisor import Supervisor
@@ -71,6 +72,7 @@ class Runtime:
         self._posts: list[_Post] = []
         self._coordinator: Coordinator | None = None
         self._province: Province | None = None
+        self._planner: Planner | None = None
         self._stopping = False
 
     @property
@@ -128,6 +130,9 @@ class Runtime:
             await self._calls.run(self._backend.refresh)
             await self._province.start(self._supervisor)
         self._coordinator.start(self._supervisor, coordinates=self._coordinates)
+        if self._coordinates:
+            self._planner = self._make_planner()
+            await self._planner.start(self._supervisor)
 
     @property
     def _coordinates(self) -> bool:
@@ -162,6 +167,21 @@ class Runtime:
                 lane = None if wanted.lane == DEFAULT_LANE else wanted.lane
                 province.mover.emptied[wanted.agent_connection] = lane
         return province
+
+    def _make_planner(self) -> Planner:
+        backend = self._backend
+        return Planner(
+            backend.cluster_id,
+            backend.schedules,
+            backend.master,
+            backend.limits,
+            backend.held.transport.listen,
+            self._scheduler.cancel_job,
+            self._calls,
+            backend.clock,
+            self._announcer,
+            self._logger,
+        )
 
     def _options(self, wanted: WorkerSettings) -> WorkerOptions:
         settings = self._settings
@@ -235,6 +255,8 @@ class Runtime:
         self._stopping = True
         await self._supervisor.stop()
         await asyncio.gather(*(self._dismiss(post) for post in self._posts))
+        if self._planner is not None:
+            await self._planner.stop()
         if self._province is not None:
             await self._province.stop()
         if self._coordinator is not None:

@@ -14,7 +14,13 @@ from ..cluster.scheduler import Scheduler
 from ..cluster.settings import DatabaseSettings
 from ..domain.durations import Duration, as_timedelta
 from .clock import FakeClock
-from .memory import MemoryDatabase, MemoryMasterStore, MemorySettlement, MemoryTransport
+from .memory import (
+    MemoryDatabase,
+    MemoryMasterStore,
+    MemoryScheduleStore,
+    MemorySettlement,
+    MemoryTransport,
+)
 
 __all__ = ["MemoryCluster"]
 
@@ -49,7 +55,7 @@ class MemoryCluster:
             "memory",
             lambda clock: None,
         )
-        stores = Stores(master, held, clock=self.clock)
+        stores = Stores(master, held, MemoryScheduleStore(self.database), clock=self.clock)
         self._left_running: tuple[int, ...] | None = None
         """The state in which handlers were last left running."""
         self._longest_step = settings.lease.total_seconds() / 4
@@ -126,9 +132,11 @@ class MemoryCluster:
         return True
 
     def _next_due(self) -> float | None:
-        """The monotonic instant at which the next waiting job is due."""
+        """The monotonic instant at which the next waiting job, or schedule, is due."""
         with self.database.lock:
             waiting = [row.run_at for row in self.database.live.values() if row.bucket_id is None]
+            schedules = self.database.schedules.values()
+            waiting += [schedule.due_at for schedule in schedules if schedule.due_at is not None]
         if not waiting:
             return None
         return self.clock.monotonic() + (min(waiting) - self.clock.now()).total_seconds()
