@@ -238,7 +238,7 @@ class Timetable:
         if isinstance(schedule, Schedule) or (isinstance(schedule, str) and time_zone is None):
             schedule_id = schedule.id if isinstance(schedule, Schedule) else schedule
             self._producer.ready()
-            record = self._store.get(schedule_id)
+            record = None if check_schedule_id(schedule_id) else self._store.get(schedule_id)
             if record is not None:
                 return recurrence_of(record), self._backend.master.now()
             missing = _not_found(schedule_id)
@@ -284,5 +284,7 @@ def _present(change: Change) -> ScheduleRecord:
 def _check_id(schedule_id: object) -> None:
     if not isinstance(schedule_id, str):
         raise TypeError(f"a schedule id is a text, not {type(schedule_id).__name__}")
+    if check_schedule_id(schedule_id):
+        raise _not_found(schedule_id)
 
 

@@ -50,7 +50,10 @@ def check_unique_key(value: object) -> str | None:
 
 
 def check_schedule_id(value: object, kind: str = "schedule id") -> str | None:
-    """The fault of a schedule or profile id (1 to 255 characters, no control characters), or ``None``."""
+    """The fault of a schedule or profile id (1 to 255 characters, no control characters, no blanks around
+    it), or ``None``."""
+    if isinstance(value, str) and value != value.strip():
+        return f"{kind} {value!r} begins or ends with a blank"
     return _check_text(kind, value, 255)
 
 

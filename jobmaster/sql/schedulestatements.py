@@ -46,7 +46,7 @@ WHERE status = 'active' AND due_at IS NOT NULL AND schedule_id > :after
 ORDER BY schedule_id {limit:limit}""",
     "schedule_ended": """
 SELECT {top:limit}schedule_id FROM {table:schedule}{skips:schedule}
-WHERE status = 'ended' AND profile_id IS NULL AND updated_at <= {now} - {span:age}
+WHERE status = 'ended' AND profile_id IS NULL AND cursor_at <= {now} - {span:age}
 ORDER BY schedule_id {limit:limit} {lock_skip}""",
     # --- their jobs -------------------------------------------------------------------------------
     "schedule_runs": """

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from ..cluster.backend import Agent, Stores
@@ -24,6 +26,7 @@ from .memory import (
 
 __all__ = ["MemoryCluster"]
 
+_ENDLESS = timedelta(days=36500)
 _STILL = 12
 """Turns of the event loop in a row without a sign of work after which nothing more is expected."""
 
@@ -45,6 +48,8 @@ class MemoryCluster:
         self.clock = FakeClock() if start is None else FakeClock(start)
         self.database = MemoryDatabase(self.clock)
         settings, registry = config.prepare(DatabaseSettings("memory", "memory"))
+        # nobody else could take a lease over, and what needs no renewing lets idle time pass at once
+        settings = replace(settings, lease=_ENDLESS)
         master = MemoryMasterStore(self.database)
         held = Agent(
             MemoryTransport(self.database),
@@ -58,7 +63,6 @@ class MemoryCluster:
         stores = Stores(master, held, MemoryScheduleStore(self.database), clock=self.clock)
         self._left_running: tuple[int, ...] | None = None
         """The state in which handlers were last left running."""
-        self._longest_step = settings.lease.total_seconds() / 4
         self.cluster = Cluster(settings, registry, config.observers, stores=stores)
 
     @property
@@ -114,17 +118,20 @@ class MemoryCluster:
     async def _step(self, end: float) -> bool:
         """Move on by one step, unless that leads beyond ``end``.
 
-        To the next job that comes due; but by no more than a quarter of the lease, so that leases are
-        renewed, and while handlers run by no more than it takes for the next loop to wake, or a second.
+        While handlers run, by no more than it takes for the next loop to wake, or a second; else to the next
+        job or schedule that comes due.
         """
         wake, now = self.clock.next_wake, self.clock.monotonic()
         if wake is None:
             return False
-        target = max(wake, now + 1.0) if any(self.cluster.load) else max(wake, now + self._longest_step)
+        if any(self.cluster.load):
+            target = max(wake, now + 1.0)
+        else:
+            target = max(wake, now) if math.isinf(end) else max(wake, end)
         due = self._next_due()
         if due is not None and due > now:
             target = min(target, due)
-        if target > end:
+        if target > end or (target <= now and not math.isinf(end)):
             return False
         self.clock.advance(target - now)
         for _ in range(5):

@@ -176,7 +176,7 @@ class MemoryScheduleStore:
                 for record in self._database.schedules.values()
                 if record.status is ScheduleStatus.ENDED
                 and record.profile_id is None
-                and record.updated_at <= cut
+                and record.cursor_at <= cut
             ][:limit]
             for schedule_id in gone:
                 del self._database.schedules[schedule_id]
