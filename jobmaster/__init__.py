@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .cluster.requests import HandlerReference, JobRequest
     from .cluster.scheduler import Scheduler
     from .cluster.schedulers import get_scheduler
+    from .cluster.staticschedules import ScheduleCollection, StaticSchedules
     from .domain.events import Event, Observer
     from .domain.job import (
         Attempt,
@@ -73,6 +74,7 @@ _HOME = {
     "cluster.requests": ("HandlerReference", "JobRequest"),
     "cluster.scheduler": ("Scheduler",),
     "cluster.schedulers": ("get_scheduler",),
+    "cluster.staticschedules": ("ScheduleCollection", "StaticSchedules"),
     "domain.events": ("Event", "Observer"),
     "domain.job": (
         "Attempt",
@@ -169,11 +171,13 @@ __all__ = [
     "RetryLater",
     "RetryPolicy",
     "Schedule",
+    "ScheduleCollection",
     "ScheduleNotFound",
     "ScheduleStatus",
     "Scheduler",
     "SerializationError",
     "Snooze",
+    "StaticSchedules",
     "StoreError",
     "TransientStoreError",
     "TransportUnavailable",

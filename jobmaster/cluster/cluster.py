@@ -12,7 +12,6 @@ from uuid import UUID
 from ..domain.events import Observer
 from ..engine.announcer import Announcer
 from ..engine.completions import Completions
-from ..engine.options import ClusterLimits
 from ..engine.storethreads import StoreThreads
 from ..handlers import HandlerRegistry
 from .administering import AdministrativeMethods
@@ -30,7 +29,7 @@ from .runtime import Runtime
 from .runtimethread import RuntimeThread
 from .scheduler import Scheduler
 from .schedulers import register
-from .settings import ClusterSettings
+from .settings import ClusterSettings, limits_of
 from .timetable import Timetable
 from .wiring import wire
 
@@ -59,15 +58,7 @@ class Cluster(AdministrativeMethods):
         self._settings = settings
         self._registry = registry
         self._logger = logging.getLogger(f"jobmaster.{settings.cluster_id}")
-        limits = ClusterLimits(
-            settings.cluster_mode,
-            settings.default_job_timeout,
-            settings.default_max_retries,
-            settings.default_retry,
-            settings.max_losses,
-            settings.data_retention,
-            settings.max_message_bytes,
-        )
+        limits = limits_of(settings)
         declared = {name: getattr(settings, name) for name in settings.declared if hasattr(settings, name)}
         self._completions = Completions()
         self._announcer = Announcer(observers, self._completions, self._logger)
@@ -163,6 +154,7 @@ class Cluster(AdministrativeMethods):
             self._backend,
             self._scheduler,
             self._announcer,
+            self._timetable,
             self._logger,
         )
         self._starting = asyncio.ensure_future(runtime.start())

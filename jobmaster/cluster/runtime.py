@@ -30,6 +30,7 @@ from ..ports import Settlement, WorkerInfo
 from .backend import Backend
 from .scheduler import Scheduler
 from .settings import ClusterSettings, WorkerSettings
+from .timetable import Timetable
 
 __all__ = ["Runtime"]
 
@@ -55,8 +56,10 @@ class Runtime:
         backend: Backend,
         scheduler: Scheduler,
         announcer: Announcer,
+        timetable: Timetable,
         logger: logging.Logger,
     ) -> None:
+        self._timetable = timetable
         self._settings = settings
         self._registry = registry
         self._backend = backend
@@ -97,6 +100,7 @@ class Runtime:
         for name, old, new in await self._calls.run(self._backend.declare):
             self._logger.info("setting %s changed from %r to %r: declared in code", name, old, new)
             self._announcer.emit(SettingChanged(name, old, new))
+        await self._calls.run(self._timetable.declare, self._settings.static, self._logger)
         for name in self._own_agents():
             await self._calls.run(self._backend.agent, name, wait)
         await self._registry.open()
@@ -291,6 +295,8 @@ class Runtime:
             post.worker.wake(lane)
         if self._province is not None:
             self._province.wake(lane)
+        if self._planner is not None:
+            self._planner.wake(lane)
 
     def cancel(self, job_id: UUID) -> None:
         """A cancellation was requested in this process. From any thread."""

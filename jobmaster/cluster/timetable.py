@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -21,7 +22,7 @@ from ..domain.schedule import (
     ScheduleStatus,
     public,
 )
-from ..domain.status import JobStatus
+from ..domain.status import ClusterMode, JobStatus
 from ..engine.decider import job_for, recurrence_of
 from ..errors import (
     JobNotFound,
@@ -36,6 +37,7 @@ from .drafts import MOST_BACKFILLED, Draft, check_version, checked_count, declar
 from .expressions import ScheduleExpression, read
 from .producer import Producer
 from .requests import aware_utc, snapshot
+from .staticschedules import StaticProfile
 
 __all__ = ["Timetable"]
 
@@ -77,6 +79,21 @@ class Timetable:
             return declared(draft, existing, now, runs)
 
         return public(_present(self._store.change(draft.record.id, decide)))
+
+    def declare(self, profiles: Sequence[StaticProfile], logger: logging.Logger) -> None:
+        """Store what code declares, and delete what its profiles declared before and declare no more."""
+        if self._backend.limits.mode is ClusterMode.ARCHIVED:
+            return
+        known = self._store.profiles() if profiles else frozenset()
+        for profile in profiles:
+            if profile.id not in known and not profile.drafts:
+                continue
+            before = self._store.ids_of(profile.id) if profile.id in known else frozenset()
+            for draft in profile.drafts:
+                self.put(draft)
+            for schedule_id in sorted(before - {draft.record.id for draft in profile.drafts}):
+                self.cancel(schedule_id)
+                logger.info("schedule %r is retired: profile %r has it no more", schedule_id, profile.id)
 
     def _open_to_write(self) -> None:
         self._producer.check_writable()
@@ -122,6 +139,8 @@ class Timetable:
 
     def cancel(self, schedule_id: str) -> bool:
         """Delete it with its planned occurrences; ``False`` when there is none. What runs runs on."""
+        if isinstance(schedule_id, str) and check_schedule_id(schedule_id):
+            return False
         _check_id(schedule_id)
         self._open_to_write()
 

@@ -19,8 +19,9 @@ from ..recurrence.zones import official_name, zone_data_version
 
 __all__ = ["Decider", "UnknownZone", "failed", "job_for", "recurrence_of"]
 
-_LOOK_AGAIN = timedelta(seconds=0.25)
-"""How soon a schedule is looked at of which occurrences wait for their turn."""
+_SOONEST, _LATEST = timedelta(seconds=0.25), timedelta(seconds=5)
+"""How soon a schedule is looked at of which occurrences wait for their turn: a tenth of the time for which
+the last of them has been due, within these bounds. An end in this process is heard of at once."""
 _HANDLER_PAUSE = timedelta(seconds=5)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 _BUDGET = 0.5
@@ -108,6 +109,8 @@ class Decider:
         self._began = 0.0
         self.asked: str | None = None
         """The schedule that was asked about last."""
+        self.waiting: set[str] = set()
+        """Those of which occurrences wait for their turn."""
         self.notes: dict[str, tuple[ScheduleRecord, ScheduleRecord]] = {}
         """The schedules decided about, before and after."""
 
@@ -149,7 +152,10 @@ class Decider:
         runs_at = [due.at for due in (*verdict.start, *verdict.wait)]
         due_at = found.next_at
         if waiting:
-            due_at = now + _LOOK_AGAIN if due_at is None else min(due_at, now + _LOOK_AGAIN)
+            since = max(runs_at) if runs_at else record.last_run_at or now
+            look_at = now + min(_LATEST, max(_SOONEST, (now - since) / 10))
+            due_at = look_at if due_at is None else min(due_at, look_at)
+            self.waiting.add(record.id)
         missed = found.missed
         after = replace(
             record,

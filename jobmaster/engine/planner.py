@@ -38,6 +38,7 @@ _NOT_OFTENER = 1.0
 _OTHERS = 0.1
 """Seconds after which due schedules are looked for again that another planner holds."""
 _OUTDATED = 200
+_PRUNED = 500
 
 
 class Planner:
@@ -74,18 +75,25 @@ class Planner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: Listener | None = None
         self._outdated_after: str | None = None
+        self._waiting: set[str] = set()
+        """Schedules of which occurrences wait for their turn, as far as this planner knows."""
+        self._freed: set[str] = set()
+        """Those of them of which a run has ended in this process."""
         self.service = Service("planner", self.tick, self._looks_every, clock, logger)
         self._zones = Service("zones", self.renew_zones, 3600.0, clock, logger, first_after=2.0)
+        self._pruner = Service("pruner", self.prune, 3600.0, clock, logger, first_after=60.0)
 
     async def start(self, supervisor: Supervisor) -> None:
         """Begin to plan."""
         self._loop = asyncio.get_running_loop()
         self._listener = await self._calls.run(self._listen, self.wake)
-        for service in (self.service, self._zones):
+        self._announcer.on_run_ended = self._ended
+        for service in (self.service, self._zones, self._pruner):
             supervisor.start(service.name, service.run)
 
     async def stop(self) -> None:
         """Release what :meth:`start` took; the supervisor has ended the loops."""
+        self._announcer.on_run_ended = None
         if self._listener is not None:
             await self._calls.run(self._listener.close)
             self._listener = None
@@ -99,6 +107,13 @@ class Planner:
         if lane == PLANNERS or self._clock.monotonic() - self._looked_at >= _NOT_OFTENER:
             self.service.ring()
 
+    def _ended(self, schedules: set[str]) -> None:
+        """Runs of these have ended in this process, in whose event loop this is called."""
+        freed = schedules & self._waiting
+        if freed:
+            self._freed |= freed
+            self.service.ring()
+
     # -- ticks -----------------------------------------------------------------------------------------
 
     async def tick(self) -> float | None:
@@ -106,6 +121,8 @@ class Planner:
         if self._limits.mode is not ClusterMode.ACTIVE:
             return None
         self._looked_at = self._clock.monotonic()
+        while self._freed:
+            await self._release(self._freed.pop())
         now, due = await self._calls.run(self._store.look)
         if due is None or due > now:
             return self._pause(now, due)
@@ -116,6 +133,23 @@ class Planner:
                 break
         now, due = await self._calls.run(self._store.look)
         return max(_OTHERS if planned.schedules == 0 else 0.0, self._pause(now, due))
+
+    async def _release(self, schedule_id: str) -> None:
+        """Let the next one begin that waits for its turn, if there is room for it."""
+        decider = Decider(self._cluster_id, ())
+
+        def decide(record: ScheduleRecord | None, now: datetime, runs: Runs) -> Decision | None:
+            if record is None or record.status is not ScheduleStatus.ACTIVE or not runs.waiting:
+                return None
+            return decider(record, now, runs)
+
+        await self._calls.run(self._store.change, schedule_id, decide)
+        self._note(decider)
+
+    def _note(self, decider: Decider) -> None:
+        self._waiting = (self._waiting - decider.notes.keys()) | decider.waiting
+        for before, after in decider.notes.values():
+            self._tell(before, after)
 
     def _pause(self, now: datetime, due: datetime | None) -> float:
         if due is None:
@@ -166,8 +200,7 @@ class Planner:
     # -- afterwards ------------------------------------------------------------------------------------
 
     async def _told(self, decider: Decider, planned: Planned) -> None:
-        for before, after in decider.notes.values():
-            self._tell(before, after)
+        self._note(decider)
         for job_id in planned.cancel:
             try:
                 await self._calls.run(self._cancel, job_id)
@@ -210,6 +243,14 @@ class Planner:
             for lane, unknown in by_lane.items()
             for definition in frozenset.intersection(*unknown)
         )
+
+    async def prune(self) -> float | None:
+        """Delete schedules that have ended and whose retention is over, some at a time."""
+        retention = self._limits.data_retention
+        if retention is None or self._limits.mode is ClusterMode.ARCHIVED:
+            return None
+        gone = await self._calls.run(self._store.prune, retention, _PRUNED)
+        return 0.1 if gone >= _PRUNED else None
 
     # -- tz data ---------------------------------------------------------------------------------------
 

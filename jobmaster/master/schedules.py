@@ -189,6 +189,10 @@ class SqlScheduleStore:
         rows = gateway.read("schedule_find", lambda tx: tx.query(template, most=limit, **values))
         return [record_of(gateway.dialect, row) for row in rows]
 
+    def profiles(self) -> frozenset[str]:
+        rows = self._gateway.read("schedule_profiles", lambda tx: tx.rows("schedule_profiles"))
+        return frozenset(row[0] for row in rows)
+
     def ids_of(self, profile_id: str) -> frozenset[str]:
         rows = self._gateway.read(
             "schedule_profile", lambda tx: tx.rows("schedule_profile", profile_id=profile_id)

@@ -110,6 +110,10 @@ class ScheduleStore(Protocol):
         """Schedules that fit, ordered by id, those after the id ``after``."""
         ...
 
+    def profiles(self) -> frozenset[str]:
+        """The profiles that have declared schedules."""
+        ...
+
     def ids_of(self, profile_id: str) -> frozenset[str]:
         """The ids of the schedules that a profile declared."""
         ...

@@ -39,6 +39,7 @@ UPDATE {{table:schedule}} SET {_set(DECLARED)}, {_set(_KEPT)}, {_set(MOVED)}
 WHERE schedule_id = :schedule_id""",
     "schedule_drop": "DELETE FROM {table:schedule} WHERE schedule_id = :schedule_id",
     "schedule_profile": "SELECT schedule_id FROM {table:schedule} WHERE profile_id = :profile_id",
+    "schedule_profiles": "SELECT DISTINCT profile_id FROM {table:schedule} WHERE profile_id IS NOT NULL",
     "schedule_outdated": """
 SELECT {top:limit}schedule_id FROM {table:schedule}
 WHERE status = 'active' AND due_at IS NOT NULL AND schedule_id > :after

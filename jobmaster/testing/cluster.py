@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -34,7 +33,8 @@ _STILL = 12
 class MemoryCluster:
     """Runs the real engine on stores in memory and on a clock that stands still until :meth:`advance`.
 
-    Takes any config, with or without a database: whatever it names is not touched. Handlers run for real;
+    Takes any config, with or without a database: whatever it names is not touched. ``database`` is that of an
+    earlier ``MemoryCluster``, with its clock: the next deployment on the same data. Handlers run for real;
     what they await outside of the job (``asyncio.sleep``, network) takes real time.
 
     >>> async def test_the_reminder_goes_out_after_a_day() -> None:
@@ -44,9 +44,19 @@ class MemoryCluster:
     ...         assert (await cluster.scheduler.get_job_async(job.id)).status is JobStatus.SUCCEEDED
     """
 
-    def __init__(self, config: ClusterConfig, start: datetime | None = None) -> None:
-        self.clock = FakeClock() if start is None else FakeClock(start)
-        self.database = MemoryDatabase(self.clock)
+    def __init__(
+        self,
+        config: ClusterConfig,
+        start: datetime | None = None,
+        *,
+        database: MemoryDatabase | None = None,
+    ) -> None:
+        clock = FakeClock() if start is None else FakeClock(start)
+        self.database = MemoryDatabase(clock) if database is None else database
+        clock_there = self.database.clock
+        if not isinstance(clock_there, FakeClock):
+            raise TypeError("a MemoryCluster needs a MemoryDatabase on a FakeClock")
+        self.clock = clock_there
         settings, registry = config.prepare(DatabaseSettings("memory", "memory"))
         # nobody else could take a lease over, and what needs no renewing lets idle time pass at once
         settings = replace(settings, lease=_ENDLESS)
@@ -81,7 +91,7 @@ class MemoryCluster:
         stopping = asyncio.ensure_future(self.cluster.stop_async())
         # the stop itself waits on the clock, for handlers in their grace period
         while not stopping.done():
-            if not await self._step(float("inf")):
+            if not await self._step(self.clock.monotonic() + 1.0):
                 await asyncio.sleep(0.001)
         await stopping
 
@@ -124,26 +134,29 @@ class MemoryCluster:
         wake, now = self.clock.next_wake, self.clock.monotonic()
         if wake is None:
             return False
-        if any(self.cluster.load):
-            target = max(wake, now + 1.0)
-        else:
-            target = max(wake, now) if math.isinf(end) else max(wake, end)
-        due = self._next_due()
-        if due is not None and due > now:
+        target = max(wake, now + 1.0) if any(self.cluster.load) else max(wake, end)
+        due, overdue = self._next_due(now)
+        if overdue:
+            # a planner is to look at it, as soon as it wakes
+            target = max(wake, now)
+        elif due is not None:
             target = min(target, due)
-        if target > end or (target <= now and not math.isinf(end)):
+        if target > end or target <= now:
             return False
         self.clock.advance(target - now)
         for _ in range(5):
             await asyncio.sleep(0)
         return True
 
-    def _next_due(self) -> float | None:
-        """The monotonic instant at which the next waiting job, or schedule, is due."""
+    def _next_due(self, now: float) -> tuple[float | None, bool]:
+        """The monotonic instant after ``now`` at which a waiting job or a schedule is due; and whether one is
+        that its planner has not come to yet."""
         with self.database.lock:
-            waiting = [row.run_at for row in self.database.live.values() if row.bucket_id is None]
-            schedules = self.database.schedules.values()
-            waiting += [schedule.due_at for schedule in schedules if schedule.due_at is not None]
-        if not waiting:
-            return None
-        return self.clock.monotonic() + (min(waiting) - self.clock.now()).total_seconds()
+            jobs = [row.run_at for row in self.database.live.values() if row.bucket_id is None]
+            schedules = [s.due_at for s in self.database.schedules.values() if s.due_at is not None]
+        present = self.clock.now()
+        mode = self.database.settings.get("cluster_mode")
+        if (mode is None or mode.value == "active") and any(at <= present for at in schedules):
+            return None, True
+        coming = [at for at in (*jobs, *schedules) if at > present]
+        return (now + (min(coming) - present).total_seconds() if coming else None), False

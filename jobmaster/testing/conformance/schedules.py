@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,6 +86,10 @@ class Timetable:
         found = self.schedules.get(schedule_id)
         assert found is not None, f"no schedule {schedule_id}"
         return found
+
+
+def _decided(decision: Decision, _found: ScheduleRecord | None, _now: datetime, _runs: Runs) -> Decision:
+    return decision
 
 
 class ScheduleStoreConformance:
@@ -279,7 +284,7 @@ class ScheduleStoreConformance:
         record = timetable.put()
         jobs = [timetable.job(record, timetable.now, occurrence_at=None) for _ in range(3)]
         for job in jobs:
-            timetable.schedules.change("one", lambda found, now, runs, job=job: Decision(record, [job]))
+            timetable.schedules.change("one", partial(_decided, Decision(record, [job])))
         assert set(timetable.schedules.live_jobs("one")) == {job.id for job in jobs}
 
     def test_withdrawing_deletes_what_never_began_and_plans_anew(self, timetable: Timetable) -> None:
@@ -339,6 +344,8 @@ class ScheduleStoreConformance:
         assert [r.id for r in find(ScheduleFilter(status=ScheduleStatus.PAUSED), 9, None)] == ["s4"]
         assert [r.id for r in find(ScheduleFilter(profile_id="p"), 9, None)] == ["s0", "s1"]
         assert timetable.schedules.ids_of("p") == {"s0", "s1"}
+        assert timetable.schedules.ids_of("q") == frozenset()
+        assert timetable.schedules.profiles() == {"p"}
 
     def test_schedules_of_other_tz_data_are_found(self, timetable: Timetable) -> None:
         for number in range(4):
@@ -370,13 +377,14 @@ class ScheduleStoreConformance:
 
         def plan() -> None:
             ready.wait(10)
+            mine: list[str] = []
+
+            def decide(record: ScheduleRecord, now: datetime, runs: Runs) -> Decision:
+                mine.append(record.id)
+                return Decision(replace(record, due_at=None), [timetable.job(record, now)])
+
             for _ in range(30):
-                mine: list[str] = []
-
-                def decide(record: ScheduleRecord, now: datetime, runs: Runs) -> Decision:
-                    mine.append(record.id)
-                    return Decision(replace(record, due_at=None), [timetable.job(record, now)])
-
+                mine.clear()
                 planned = timetable.schedules.plan(decide, 5)
                 taken.extend(mine[len(mine) - planned.schedules :])
 

@@ -148,6 +148,11 @@ class MemoryScheduleStore:
             ]
         return sorted(found, key=lambda record: record.id)[:limit]
 
+    def profiles(self) -> frozenset[str]:
+        with self._database.lock:
+            schedules = self._database.schedules.values()
+            return frozenset(record.profile_id for record in schedules if record.profile_id is not None)
+
     def ids_of(self, profile_id: str) -> frozenset[str]:
         with self._database.lock:
             schedules = self._database.schedules.values()
