@@ -112,7 +112,7 @@ class ClusterSettings:
     startup_timeout: timedelta = timedelta(seconds=30)
     max_losses: int = 5
     debug_jsonl_directory: Path | None = None
-    static: tuple[StaticProfile, ...] = ()
+    static: tuple[StaticProfile, ...] = field(default=(), compare=False, repr=False)
     """The schedules declared in code, checked."""
     declared: frozenset[str] = frozenset()
     """Names of the steps that code, TOML or the environment gave: they win over stored values."""

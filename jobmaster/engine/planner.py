@@ -17,7 +17,7 @@ from uuid import UUID
 from ..domain.events import OccurrencesMissed, OccurrencesSkipped, ScheduleFailing
 from ..domain.schedule import ScheduleRecord, ScheduleStatus
 from ..domain.status import ClusterMode, WorkerMode
-from ..errors import JobMasterError, JobNotFound, StoreError, TransientStoreError
+from ..errors import JobMasterError, JobNotFound, TransientStoreError
 from ..ports import PLANNERS, Clock, Decision, Listener, MasterStore, Planned, Runs, ScheduleStore
 from ..recurrence.zones import zone_data_version
 from .announcer import Announcer
@@ -162,7 +162,8 @@ class Planner:
             planned = await self._calls.run(self._store.plan, decider, _BATCH)
         except TransientStoreError:
             raise
-        except StoreError as fault:
+        except Exception as fault:
+            # whatever it is that one of them holds: the others are planned
             self._logger.warning("schedules are planned one by one, after a batch was refused: %s", fault)
             planned = await self._one_by_one(unknown)
         else:
@@ -178,7 +179,7 @@ class Planner:
                 planned = await self._calls.run(self._store.plan, decider, 1)
             except TransientStoreError:
                 raise
-            except StoreError as fault:
+            except Exception as fault:
                 if decider.asked is None:
                     raise
                 await self._set_aside(decider.asked, fault)
@@ -189,7 +190,7 @@ class Planner:
                 if planned.schedules == 0 or looked >= _BATCH:
                     return replace(planned, schedules=looked, jobs=jobs)
 
-    async def _set_aside(self, schedule_id: str, fault: StoreError) -> None:
+    async def _set_aside(self, schedule_id: str, fault: Exception) -> None:
         def decide(record: ScheduleRecord | None, now: datetime, _runs: Runs) -> Decision | None:
             return None if record is None else Decision(failed(record, now, fault))
 

@@ -15,7 +15,7 @@ from ..ports.schedules import PLANNERS, Change, Decide, DecideOne, Decision, Pla
 from ..sql.database import Database
 from ..sql.gateway import Gateway, Tx
 from ..sql.newjobs import lanes_to_wake
-from ..sql.schedulerows import move_row, record_of, row_values
+from ..sql.schedulerows import UnreadableSchedule, move_row, record_of, row_values
 from ..sql.schedulestatements import SCHEDULE_COLUMNS
 
 __all__ = ["SqlScheduleStore"]
@@ -25,6 +25,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _IDS = 1000
 _NONE = Runs(0, 0)
 _MOST_WITHDRAWN = 20_000
+_UNREADABLE = timedelta(minutes=5)
 
 
 class SqlScheduleStore:
@@ -56,7 +57,7 @@ class SqlScheduleStore:
             now = tx.now()
             if not rows:
                 return Planned(now, 0, 0, (), False)
-            records = [record_of(tx.dialect, row) for row in rows]
+            records = _readable(tx, rows)
             runs = _runs(tx, [r.id for r in records if r.overlap is not OverlapPolicy.ALLOW])
             decided: list[tuple[ScheduleRecord, Decision]] = []
             for record in records:
@@ -224,6 +225,18 @@ class SqlScheduleStore:
             return self._gateway.transaction(what, work)
         except ConflictError:
             return self._gateway.transaction(what, work)
+
+
+def _readable(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[ScheduleRecord]:
+    """The schedules of these rows; one that cannot be read is set aside for a while, with the reason."""
+    found: list[ScheduleRecord] = []
+    for row in rows:
+        try:
+            found.append(record_of(tx.dialect, row))
+        except UnreadableSchedule as fault:
+            pause = _UNREADABLE // _MICROSECOND
+            tx.run("schedule_set_aside", schedule_id=fault.schedule_id, error=str(fault), pause=pause)
+    return found
 
 
 def _runs(tx: Tx, schedules: Sequence[str]) -> dict[str, Runs]:

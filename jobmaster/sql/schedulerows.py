@@ -11,11 +11,12 @@ from typing import Any
 
 from ..domain.schedule import MisfirePolicy, OverlapPolicy, ScheduleRecord, ScheduleStatus
 from ..domain.status import Priority
+from ..errors import StoreError
 from .dialect import Dialect
 from .schedulestatements import MOVED, SCHEDULE_COLUMNS
 from .tables import from_micros, to_micros
 
-__all__ = ["move_row", "record_of", "row_values"]
+__all__ = ["UnreadableSchedule", "move_row", "record_of", "row_values"]
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -66,8 +67,23 @@ _INSTANTS = frozenset(
 )
 
 
+class UnreadableSchedule(StoreError):
+    """A stored schedule that this release cannot read."""
+
+    def __init__(self, schedule_id: str, fault: Exception) -> None:
+        self.schedule_id = schedule_id
+        super().__init__(f"schedule {schedule_id!r} cannot be read: {type(fault).__name__}: {fault}")
+
+
 def record_of(dialect: Dialect, row: Sequence[Any]) -> ScheduleRecord:
-    """A record from ``SCHEDULE_COLUMNS``."""
+    """A record from ``SCHEDULE_COLUMNS``; :class:`UnreadableSchedule` for a row that holds something else."""
+    try:
+        return _record(dialect, row)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as fault:
+        raise UnreadableSchedule(row[0], fault) from fault
+
+
+def _record(dialect: Dialect, row: Sequence[Any]) -> ScheduleRecord:
     instant = dialect.instant
     values: dict[str, Any] = {
         name: instant(value) if name in _INSTANTS and value is not None else value

@@ -37,6 +37,9 @@ WHERE schedule_id = :schedule_id {{lock}}""",
     "schedule_set": f"""
 UPDATE {{table:schedule}} SET {_set(DECLARED)}, {_set(_KEPT)}, {_set(MOVED)}
 WHERE schedule_id = :schedule_id""",
+    "schedule_set_aside": """
+UPDATE {table:schedule} SET failures = failures + 1, error = :error, due_at = {now} + {span:pause}
+WHERE schedule_id = :schedule_id""",
     "schedule_drop": "DELETE FROM {table:schedule} WHERE schedule_id = :schedule_id",
     "schedule_profile": "SELECT schedule_id FROM {table:schedule} WHERE profile_id = :profile_id",
     "schedule_profiles": "SELECT DISTINCT profile_id FROM {table:schedule} WHERE profile_id IS NOT NULL",
