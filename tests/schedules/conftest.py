@@ -14,7 +14,7 @@ __all__ = ["kind", "lone", "make_url", "place", "site"]
 @pytest.fixture
 def lone(database_url: str) -> Iterator[Site]:
     """A standalone database."""
-    yield Site(database_url)
+    return Site(database_url)
 
 
 @pytest.fixture(params=["standalone", "with agents"])

@@ -315,9 +315,7 @@ async def test_every_call_has_a_twin(s: Scheduler) -> None:
     ("policy", "results"),
     [("fire_once", [[True, 24, "occurrence"]]), ("skip", []), ("fire_all", [[True, 1, "occurrence"]] * 24)],
 )
-def test_rows_that_were_not_planned_for_a_day(
-    lone: Site, policy: str, results: list[list[object]]
-) -> None:
+def test_rows_that_were_not_planned_for_a_day(lone: Site, policy: str, results: list[list[object]]) -> None:
     """The stored rows are a day old when a planner comes back to them."""
     cluster = config(lone).add_worker(concurrency=4).build()
     s = cluster.scheduler
@@ -365,7 +363,9 @@ def test_a_bad_row_stops_no_other(lone: Site, column: str, value: str) -> None:
         execute(lone.master, f"UPDATE {table} SET {column} = {value} WHERE schedule_id = 'bad'")
         with cluster:
             end = time.monotonic() + 20
-            while time.monotonic() < end and any(s.count_jobs(schedule_id=n) < 2 for n in ("good", "also-good")):
+            while time.monotonic() < end and any(
+                s.count_jobs(schedule_id=n) < 2 for n in ("good", "also-good")
+            ):
                 time.sleep(0.05)
             assert all(s.count_jobs(schedule_id=n) >= 2 for n in ("good", "also-good"))
             failures, error = look(cluster)
@@ -380,6 +380,8 @@ def look(cluster: Cluster) -> tuple[int, str | None]:
     """What is stored with the schedule ``bad``."""
     gateway = cluster._backend.master._gateway  # type: ignore[attr-defined]
     table = gateway.names.table("schedule")
-    rows = gateway.read("look", lambda tx: tx.query(f"SELECT failures, error FROM {table} WHERE schedule_id = 'bad'"))
+    rows = gateway.read(
+        "look", lambda tx: tx.query(f"SELECT failures, error FROM {table} WHERE schedule_id = 'bad'")
+    )
     found: tuple[int, str | None] = rows[0]
     return found
