@@ -29,7 +29,7 @@ def deploy(stack: ExitStack, place: Site, processes: int) -> list[Cluster]:
 @pytest.mark.parametrize(
     ("every", "seconds", "runs", "tolerance"),
     [
-        (1, 8, 8, 1),
+        (1, 6, 6, 1),
         pytest.param(5, 60, 12, 1, marks=pytest.mark.long),
         pytest.param(10, 120, 12, 1, marks=[pytest.mark.long, pytest.mark.timeout(200)]),
         pytest.param(60, 300, 5, 1, marks=[pytest.mark.long, pytest.mark.timeout(400)]),
