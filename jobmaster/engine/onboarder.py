@@ -7,8 +7,9 @@ had arrived. An agent that certainly did not take its jobs gives them back.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -26,6 +27,8 @@ __all__ = ["Onboarder"]
 _BATCH = 1000
 _LONGEST = 2.0
 """Seconds between looks at a lane; wake-ups are only hints."""
+_BUSY = 0.05
+"""Seconds until the next look where something was placed just now."""
 _REPAIR_EVERY = 3.0
 _REPAIRED = 1000
 
@@ -53,6 +56,8 @@ class Onboarder:
         self._clock = clock
         self._logger = logger
         self._repair_at = float("-inf")
+        self._delivering: dict[str, asyncio.Task[None]] = {}
+        """Placements on their way, by agent: one that is silent keeps nobody but itself waiting."""
         self._suspects: dict[UUID, int] = {}
         """Placements that were unconfirmed at the last look, by job, with their numbers."""
         self.service = Service("onboarder", self.tick, _LONGEST, clock, logger)
@@ -70,6 +75,13 @@ class Onboarder:
             await self._repair()
         return pause
 
+    async def stop(self) -> None:
+        """Wait for no placement that is on its way: whoever coordinates repeats what was not confirmed."""
+        deliveries = list(self._delivering.values())
+        for delivery in deliveries:
+            delivery.cancel()
+        await asyncio.gather(*deliveries, return_exceptions=True)
+
     async def _lane(self, lane: str) -> float:
         """Onboard one lane; seconds after which it is worth another look."""
         while True:
@@ -80,21 +92,52 @@ class Onboarder:
             early = (due - now - self._threshold).total_seconds()
             if early > 0:
                 return min(_LONGEST, early)
-            loads = {
+            serving = {
                 name: load
                 for name, load in self._roster.serving(lane).items()
                 if not self._roster.is_down(name)
             }
+            loads = {name: load for name, load in serving.items() if name not in self._delivering}
+            if serving and not loads:
+                await self._until_one_is_free(serving)
+                continue
             shares = shares_of(loads, self._roster.keys)
             placements = await self._calls.run(self._master.place, lane, self._threshold, _BATCH, shares)
             if not placements:
-                # all that is due is being placed by others, or waits for agents that cannot take it
-                return _LONGEST
+                # all that is due is being placed by others, or waits for agents that cannot take it now
+                return _LONGEST if len(loads) == len(serving) else _BUSY
             for placement in placements:
-                await self._calls.run(self._deliver, placement)
-                self._roster.sent(placement.agent.name, lane, len(placement.copies))
+                self._send(placement, lane)
             if sum(len(placement.copies) for placement in placements) < _BATCH:
-                return 0.05
+                return _BUSY
+
+    async def _until_one_is_free(self, names: Collection[str]) -> None:
+        """Wait for a delivery to one of these agents."""
+        await asyncio.wait(
+            [task for name, task in self._delivering.items() if name in names],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+
+    def _send(self, placement: Placement, lane: str) -> None:
+        name = placement.agent.name
+        delivery = asyncio.get_running_loop().create_task(self._sent(placement, lane))
+        self._delivering[name] = delivery
+        delivery.add_done_callback(lambda _: self._delivering.pop(name, None))
+
+    async def _sent(self, placement: Placement, lane: str) -> None:
+        try:
+            await self._calls.run(self._deliver, placement)
+        except StoreError as fault:
+            self._logger.warning(
+                "%d placements on agent %r could not be confirmed and will be repeated: %s",
+                len(placement.copies),
+                placement.agent.name,
+                fault,
+            )
+        except Exception:
+            self._logger.exception("placing jobs on agent %r failed", placement.agent.name)
+        else:
+            self._roster.sent(placement.agent.name, lane, len(placement.copies))
 
     def _deliver(self, placement: Placement) -> None:
         transport = self._agents[placement.agent.name]
@@ -127,7 +170,7 @@ class Onboarder:
         for placement in found:
             left = [copy for copy in placement.copies if self._suspects.get(copy.id) == copy.placement]
             name = placement.agent.name
-            if not left or name not in self._agents or self._roster.is_down(name):
+            if not left or name not in self._agents or name in self._delivering or self._roster.is_down(name):
                 continue
             self._logger.warning("repeating %d placements on agent %r that nobody confirmed", len(left), name)
             try:
