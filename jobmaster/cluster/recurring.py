@@ -201,7 +201,8 @@ class RecurringMethods:
         """Make the occurrences of a past stretch, from ``start`` up to but not including ``end`` (aware).
 
         Occurrences that were made before are left alone; the answer holds the new ones. Unless ``overlap``
-        (by default the schedule's) allows them to run at once, they run one after the other. At most 10,000.
+        (by default the schedule's) allows them to run at once, they run one after the other; a schedule
+        whose runs may overlap has them overlap here too. At most 10,000.
         Raises ``ScheduleNotFound``, ``ValueError``, ``ClusterArchived``."""
         return self._timetable.backfill(schedule_id, start, end, overlap)
 

@@ -195,8 +195,10 @@ class Timetable:
             if last > now:
                 raise ValueError(f"a backfill is about the past: end must not be after {now.isoformat()}")
             due = [Due(at, True) for at in _between(recurrence_of(record), first, last)]
+            # those that wait are released by the schedule's own policy, so this one can only be loosened
+            chosen = record.overlap if policy is None or record.overlap is OverlapPolicy.ALLOW else policy
             verdict = admit(
-                policy or record.overlap, MOST_BACKFILLED, runs.live, runs.waiting, due, catch_up=True
+                chosen, MOST_BACKFILLED, runs.live, runs.waiting, due, catch_up=True
             )
             cluster = self._backend.cluster_id
             jobs = [job_for(cluster, record, one) for one in verdict.start]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ..domain.job import NewJob
 from ..domain.occurrence import with_catchup
 from ..domain.planning import Due, Misfire, Reach, admit, jitter_of, reach
-from ..domain.schedule import WAITS_ITS_TURN, MisfirePolicy, OverlapPolicy, ScheduleRecord, ScheduleStatus
+from ..domain.schedule import WAITS_ITS_TURN, MisfirePolicy, ScheduleRecord, ScheduleStatus
 from ..errors import ConfigurationError
 from ..ports import Decision, Runs
 from ..recurrence import Recurrence, bounded, occurrence_id, parse
@@ -172,6 +172,4 @@ class Decider:
             error=None,
             zone_data=zone_data_version(),
         )
-        # asked again as long as something waits: the first time may have been lost
-        stop = verdict.cancel or (record.overlap is OverlapPolicy.CANCEL_OTHER and waiting > 0)
-        return Decision(after, jobs, verdict.release, verdict.drop, cancel=stop)
+        return Decision(after, jobs, verdict.release, verdict.drop, cancel=verdict.cancel)

@@ -31,7 +31,7 @@ __all__ = ["Planner"]
 _BATCH = 1000
 _LOOK_EVERY = 10.0
 """Seconds between looks where every change of a schedule is heard of."""
-_LOOK_OFTEN = 3.0
+_LOOK_OFTEN = 4.0
 """The same where changes made by other processes are not."""
 _NOT_OFTENER = 1.0
 """Seconds between looks for which something may have happened, but nobody knows what."""
@@ -208,7 +208,7 @@ class Planner:
             except JobNotFound:
                 continue
             except JobMasterError as fault:
-                self._logger.warning("job %s was not asked to stop, and is asked again: %s", job_id, fault)
+                self._logger.warning("job %s could not be asked to stop: %s", job_id, fault)
 
     def _tell(self, before: ScheduleRecord, after: ScheduleRecord) -> None:
         name, emit = after.id, self._announcer.emit

@@ -464,3 +464,53 @@ async def test_ended_schedules_are_cleaned_up_in_time() -> None:
         assert len(instants("once")) == 1
         await cluster.advance(2 * HOUR)
         assert (await s.find_schedules_async()).items == ()
+
+
+async def test_new_tz_data_finds_the_next_occurrence_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stored next occurrence was found by rules that do not hold any more."""
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Tick, "0 9 * * *", id="z", time_zone="Europe/Paris")
+        stored = cluster.database.schedules["z"]
+        wrong = NEW_YEAR + 12 * HOUR
+        cluster.database.schedules["z"] = replace(
+            stored, next_run_at=wrong, due_at=wrong, zone_data="another release"
+        )
+        database = cluster.database
+    async with MemoryCluster(config(), database=database) as cluster:
+        await cluster.advance(10 * SECOND)
+        renewed = database.schedules["z"]
+        assert (renewed.next_run_at, renewed.zone_data) == (stored.next_run_at, stored.zone_data)
+        assert stored.zone_data
+        await cluster.advance(8 * HOUR + MINUTE)
+        assert instants("z") == [NEW_YEAR + 8 * HOUR]
+
+
+@pytest.mark.parametrize("policy", ["skip", "buffer_one", "buffer_all", "cancel_other"])
+async def test_a_backfill_never_stops_its_own_runs(policy: str) -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Slow, "@yearly", id="y", overlap=policy)
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        made = await s.backfill_async("y", past, datetime(2023, 1, 1, tzinfo=UTC))
+        assert len(made) == 3
+        for number, job in enumerate(made, start=1):
+            await cluster.advance(10 * SECOND)
+            assert len(instants("y")) == number
+            gates[job.id].set()
+        await cluster.advance(10 * SECOND)
+        jobs = (await s.find_jobs_async(schedule_id="y")).items
+        assert [job.status for job in jobs] == [JobStatus.SUCCEEDED] * 3
+
+
+async def test_a_backfill_of_a_schedule_that_allows_it_runs_at_once() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Slow, "@yearly", id="y", overlap="allow")
+        past = datetime(2020, 1, 1, tzinfo=UTC)
+        made = await s.backfill_async("y", past, datetime(2023, 1, 1, tzinfo=UTC), overlap="skip")
+        await cluster.run_due()
+        assert len(instants("y")) == len(made) == 3
+        for job in made:
+            gates[job.id].set()
+        await cluster.run_due()
