@@ -28,6 +28,8 @@ from ..errors import (
     JobNotFound,
     RecurrenceSyntaxError,
     ScheduleNotFound,
+    TransientStoreError,
+    TransportUnavailable,
 )
 from ..ports import Change, Decision, Runs
 from ..recurrence import Recurrence
@@ -78,7 +80,7 @@ class Timetable:
             check_version(draft.record.id, existing, expected_version)
             return declared(draft, existing, now, runs)
 
-        return public(_present(self._store.change(draft.record.id, decide)))
+        return public(_present(self._change(draft.record.id, decide)[0]))
 
     def declare(self, profiles: Sequence[StaticProfile], logger: logging.Logger) -> None:
         """Store what code declares, and delete what its profiles declared before and declare no more."""
@@ -134,8 +136,24 @@ class Timetable:
     ) -> bool:
         _check_id(schedule_id)
         self._open_to_write()
-        change = self._store.change(schedule_id, decide)
-        return change.before != change.after
+        change, repeated = self._change(schedule_id, decide)
+        return repeated or change.before != change.after
+
+    def _change(
+        self,
+        schedule_id: str,
+        decide: Callable[[ScheduleRecord | None, datetime, Runs], Decision | None],
+    ) -> tuple[Change, bool]:
+        """Change a schedule; once more when nobody knows whether it took effect, which decides nothing new.
+        Whether it was repeated. Raises ``TransportUnavailable``."""
+        repeated = False
+        while True:
+            try:
+                return self._store.change(schedule_id, decide), repeated
+            except TransientStoreError as fault:
+                if repeated or not fault.ambiguous:
+                    raise TransportUnavailable(f"schedule {schedule_id!r}: {fault}") from fault
+                repeated = True
 
     def cancel(self, schedule_id: str) -> bool:
         """Delete it with its planned occurrences; ``False`` when there is none. What runs runs on."""
@@ -147,9 +165,9 @@ class Timetable:
         def decide(record: ScheduleRecord | None, now: datetime, runs: Runs) -> Decision | None:
             return None if record is None else Decision(None, withdraw=True)
 
-        change = self._store.change(schedule_id, decide)
+        change, repeated = self._change(schedule_id, decide)
         if change.before is None:
-            return False
+            return repeated
         for job_id in change.left if self._backend.distributed else ():
             self._cancel_unstarted(job_id)
         return True
@@ -176,8 +194,8 @@ class Timetable:
             return Decision(record, [replace(job, id=job_id, run_at=now, occurrence_at=None)])
 
         job_id = uuid7()
-        change = self._store.change(schedule_id, decide)
-        return self._made(change)[0]
+        change, _ = self._change(schedule_id, decide)
+        return self._made(change)[0] if change.jobs else self._directory.get(job_id)
 
     def backfill(
         self, schedule_id: str, start: datetime, end: datetime, overlap: OverlapPolicy | str | None
@@ -208,7 +226,7 @@ class Timetable:
                 record = replace(record, status=ScheduleStatus.ACTIVE, due_at=now)
             return Decision(record, jobs, verdict.release)
 
-        return self._made(self._store.change(schedule_id, decide))
+        return self._made(self._change(schedule_id, decide)[0])
 
     def _made(self, change: Change) -> list[Job]:
         distributed = self._backend.distributed

@@ -91,3 +91,26 @@ def test_a_lost_answer_to_a_planner_changes_nothing(place: Site, point: str) -> 
         found = beats.of("beat")
         assert found[0] == made.next_run_at
         assert {b - a for a, b in pairwise(found)} == {STEP}
+
+
+@pytest.mark.parametrize("point", ["schedule_change.jobs_written", "schedule_change.after_commit"])
+def test_a_lost_answer_to_a_call_changes_nothing(lone: Site, point: str) -> None:
+    """The call is repeated, and decides nothing new."""
+    breaks = Breaks(lost_connection(lone.master))
+    cluster = build(lone.config("calls").add_handlers(Beat), breaks)
+    s = cluster.scheduler
+    try:
+        breaks.arm(point)
+        made = s.recurring(Beat, "@hourly", id="c")
+        assert (made.version, s.get_schedule("c")) == (1, made)
+        breaks.arm(point)
+        job = s.run_now("c")
+        assert [found.id for found in s.find_jobs(schedule_id="c")] == [job.id]
+        breaks.arm(point)
+        assert s.pause_recurring("c")
+        breaks.arm(point)
+        assert s.cancel_recurring("c")
+        assert len(breaks.broke) == 4
+        assert s.find_schedules().items == ()
+    finally:
+        cluster.close()
