@@ -16,6 +16,7 @@ from ..errors import ConfigurationError
 from ..ports import Decision, Runs
 from ..recurrence import Recurrence, bounded, occurrence_id, parse
 from ..recurrence.zones import official_name, zone_data_version
+from .errortext import storable
 
 __all__ = ["Decider", "UnknownZone", "failed", "job_for", "recurrence_of"]
 
@@ -90,9 +91,9 @@ def job_for(cluster_id: str, record: ScheduleRecord, due: Due, *, waits: bool = 
 
 def failed(record: ScheduleRecord, now: datetime, fault: BaseException) -> ScheduleRecord:
     """A schedule that could not be planned: it keeps its place, and is tried again after a while."""
-    error = f"{type(fault).__name__}: {fault}"[:_LONGEST_ERROR]
+    error = storable(f"{type(fault).__name__}: {fault}", _LONGEST_ERROR)
     if isinstance(fault, UnknownZone):
-        return replace(record, status=ScheduleStatus.PAUSED, due_at=None, error=str(fault))
+        return replace(record, status=ScheduleStatus.PAUSED, due_at=None, error=storable(str(fault), _LONGEST_ERROR))
     pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(record.failures, 20))
     return replace(
         record, failures=record.failures + 1, error=error, due_at=now + timedelta(seconds=pause)

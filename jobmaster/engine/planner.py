@@ -119,7 +119,7 @@ class Planner:
     async def tick(self) -> float | None:
         """Plan what is due; seconds until the next look. Nothing is planned while the cluster is passive."""
         if self._limits.mode is not ClusterMode.ACTIVE:
-            return None
+            return _NOT_OFTENER
         self._looked_at = self._clock.monotonic()
         while self._freed:
             await self._release(self._freed.pop())
