@@ -93,7 +93,8 @@ def failed(record: ScheduleRecord, now: datetime, fault: BaseException) -> Sched
     """A schedule that could not be planned: it keeps its place, and is tried again after a while."""
     error = storable(f"{type(fault).__name__}: {fault}", _LONGEST_ERROR)
     if isinstance(fault, UnknownZone):
-        return replace(record, status=ScheduleStatus.PAUSED, due_at=None, error=storable(str(fault), _LONGEST_ERROR))
+        reason = storable(str(fault), _LONGEST_ERROR)
+        return replace(record, status=ScheduleStatus.PAUSED, due_at=None, error=reason)
     pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(record.failures, 20))
     return replace(
         record, failures=record.failures + 1, error=error, due_at=now + timedelta(seconds=pause)
