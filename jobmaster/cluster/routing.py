@@ -85,6 +85,8 @@ class Router:
         if self._far(new):
             return [self.held]
         if new.agent is not None:
+            if self._backend.roster.is_forgotten(new.agent):
+                return [self.held]
             return [self._targets[new.agent], self.held]
         names = self._near(new.lane)
         return [*(self._targets[name] for name in names), self.held, *self._spare(names)]
@@ -142,7 +144,8 @@ class Router:
         names = [
             name
             for name in self._targets
-            if name not in tried and not roster.is_draining(name) and not roster.is_down(name)
+            if name not in tried
+            and not (roster.is_draining(name) or roster.is_down(name) or roster.is_forgotten(name))
         ]
         random.shuffle(names)
         return [self._targets[name] for name in names]
