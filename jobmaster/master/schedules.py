@@ -64,7 +64,7 @@ class SqlScheduleStore:
                 decision = decide(record, now, runs.get(record.id, _NONE))
                 if decision is not None:
                     decided.append((record, decision))
-            released, cancel = self._write_jobs(tx, decided, now)
+            released, cancel = self._write_jobs(tx, decided)
             jobs = self._insert(tx, [job for _, decision in decided for job in decision.jobs], now)
             tx.reach("plan.jobs_written")
             tx.bulk("schedule_move", [move_row(d.record) for _, d in decided if d.record is not None])
@@ -74,7 +74,7 @@ class SqlScheduleStore:
         return self._again("plan", work)
 
     def _write_jobs(
-        self, tx: Tx, decided: Sequence[tuple[ScheduleRecord, Decision]], now: datetime
+        self, tx: Tx, decided: Sequence[tuple[ScheduleRecord, Decision]]
     ) -> tuple[int, tuple[UUID, ...]]:
         """Release, drop and look for those to cancel: few schedules have any of it."""
         uuid = tx.dialect.uuid
@@ -82,12 +82,13 @@ class SqlScheduleStore:
         lanes: set[str] = set()
         cancel: list[UUID] = []
         for record, decision in decided:
-            if decision.release:
-                rows = _waiting(tx, record.id, decision.release)
-                released += [uuid(row[0]) for row in rows]
-                lanes |= {row[1] for row in rows}
-            if decision.drop:
-                _drop(tx, [uuid(row[0]) for row in _waiting(tx, record.id, _MOST_WITHDRAWN)])
+            if decision.release or decision.drop:
+                most = _MOST_WITHDRAWN if decision.drop else decision.release
+                rows = _waiting(tx, record.id, most)
+                released += [uuid(row[0]) for row in rows[: decision.release]]
+                lanes |= {row[1] for row in rows[: decision.release]}
+                if decision.drop:
+                    _drop(tx, [uuid(row[0]) for row in rows[decision.release :]])
             if decision.cancel:
                 rows = tx.rows("schedule_live", schedule_id=record.id, far=WAITS_ITS_TURN)
                 cancel += [uuid(row[0]) for row in rows]
@@ -137,7 +138,7 @@ class SqlScheduleStore:
                     record = replace(
                         record, cursor_at=oldest - _MICROSECOND, next_run_at=oldest, due_at=due_at
                     )
-            _, cancel = self._write_jobs(tx, [(target, decision)], now)
+            _, cancel = self._write_jobs(tx, [(target, decision)])
             jobs = self._insert(tx, decision.jobs, now)
             tx.reach("schedule_change.jobs_written")
             if record is None:

@@ -254,6 +254,15 @@ class ScheduleStoreConformance:
         assert planned.cancel == (runs.id,)
         assert set(timetable.schedules.live_jobs(record.id)) == {runs.id, new.id}
 
+    def test_the_oldest_may_be_released_and_the_others_given_up(self, timetable: Timetable) -> None:
+        record = timetable.put()
+        now = timetable.now
+        waits = [timetable.job(record, now + n * _MINUTE, run_at=WAITS_ITS_TURN) for n in range(3)]
+        timetable.stores.transport.enqueue(waits)
+        timetable.schedules.plan(lambda r, at, counted: Decision(r, release=1, drop=True), 10)
+        assert timetable.schedules.live_jobs(record.id) == [waits[0].id]
+        assert [job.id for job in timetable.stores.holder().claim()] == [waits[0].id]
+
     def test_a_change_sees_what_is_there_and_may_refuse(self, timetable: Timetable) -> None:
         def refuse(found: ScheduleRecord | None, now: datetime, runs: Runs) -> Decision | None:
             assert found is None
