@@ -84,7 +84,7 @@ def test_a_thousand_due_in_a_second_are_planned_in_time(
     cluster: Cluster, postgres_url: str, schedules: int, seconds: int, latest: float
 ) -> None:
     """By one coordinator; none twice, none left out."""
-    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5 + schedules // 10_000)
+    begin = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5 + schedules // 4_000)
     fill(cluster, postgres_url, schedules, begin)
     with cluster:
         time.sleep(max(0.0, (begin - datetime.now(UTC)).total_seconds()) + seconds - 0.5 + latest)
