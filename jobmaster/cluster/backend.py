@@ -161,6 +161,9 @@ class Backend:
         if not self.distributed:
             self.open(wait)
             return agent
+        if self.roster.is_forgotten(name):
+            # this process's workers may still hold it open: it is left alone until they stop
+            raise ConfigurationError(f"agent {name!r} was given up, and is worked with no more")
         if name in self._open_agents and name in self._registered:
             return agent
         with self._opening[name]:
