@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ..domain.events import OccurrencesMissed, OccurrencesSkipped, ScheduleFailing
@@ -37,6 +37,8 @@ _NOT_OFTENER = 1.0
 """Seconds between looks for which something may have happened, but nobody knows what."""
 _OTHERS = 0.1
 """Seconds after which due schedules are looked for again that another planner holds."""
+_TOLD_IN = timedelta(seconds=0.3)
+"""How long the end of a run takes from an agent to the master, more or less."""
 _OUTDATED = 200
 _PRUNED = 500
 
@@ -141,7 +143,13 @@ class Planner:
         def decide(record: ScheduleRecord | None, now: datetime, runs: Runs) -> Decision | None:
             if record is None or record.status is not ScheduleStatus.ACTIVE or not runs.waiting:
                 return None
-            return decider(record, now, runs)
+            decision = decider(record, now, runs)
+            if runs.live and decision is not None and decision.record is not None:
+                # the master is told of the end in a moment
+                soon, due_at = now + _TOLD_IN, decision.record.due_at
+                moved = replace(decision.record, due_at=soon if due_at is None else min(due_at, soon))
+                decision = replace(decision, record=moved)
+            return decision
 
         await self._calls.run(self._store.change, schedule_id, decide)
         self._note(decider)
