@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .cluster.requests import HandlerReference, JobRequest
     from .cluster.scheduler import Scheduler
     from .cluster.schedulers import get_scheduler
+    from .cluster.staticschedules import ScheduleCollection, StaticSchedules
     from .domain.events import Event, Observer
     from .domain.job import (
         Attempt,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         Reason,
     )
     from .domain.retry import Retry, RetryPolicy
+    from .domain.schedule import MisfirePolicy, OverlapPolicy, Schedule, ScheduleStatus
     from .domain.status import BucketStatus, ClusterMode, JobStatus, Priority, WorkerMode
     from .errors import (
         ClusterArchived,
@@ -72,6 +74,7 @@ _HOME = {
     "cluster.requests": ("HandlerReference", "JobRequest"),
     "cluster.scheduler": ("Scheduler",),
     "cluster.schedulers": ("get_scheduler",),
+    "cluster.staticschedules": ("ScheduleCollection", "StaticSchedules"),
     "domain.events": ("Event", "Observer"),
     "domain.job": (
         "Attempt",
@@ -84,6 +87,7 @@ _HOME = {
         "Reason",
     ),
     "domain.retry": ("Retry", "RetryPolicy"),
+    "domain.schedule": ("MisfirePolicy", "OverlapPolicy", "Schedule", "ScheduleStatus"),
     "domain.status": ("BucketStatus", "ClusterMode", "JobStatus", "Priority", "WorkerMode"),
     "errors": (
         "ClusterArchived",
@@ -154,7 +158,9 @@ __all__ = [
     "JobStatus",
     "MessageTooLarge",
     "Middleware",
+    "MisfirePolicy",
     "Observer",
+    "OverlapPolicy",
     "Page",
     "Priority",
     "Progress",
@@ -164,10 +170,14 @@ __all__ = [
     "Retry",
     "RetryLater",
     "RetryPolicy",
+    "Schedule",
+    "ScheduleCollection",
     "ScheduleNotFound",
+    "ScheduleStatus",
     "Scheduler",
     "SerializationError",
     "Snooze",
+    "StaticSchedules",
     "StoreError",
     "TransientStoreError",
     "TransportUnavailable",

@@ -6,6 +6,7 @@ import pytest
 
 _CHAOS, _CLI, _BENCH, _CLUSTER = "tests/chaos/", "tests/cli/", "tests/bench/", "tests/cluster/"
 
+_SCHEDULES = "tests/schedules/"
 _WINDOWS = f"{_CLUSTER}test_windows.py"
 
 MARIADB = {
@@ -32,6 +33,8 @@ MARIADB = {
     f"{_CLI}test_run.py": ("sigterm",),
     f"{_CLI}test_refusals.py": ("newer",),
     f"{_BENCH}test_bench.py": ("everything", "two_benchmarks"),
+    f"{_SCHEDULES}test_kills.py": ("standalone-mariadb-plan.before", "agents-mariadb-plan.after"),
+    f"{_SCHEDULES}test_coordinators.py": ("standalone",),
 }
 SQLITE = {
     # One writer at a time: its windows lie elsewhere while it ships and mirrors, and nowhere else.
@@ -42,6 +45,8 @@ SQLITE = {
     f"{_CLUSTER}test_giving_up.py": ("elsewhere",),
     f"{_CLUSTER}test_draining.py": ("standalone_to", "strand", "others_work"),
     f"{_CLUSTER}test_onboarding.py": ("far_job",),
+    f"{_SCHEDULES}test_kills.py": ("standalone-sqlite-plan.jobs_written", "agents-sqlite-plan.after"),
+    f"{_SCHEDULES}test_coordinators.py": ("standalone",),
 }
 THINNED = {"mariadb": MARIADB, "sqlite": SQLITE}
 """By engine: files, and single tests in them, that take long or never touch what differs between engines; in

@@ -20,6 +20,7 @@ from . import (
     jobscommand,
     migratecommand,
     runcommand,
+    schedulescommand,
     statuscommand,
 )
 from .refusal import Refusal, sentence
@@ -60,6 +61,7 @@ runcommand.add_to(app)
 checkcommand.add_to(app)
 migratecommand.add_to(app)
 jobscommand.add_to(app)
+schedulescommand.add_to(app)
 agentscommand.add_to(app)
 draincommand.add_to(app)
 statuscommand.add_to(app)

@@ -13,7 +13,15 @@ from ..engine.clock import GuidedClock, SystemClock
 from ..engine.options import ClusterLimits
 from ..engine.roster import Roster
 from ..errors import ConfigurationError, StoreError, TransientStoreError
-from ..ports import AgentRecord, AgentTransport, Clock, JobReader, MasterStore, Settlement
+from ..ports import (
+    AgentRecord,
+    AgentTransport,
+    Clock,
+    JobReader,
+    MasterStore,
+    ScheduleStore,
+    Settlement,
+)
 from .settingsboard import SettingsBoard
 
 __all__ = ["Agent", "Backend", "Stores"]
@@ -53,6 +61,8 @@ class Stores:
     master: MasterStore
     held: Agent
     """The master as the store of jobs that wait there: in a standalone cluster, of all of them."""
+    schedules: ScheduleStore
+    """The master as the store of schedules."""
     agents: Mapping[str, Agent] = field(default_factory=dict)
     """The agents by name; empty in a standalone cluster, where the master is its own agent."""
     clock: Clock | None = None
@@ -80,6 +90,7 @@ class Backend:
     ) -> None:
         self.cluster_id = cluster_id
         self.master = stores.master
+        self.schedules = stores.schedules
         self.held = stores.held
         self.distributed = bool(stores.agents)
         self.agents: Mapping[str, Agent] = stores.agents or {stores.held.name: stores.held}

@@ -12,13 +12,13 @@ from uuid import UUID
 from ..domain.events import Observer
 from ..engine.announcer import Announcer
 from ..engine.completions import Completions
-from ..engine.options import ClusterLimits
 from ..engine.storethreads import StoreThreads
 from ..handlers import HandlerRegistry
 from .administering import AdministrativeMethods
 from .administration import Administration
 from .backend import Backend, Stores
 from .directory import JobDirectory
+from .drafts import ScheduleDesk
 from .draining import Drains
 from .enginelog import EngineLog
 from .explainer import Explainer
@@ -29,7 +29,8 @@ from .runtime import Runtime
 from .runtimethread import RuntimeThread
 from .scheduler import Scheduler
 from .schedulers import register
-from .settings import ClusterSettings
+from .settings import ClusterSettings, limits_of
+from .timetable import Timetable
 from .wiring import wire
 
 __all__ = ["Cluster"]
@@ -57,15 +58,7 @@ class Cluster(AdministrativeMethods):
         self._settings = settings
         self._registry = registry
         self._logger = logging.getLogger(f"jobmaster.{settings.cluster_id}")
-        limits = ClusterLimits(
-            settings.cluster_mode,
-            settings.default_job_timeout,
-            settings.default_max_retries,
-            settings.default_retry,
-            settings.max_losses,
-            settings.data_retention,
-            settings.max_message_bytes,
-        )
+        limits = limits_of(settings)
         declared = {name: getattr(settings, name) for name in settings.declared if hasattr(settings, name)}
         self._completions = Completions()
         self._announcer = Announcer(observers, self._completions, self._logger)
@@ -82,14 +75,21 @@ class Cluster(AdministrativeMethods):
         locator = Locator(self._backend, self._logger)
         self._producer = Producer(self._backend, self._wake, locator, self._logger)
         self._desk = RequestDesk(registry, registry.codecs, limits, lambda: tuple(self._backend.agents))
+        directory = JobDirectory(
+            self._backend, locator, self._producer, self._completions, self._wake, self._cancel_here
+        )
+        self._schedule_desk = ScheduleDesk(self._desk, lambda: self._backend.clock, settings.time_zone)
+        self._timetable = Timetable(
+            self._backend, self._producer, directory, self._wake, settings.time_zone
+        )
         self._scheduler = Scheduler(
             self._desk,
             self._producer,
-            JobDirectory(
-                self._backend, locator, self._producer, self._completions, self._wake, self._cancel_here
-            ),
+            directory,
             Explainer(self._backend),
             self._completions,
+            self._schedule_desk,
+            self._timetable,
         )
         self._administration = Administration(self._backend, locator, self._producer, self._wake)
         self._drains = Drains(self._backend, locator, self._producer)
@@ -154,6 +154,7 @@ class Cluster(AdministrativeMethods):
             self._backend,
             self._scheduler,
             self._announcer,
+            self._timetable,
             self._logger,
         )
         self._starting = asyncio.ensure_future(runtime.start())

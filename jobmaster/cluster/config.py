@@ -18,8 +18,10 @@ from ..handlers import HandlerRegistry, Middleware, Service, ServiceScope
 from ..payload import JsonCodecs
 from .databases import DatabaseSteps
 from .faults import agent_fault, enum_fault, worker_faults
-from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings
+from .requests import RequestDesk
+from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings, limits_of
 from .sources import apply_environment, apply_toml
+from .staticschedules import StaticProfile, StaticSchedules, static_profiles
 
 if TYPE_CHECKING:
     from .cluster import Cluster
@@ -52,6 +54,7 @@ class ClusterConfig(DatabaseSteps):
         self._services: list[Service] = []
         self._resolver: Callable[[Any], Any] | None = None
         self._observers: list[Observer] = []
+        self._static: list[object] = []
         self._default = False
         if fault := check_name("cluster name", name):
             self._problems["name"] = fault
@@ -113,6 +116,12 @@ class ClusterConfig(DatabaseSteps):
     def set_as_default(self) -> ClusterConfig:
         """Make this the cluster of ``jobmaster.get_scheduler()``; else it is the first one built."""
         self._default = True
+        return self
+
+    def add_static_schedules(self, *schedules: StaticSchedules) -> ClusterConfig:
+        """Schedules that follow the code: see :class:`StaticSchedules`. They are stored when a runtime
+        starts; a process that only enqueues stores none."""
+        self._static.extend(schedules)
         return self
 
     def add_handlers(self, *handlers: object) -> ClusterConfig:
@@ -213,14 +222,31 @@ class ClusterConfig(DatabaseSteps):
             resolver=self._resolver,
         )
         problems += registry.problems
+        static: tuple[StaticProfile, ...] = ()
+        if not registry.problems:
+            static, faults = self._static_profiles(registry, tuple(agents) or (STANDALONE,))
+            problems += faults
         if problems or database is None:
             raise ConfigurationError(*problems)
         for advice in registry.advice:
             logging.getLogger("jobmaster.handlers").warning("%s", advice)
         settings = ClusterSettings(
-            self._name, database, agents, tuple(chosen), declared=frozenset(self._values), **self._values
+            self._name,
+            database,
+            agents,
+            tuple(chosen),
+            static=static,
+            declared=frozenset(self._values),
+            **self._values,
         )
         return settings, registry
+
+    def _static_profiles(
+        self, registry: HandlerRegistry, agents: tuple[str, ...]
+    ) -> tuple[tuple[StaticProfile, ...], list[str]]:
+        values = ClusterSettings(self._name, DatabaseSettings("", ""), **self._values)
+        desk = RequestDesk(registry, registry.codecs, limits_of(values), lambda: agents)
+        return static_profiles(self._static, registry, desk, values.time_zone)
 
     @property
     def observers(self) -> tuple[Observer, ...]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from ..domain.durations import describe_about
 from ..domain.job import Job, JobExplanation, Reason
+from ..domain.schedule import WAITS_ITS_TURN, ScheduleStatus
 from ..domain.status import ClusterMode, JobStatus, WorkerMode
 from ..errors import TransientStoreError
 from ..ports import WorkerInfo
@@ -50,6 +51,8 @@ class Explainer:
                 return [*known, Reason("master_down", text)]
 
     def _waiting(self, job: Job, workers: Sequence[WorkerInfo]) -> list[Reason]:
+        if job.scheduled_at >= WAITS_ITS_TURN:
+            return [self._turn(job)]
         now = self._backend.master.now()
         unserved = self._without_worker(job, workers)
         # each worker that does not know it puts it off by a little, which is not when it is due
@@ -77,6 +80,17 @@ class Explainer:
             return [Reason("suspect", "it lost its worker before and waits to run alone in its priority")]
         busy = "it waits for a free slot, behind jobs of higher priority or earlier due time"
         return [Reason("waits_for_slot", busy)]
+
+    def _turn(self, job: Job) -> Reason:
+        """Why an occurrence waits that is due."""
+        schedule = self._backend.schedules.get(job.schedule_id or "")
+        if schedule is not None and schedule.status is ScheduleStatus.PAUSED:
+            return Reason(
+                "schedule_paused", f"it waits for its turn, and its schedule {job.schedule_id!r} is paused"
+            )
+        return Reason(
+            "waits_its_turn", f"it begins when the runs of schedule {job.schedule_id!r} before it have ended"
+        )
 
     def _without_worker(self, job: Job, workers: Sequence[WorkerInfo]) -> list[Reason]:
         runners = [

@@ -12,6 +12,7 @@ from ..domain.durations import Duration, as_timedelta
 from ..domain.ids import uuid7
 from ..domain.job import DEFAULT_LANE, Job, NewJob
 from ..domain.names import check_definition_id, check_name, check_unique_key
+from ..domain.occurrence import RESERVED
 from ..domain.retry import RetryPolicy
 from ..domain.status import JobStatus, Priority
 from ..engine.options import ClusterLimits
@@ -137,6 +138,9 @@ class RequestDesk:
         metadata: dict[str, Any] = dict(declared.metadata or {}) if declared is not None else {}
         if options.metadata is not None:
             metadata.update(_mapping(options.metadata))
+        for key in metadata:
+            if isinstance(key, str) and key.startswith(RESERVED):
+                raise InvalidJob(f"metadata key {key!r}: what begins with {RESERVED!r} is the library's own")
         kept = self._codecs.encode_metadata(metadata)
         self._check_size(definition_id, text, kept)
         if options.unique_key is not None:

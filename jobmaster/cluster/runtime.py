@@ -18,6 +18,7 @@ from ..engine.border import ALONE
 from ..engine.children import ChildRunner
 from ..engine.coordinator import Coordinator
 from ..engine.options import WorkerOptions
+from ..engine.planner import Planner
 from ..engine.province import Province
 from ..engine.storethreads import InlineStoreThreads, StoreCalls, StoreThreads
 from ..engine.supervisor import Supervisor
@@ -29,6 +30,7 @@ from ..ports import Settlement, WorkerInfo
 from .backend import Backend
 from .scheduler import Scheduler
 from .settings import ClusterSettings, WorkerSettings
+from .timetable import Timetable
 
 __all__ = ["Runtime"]
 
@@ -54,8 +56,10 @@ class Runtime:
         backend: Backend,
         scheduler: Scheduler,
         announcer: Announcer,
+        timetable: Timetable,
         logger: logging.Logger,
     ) -> None:
+        self._timetable = timetable
         self._settings = settings
         self._registry = registry
         self._backend = backend
@@ -72,6 +76,7 @@ class Runtime:
         self._posts: list[_Post] = []
         self._coordinator: Coordinator | None = None
         self._province: Province | None = None
+        self._planner: Planner | None = None
         self._stopping = False
 
     @property
@@ -96,6 +101,7 @@ class Runtime:
         for name, old, new in await self._calls.run(self._backend.declare):
             self._logger.info("setting %s changed from %r to %r: declared in code", name, old, new)
             self._announcer.emit(SettingChanged(name, old, new))
+        await self._calls.run(self._timetable.declare, self._settings.static, self._logger)
         for name in self._own_agents():
             await self._calls.run(self._backend.agent, name, wait)
         await self._registry.open()
@@ -129,6 +135,9 @@ class Runtime:
             await self._calls.run(self._backend.refresh)
             await self._province.start(self._supervisor)
         self._coordinator.start(self._supervisor, coordinates=self._coordinates)
+        if self._coordinates:
+            self._planner = self._make_planner()
+            await self._planner.start(self._supervisor)
 
     @property
     def _coordinates(self) -> bool:
@@ -163,6 +172,21 @@ class Runtime:
                 lane = None if wanted.lane == DEFAULT_LANE else wanted.lane
                 province.mover.emptied[wanted.agent_connection] = lane
         return province
+
+    def _make_planner(self) -> Planner:
+        backend = self._backend
+        return Planner(
+            backend.cluster_id,
+            backend.schedules,
+            backend.master,
+            backend.limits,
+            backend.held.transport.listen,
+            self._scheduler.cancel_job,
+            self._calls,
+            backend.clock,
+            self._announcer,
+            self._logger,
+        )
 
     def _options(self, wanted: WorkerSettings) -> WorkerOptions:
         settings = self._settings
@@ -236,6 +260,8 @@ class Runtime:
         self._stopping = True
         await self._supervisor.stop()
         await asyncio.gather(*(self._dismiss(post) for post in self._posts))
+        if self._planner is not None:
+            await self._planner.stop()
         if self._province is not None:
             await self._province.stop()
         if self._coordinator is not None:
@@ -270,6 +296,8 @@ class Runtime:
             post.worker.wake(lane)
         if self._province is not None:
             self._province.wake(lane)
+        if self._planner is not None:
+            self._planner.wake(lane)
 
     def cancel(self, job_id: UUID) -> None:
         """A cancellation was requested in this process. From any thread."""

@@ -12,16 +12,19 @@ from ..domain.job import Attempt, Job, JobExplanation, Page
 from ..domain.status import JobStatus
 from ..engine.completions import Completions
 from .directory import JobDirectory, job_filter
+from .drafts import ScheduleDesk
 from .enqueueing import EnqueueMethods
 from .explainer import Explainer
 from .producer import Producer
+from .recurring import RecurringMethods
 from .requests import RequestDesk
+from .timetable import Timetable
 from .waiting import wait_for, wait_for_async
 
 __all__ = ["Scheduler"]
 
 
-class Scheduler(EnqueueMethods):
+class Scheduler(EnqueueMethods, RecurringMethods):
     """Enqueue jobs, look at them, change them. Works as soon as the cluster is built, runtime started or not.
 
     Safe from any thread; after a fork the child opens connections of its own. Every method has an
@@ -35,12 +38,16 @@ class Scheduler(EnqueueMethods):
         directory: JobDirectory,
         explainer: Explainer,
         completions: Completions,
+        schedule_desk: ScheduleDesk,
+        timetable: Timetable,
     ) -> None:
         self._desk = desk
         self._producer = producer
         self._directory = directory
         self._explainer = explainer
         self._completions = completions
+        self._schedule_desk = schedule_desk
+        self._timetable = timetable
         self._run = producer.threads.run
 
     # -- looking up ------------------------------------------------------------------------------------

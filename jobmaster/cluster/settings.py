@@ -7,13 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..domain.job import DEFAULT_LANE
 from ..domain.retry import DEFAULT_RETRY, RetryPolicy
 from ..domain.status import ClusterMode, Priority, WorkerMode
+from ..engine.options import ClusterLimits
 
-__all__ = ["STANDALONE", "ClusterSettings", "DatabaseSettings", "WorkerSettings", "without_password"]
+if TYPE_CHECKING:
+    from .staticschedules import StaticProfile
+
+__all__ = [
+    "STANDALONE",
+    "ClusterSettings",
+    "DatabaseSettings",
+    "WorkerSettings",
+    "limits_of",
+    "without_password",
+]
 
 STANDALONE = "standalone"
 """The name of the agent connection of a standalone cluster."""
@@ -101,5 +112,20 @@ class ClusterSettings:
     startup_timeout: timedelta = timedelta(seconds=30)
     max_losses: int = 5
     debug_jsonl_directory: Path | None = None
+    static: tuple[StaticProfile, ...] = field(default=(), compare=False, repr=False)
+    """The schedules declared in code, checked."""
     declared: frozenset[str] = frozenset()
     """Names of the steps that code, TOML or the environment gave: they win over stored values."""
+
+
+def limits_of(settings: ClusterSettings) -> ClusterLimits:
+    """What may change while the cluster runs, as it is configured."""
+    return ClusterLimits(
+        settings.cluster_mode,
+        settings.default_job_timeout,
+        settings.default_max_retries,
+        settings.default_retry,
+        settings.max_losses,
+        settings.data_retention,
+        settings.max_message_bytes,
+    )

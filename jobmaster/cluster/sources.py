@@ -35,7 +35,15 @@ _UNITS = {
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 _NONE = "none"
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
-_CODE_ONLY = ("add_handlers", "add_middleware", "add_observer", "add_service", "resolve_with", "build")
+_CODE_ONLY = (
+    "add_handlers",
+    "add_middleware",
+    "add_observer",
+    "add_service",
+    "add_static_schedules",
+    "resolve_with",
+    "build",
+)
 _RETRY_KINDS: Mapping[str, Callable[..., RetryPolicy]] = {
     "none": Retry.none,
     "fixed": Retry.fixed,

@@ -32,6 +32,7 @@ def wire(settings: ClusterSettings, faults: FaultPoints | None = None) -> Stores
     """
     from ..agents.same_database import SameDatabaseSettlement
     from ..agents.sql import SqlTransport
+    from ..master.schedules import SqlScheduleStore
     from ..master.sql import SqlMasterStore
 
     role: Role = "master" if settings.agents else "standalone"
@@ -49,7 +50,7 @@ def wire(settings: ClusterSettings, faults: FaultPoints | None = None) -> Stores
     agents = {
         name: _agent(settings, name, wanted, master, faults) for name, wanted in settings.agents.items()
     }
-    return Stores(master, held, agents)
+    return Stores(master, held, SqlScheduleStore(database), agents)
 
 
 def _agent(

@@ -6,7 +6,7 @@ Instants are aware UTC. Events are facts, told after they took effect; an observ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -24,6 +24,9 @@ __all__ = [
     "JobStarted",
     "LeaseLost",
     "Observer",
+    "OccurrencesMissed",
+    "OccurrencesSkipped",
+    "ScheduleFailing",
     "SettingChanged",
     "UnknownDefinition",
     "WorkerStarted",
@@ -150,6 +153,32 @@ class UnknownDefinition(Event):
 
     definition_id: str
     worker_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class OccurrencesMissed(Event):
+    """Occurrences of a schedule are not run, because nobody planned them in time: at least ``count``."""
+
+    schedule_id: str
+    count: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OccurrencesSkipped(Event):
+    """Occurrences of a schedule are not run, because an earlier run is live."""
+
+    schedule_id: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFailing(Event):
+    """A schedule cannot be planned now; ``error`` says why, and it is tried again unless it was paused."""
+
+    schedule_id: str
+    error: str
 
 
 class Observer(Protocol):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["check_definition_id", "check_name", "check_prefix", "check_schema", "check_unique_key"]
+__all__ = [
+    "check_definition_id",
+    "check_name",
+    "check_prefix",
+    "check_schedule_id",
+    "check_schema",
+    "check_unique_key",
+]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -40,6 +47,14 @@ def check_definition_id(value: object) -> str | None:
 def check_unique_key(value: object) -> str | None:
     """The fault of a unique key (1 to 255 characters, no control characters), or ``None``."""
     return _check_text("unique_key", value, 255)
+
+
+def check_schedule_id(value: object, kind: str = "schedule id") -> str | None:
+    """The fault of a schedule or profile id (1 to 255 characters, no control characters, no blanks around
+    it), or ``None``."""
+    if isinstance(value, str) and value != value.strip():
+        return f"{kind} {value!r} begins or ends with a blank"
+    return _check_text(kind, value, 255)
 
 
 def check_prefix(value: object) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from uuid import UUID
 
 from ..domain.events import Event, JobFinished, JobRetrying, JobSnoozed, Observer
@@ -24,6 +24,8 @@ class Announcer:
         self._observers = tuple(observers)
         self._completions = completions
         self._logger = logger
+        self.on_run_ended: Callable[[set[str]], None] | None = None
+        """Told the ids of schedules of which a run has ended in this process."""
 
     @property
     def heard(self) -> bool:
@@ -45,6 +47,14 @@ class Announcer:
                 event = _event_of(change) if change.job.id not in refused else None
                 if event is not None:
                     self.emit(event)
+        if self.on_run_ended is not None:
+            schedules = {
+                change.job.schedule_id
+                for change in changes
+                if change.job.schedule_id is not None and change.status.is_final
+            }
+            if schedules:
+                self.on_run_ended(schedules)
         self._completions.ended(
             change.job.id for change in changes if change.status.is_final and change.job.id not in refused
         )

@@ -79,7 +79,7 @@ class Coordinator:
         if coordinates:
             # a random phase keeps fifty processes that were started together from asking together
             rescue_every = self._lease.total_seconds() / 3
-            phase = rescue_every * random.random()
+            phase = min(rescue_every, _CLEAN_EVERY) * random.random()
             services += [
                 Service("reaper", self.rescue, rescue_every, clock, logger, first_after=phase),
                 Service("cleaner", self.clean, _CLEAN_EVERY, clock, logger, first_after=phase + 1.0),

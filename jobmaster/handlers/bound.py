@@ -107,6 +107,14 @@ class BoundHandler:
             self.invoke = self._invoke_step
 
     @property
+    def schedules(self) -> tuple[Any, ...]:
+        """The schedules that it declares, as written."""
+        given = self.target.__jobmaster_declaration__.schedule
+        if given is None:
+            return ()
+        return tuple(given) if isinstance(given, list | tuple) else (given,)
+
+    @property
     def name(self) -> str:
         """The qualified name of the class or function."""
         return qualified_name(self.target.function if isinstance(self.target, JobFunction) else self.target)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from typing_extensions import TypeVar
 
+from ..domain.occurrence import catchup_of
 from ..domain.plaindata import PlainData
 from ..domain.status import Priority
 from .control import JobCancelled
@@ -136,12 +137,12 @@ class JobContext(Generic[T]):
     @property
     def is_catchup(self) -> bool:
         """Whether the occurrence is run late, to make up for one that was missed."""
-        return False
+        return catchup_of(self._run.job.metadata)[0]
 
     @property
     def missed_count(self) -> int:
-        """How many missed occurrences this run stands for."""
-        return 0
+        """How many missed occurrences this run stands for, itself included if it was missed."""
+        return catchup_of(self._run.job.metadata)[1]
 
     # -- where it runs ---------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from ..domain.durations import Duration
 from ..domain.retry import RetryPolicy
 from ..domain.status import Priority
 from .annotations import annotations_at_declaration
-from .options import Declaration, Execution
+from .options import Declaration, Execution, ScheduleArgument
 
 __all__ = ["JobFunction", "declared_functions", "job"]
 
@@ -51,6 +51,7 @@ def job(
     lane: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     execution: Execution | None = None,
+    schedule: ScheduleArgument | None = None,
 ) -> Callable[[Callable[P, R]], JobFunction[P, R]]:
     """Make a handler of a function; the options are those of :class:`JobHandler`.
 
@@ -79,6 +80,7 @@ def job(
                 lane,
                 metadata,
                 execution,
+                schedule,
                 annotations,
             ),
         )

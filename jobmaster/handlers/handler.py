@@ -15,7 +15,7 @@ from ..domain.retry import RetryPolicy
 from ..domain.status import Priority
 from .annotations import annotations_at_declaration, payload_type
 from .context import JobContext
-from .options import Declaration, Execution
+from .options import Declaration, Execution, ScheduleArgument
 
 __all__ = ["JobHandler", "declared_handlers", "is_concrete", "payload_argument"]
 
@@ -36,6 +36,9 @@ class JobHandler(Generic[T]):
       ``"thread"`` always in a thread; ``"process"`` in a child process, which can be stopped at its timeout.
       A thread cannot be stopped: after its timeout or cancellation a sync handler keeps its slot until it
       returns, so let it call ``job.check_cancelled()`` now and then.
+
+    - ``schedule``: runs the handler again and again, without data: an expression, a ``timedelta``, a
+      recurrence, or several of them in a list. The schedule follows the code, and is not inherited.
 
     ``JobHandler[Model]`` validates the data by a pydantic model, a dataclass or a ``TypedDict``, when a job
     is enqueued and again when it runs.
@@ -65,6 +68,7 @@ class JobHandler(Generic[T]):
         lane: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         execution: Execution | None = None,
+        schedule: ScheduleArgument | None = None,
     ) -> None:
         super().__init_subclass__()
         constructor, handle = cls.__dict__.get("__init__"), cls.__dict__.get("handle")
@@ -77,6 +81,7 @@ class JobHandler(Generic[T]):
             lane,
             metadata,
             execution,
+            schedule,
             annotations_at_declaration(constructor, handle, depth=2),
         )
         cls.__jobmaster_declaration__ = declared.over(cls.__jobmaster_declaration__)

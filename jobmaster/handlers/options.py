@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..domain.durations import Duration, as_timedelta
 from ..domain.names import check_definition_id, check_name
 from ..domain.retry import RetryPolicy
 from ..domain.status import Priority
 
-__all__ = ["Declaration", "Execution", "HandlerOptions", "check_max_retries", "check_priority"]
+if TYPE_CHECKING:
+    from ..recurrence import Recurrence
+
+__all__ = [
+    "Declaration",
+    "Execution",
+    "HandlerOptions",
+    "ScheduleArgument",
+    "check_max_retries",
+    "check_priority",
+]
 
 Execution: TypeAlias = Literal["auto", "thread", "process"]
 
+ScheduleArgument: TypeAlias = "str | timedelta | Recurrence | Sequence[str | timedelta | Recurrence]"
+
 _EXECUTIONS = ("auto", "thread", "process")
 _MOST_RETRIES = 1_000_000
+_OWN = ("definition_id", "schedule", "annotations")
 _SHORTEST = timedelta(milliseconds=1)
 _LONGEST = timedelta(days=366)
 
@@ -47,15 +60,18 @@ class Declaration:
     lane: str | None = None
     metadata: Mapping[str, Any] | None = None
     execution: Execution | None = None
+    schedule: object = None
+    """An expression, or several in a list or tuple."""
     annotations: Mapping[str, object] = field(default_factory=dict)
     """Annotations written as text that only the place of declaration could resolve, by that text."""
 
     def over(self, base: Declaration) -> Declaration:
-        """These options, completed by those of a base class; the definition id is never inherited."""
+        """These options, completed by those of a base class; definition id and schedule are never
+        inherited."""
         missing = {
             option.name: getattr(base, option.name)
             for option in fields(self)
-            if option.name not in ("definition_id", "annotations") and getattr(self, option.name) is None
+            if option.name not in _OWN and getattr(self, option.name) is None
         }
         return replace(self, **missing, annotations={**base.annotations, **self.annotations})
 

@@ -15,6 +15,7 @@ from .master import (
     QueueDepth,
     WorkerInfo,
 )
+from .schedules import PLANNERS, Change, Decide, DecideOne, Decision, Planned, Runs, ScheduleStore
 from .settlement import (
     CancelResult,
     Keyed,
@@ -36,13 +37,18 @@ from .transport import (
 )
 
 __all__ = [
+    "PLANNERS",
     "AgentRecord",
     "AgentTransport",
     "BucketInfo",
     "CancelResult",
+    "Change",
     "ClaimRequest",
     "Clock",
     "ClusterSetting",
+    "Decide",
+    "DecideOne",
+    "Decision",
     "JobReader",
     "Keyed",
     "Listener",
@@ -50,10 +56,13 @@ __all__ = [
     "MasterStore",
     "OnConflict",
     "Placement",
+    "Planned",
     "QueueDepth",
     "Renewal",
     "Rescue",
     "RunningMark",
+    "Runs",
+    "ScheduleStore",
     "Settled",
     "Settlement",
     "StoreElsewhere",

@@ -43,3 +43,24 @@ def nearest_zone(name: str) -> str | None:
     """The zone that was probably meant, quoted."""
     found = nearest(name, official_names())
     return None if found is None else f'"{official_names()[found]}"'
+
+
+@lru_cache(maxsize=1)
+def zone_data_version() -> str:
+    """Which release of the tz data answers here, such as ``2026a``; ``unknown`` when it does not say."""
+    from importlib.metadata import PackageNotFoundError, version
+    from pathlib import Path
+    from zoneinfo import TZPATH
+
+    for folder in map(Path, TZPATH):
+        for name, prefix in (("tzdata.zi", "# version "), ("+VERSION", "")):
+            found = folder / name
+            if found.is_file():
+                with found.open(encoding="utf-8") as lines:
+                    return lines.readline().strip().removeprefix(prefix)[:64]
+        if (folder / "Europe").is_dir():
+            return "unknown"
+    try:
+        return f"tzdata {version('tzdata')}"
+    except PackageNotFoundError:
+        return "unknown"

@@ -116,7 +116,8 @@ class Dialect(ABC):
     name: str
     title: str
     paramstyle: str
-    wakes_across_processes: bool
+    wakes_across_processes = True
+    """Whether wake-ups reach listeners in other processes."""
     quote = '"'
     """What names are quoted with."""
     reads_snapshots = False

@@ -52,6 +52,7 @@ class MySqlDialect(Dialect):
     single_writer = False
     quote = "`"
     reads_snapshots = True
+    wakes_across_processes = False
 
     def __init__(self, url: StoreUrl, options: Options) -> None:
         super().__init__(url, options)

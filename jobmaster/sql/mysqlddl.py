@@ -24,6 +24,7 @@ _LENGTHS = {
     "lane": 64,
     "unique_key": 255,
     "schedule_id": 255,
+    "profile_id": 255,
     "content_type": 255,
     "name": 64,
     "worker_name": 64,

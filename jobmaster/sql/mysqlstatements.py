@@ -12,6 +12,7 @@ ids.
 from __future__ import annotations
 
 from .mysqlmoves import MOVE_FORMS, MOVE_HOT
+from .mysqlschedules import SCHEDULE_FORMS, SCHEDULE_HOT
 from .statements import BULK, TEMPLATES
 
 __all__ = [
@@ -76,6 +77,7 @@ _IN_ORDER = "ORDER BY run_at, id LIMIT :count FOR UPDATE SKIP LOCKED"
 
 HOT: dict[str, str] = {
     **MOVE_HOT,
+    **SCHEDULE_HOT,
     "enqueue": f"INSERT INTO {{table:job}} ({ENQUEUE_COLUMNS}) VALUES :rows",
     "enqueue_known": (
         f"INSERT INTO {{table:job}} ({ENQUEUE_COLUMNS}) VALUES :rows ON DUPLICATE KEY UPDATE id = id"
@@ -145,6 +147,7 @@ _ATTEMPT = ", ".join(column for column, _ in BULK["attempt"].columns)
 
 BULK_FORMS: dict[str, tuple[str, ...]] = {
     **MOVE_FORMS,
+    **SCHEDULE_FORMS,
     "end": (
         f"""
 INSERT INTO {{table:history}} ({_ENDED}, {_END_VALUES})

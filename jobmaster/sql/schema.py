@@ -15,7 +15,7 @@ from .gateway import Gateway, Tx
 
 __all__ = ["SCHEMA_VERSION", "Schema", "SchemaState", "SchemaStatus"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """What this release expects in ``meta``; grows with every migration."""
 
 

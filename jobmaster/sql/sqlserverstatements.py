@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from .columns import CLAIMABLE
 from .rawjobs import CLAIMED_COLUMNS
 from .sqlservermoves import LOCKS, LOOKS, MOVE_OWN, SKIPPING
+from .sqlserverschedules import SCHEDULE_FORMS, SCHEDULE_OWN
 from .sqlservertables import COLLATION
 from .statements import BULK, TEMPLATES
 
@@ -221,6 +222,7 @@ _CLAIMS_OF = (
 
 OWN: dict[str, str] = {
     **MOVE_OWN,
+    **SCHEDULE_OWN,
     "rescue_needed": f"""
 SELECT 1 WHERE EXISTS (
   SELECT 1 FROM {{table:bucket}} WITH ({LOOKS})
@@ -290,6 +292,7 @@ def _insert(table: str, columns: Sequence[tuple[str, str]]) -> str:
 
 
 _BULK: dict[str, tuple[str, ...]] = {
+    **SCHEDULE_FORMS,
     "end": (
         f"""
 INSERT INTO {{table:history}} ({_ENDED}, {_END_VALUES})

@@ -15,6 +15,7 @@ from __future__ import annotations
 from .bulk import Bulk, columns, prefixed
 from .columns import CLAIMABLE, FACTS
 from .movestatements import MOVE_BULK, MOVES
+from .schedulestatements import SCHEDULE_BULK, SCHEDULES
 
 __all__ = ["BULK", "JOB_COLUMNS", "JOB_FROM", "TEMPLATES"]
 
@@ -186,6 +187,7 @@ SELECT h.name, j.lane, j.priority,
 FROM {table:job} j LEFT JOIN {table:agent} h ON h.store_id = j.bucket_id
 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3 DESC, 4""",
     **MOVES,
+    **SCHEDULES,
     # --- registry ---------------------------------------------------------------------------------
     "worker_put": """
 INSERT INTO {table:worker}
@@ -233,6 +235,7 @@ _FREED = "bucket_id = NULL, started_at = NULL, progress_fraction = NULL, progres
 
 BULK: dict[str, Bulk] = {
     **MOVE_BULK,
+    **SCHEDULE_BULK,
     "end": Bulk(
         # Moves locked rows to the history, by id.
         columns(_END),

@@ -197,6 +197,8 @@ class Tables:
             sqlite_with_rowid=False,
         )
         _registers(metadata, prefix)
+        if not agent:
+            _schedule(metadata, prefix)
         return cls(metadata, job, bucket, history, attempt, worker)
 
 
@@ -223,6 +225,9 @@ def _job(metadata: sa.MetaData, prefix: str, agent: bool) -> sa.Table:
     _partial(f"{prefix}job_claimed", column.bucket_id.is_not(None), column.bucket_id)
     _partial(f"{prefix}job_unique", column.unique_hash.is_not(None), column.unique_hash, unique=True)
     _partial(f"{prefix}job_unsynced", column.unsynced == 1, column.id)
+    if not agent:
+        of_schedule = (column.schedule_id, column.occurrence_at)
+        _partial(f"{prefix}job_schedule", column.schedule_id.is_not(None), *of_schedule, unique=True)
     return table
 
 
@@ -247,6 +252,45 @@ def _history(metadata: sa.MetaData, prefix: str) -> sa.Table:
     # the hot path nothing.
     _partial(f"{prefix}history_unsuccessful", column.status != 1, column.id)
     _partial(f"{prefix}history_schedule", column.schedule_id.is_not(None), column.schedule_id, column.id)
+    return table
+
+
+def _schedule(metadata: sa.MetaData, prefix: str) -> sa.Table:
+    table = sa.Table(
+        f"{prefix}schedule",
+        metadata,
+        sa.Column("schedule_id", sa.Text, primary_key=True),
+        sa.Column("definition_id", sa.Text, nullable=False),
+        sa.Column("lane", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("expression", sa.Text, nullable=False),
+        sa.Column("time_zone", sa.Text),
+        sa.Column("data", sa.Text, nullable=False),
+        sa.Column("metadata", sa.Text),
+        sa.Column("options", sa.Text, nullable=False),
+        sa.Column("profile_id", sa.Text),
+        sa.Column("anchor", Instant, nullable=False),
+        sa.Column("created_at", Instant, nullable=False),
+        sa.Column("updated_at", Instant, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("cursor_at", Instant, nullable=False),
+        sa.Column("next_run_at", Instant),
+        sa.Column("due_at", Instant),
+        sa.Column("last_run_at", Instant),
+        sa.Column("skipped", sa.BigInteger, nullable=False),
+        sa.Column("missed", sa.BigInteger, nullable=False),
+        sa.Column("missed_from", Instant),
+        sa.Column("missed_to", Instant),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("error", sa.Text),
+        sa.Column("zone_data", sa.Text),
+        postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.05},
+        sqlite_with_rowid=False,
+    )
+    column = table.c
+    _partial(f"{prefix}schedule_due", column.due_at.is_not(None), column.due_at, column.schedule_id)
+    _partial(f"{prefix}schedule_profile", column.profile_id.is_not(None), column.profile_id)
     return table
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from ..cluster.backend import Agent, Stores
@@ -14,10 +15,17 @@ from ..cluster.scheduler import Scheduler
 from ..cluster.settings import DatabaseSettings
 from ..domain.durations import Duration, as_timedelta
 from .clock import FakeClock
-from .memory import MemoryDatabase, MemoryMasterStore, MemorySettlement, MemoryTransport
+from .memory import (
+    MemoryDatabase,
+    MemoryMasterStore,
+    MemoryScheduleStore,
+    MemorySettlement,
+    MemoryTransport,
+)
 
 __all__ = ["MemoryCluster"]
 
+_ENDLESS = timedelta(days=36500)
 _STILL = 12
 """Turns of the event loop in a row without a sign of work after which nothing more is expected."""
 
@@ -25,7 +33,8 @@ _STILL = 12
 class MemoryCluster:
     """Runs the real engine on stores in memory and on a clock that stands still until :meth:`advance`.
 
-    Takes any config, with or without a database: whatever it names is not touched. Handlers run for real;
+    Takes any config, with or without a database: whatever it names is not touched. ``database`` is that of an
+    earlier ``MemoryCluster``, with its clock: the next deployment on the same data. Handlers run for real;
     what they await outside of the job (``asyncio.sleep``, network) takes real time.
 
     >>> async def test_the_reminder_goes_out_after_a_day() -> None:
@@ -35,10 +44,22 @@ class MemoryCluster:
     ...         assert (await cluster.scheduler.get_job_async(job.id)).status is JobStatus.SUCCEEDED
     """
 
-    def __init__(self, config: ClusterConfig, start: datetime | None = None) -> None:
-        self.clock = FakeClock() if start is None else FakeClock(start)
-        self.database = MemoryDatabase(self.clock)
+    def __init__(
+        self,
+        config: ClusterConfig,
+        start: datetime | None = None,
+        *,
+        database: MemoryDatabase | None = None,
+    ) -> None:
+        clock = FakeClock() if start is None else FakeClock(start)
+        self.database = MemoryDatabase(clock) if database is None else database
+        clock_there = self.database.clock
+        if not isinstance(clock_there, FakeClock):
+            raise TypeError("a MemoryCluster needs a MemoryDatabase on a FakeClock")
+        self.clock = clock_there
         settings, registry = config.prepare(DatabaseSettings("memory", "memory"))
+        # nobody else could take a lease over, and what needs no renewing lets idle time pass at once
+        settings = replace(settings, lease=_ENDLESS)
         master = MemoryMasterStore(self.database)
         held = Agent(
             MemoryTransport(self.database),
@@ -49,10 +70,9 @@ class MemoryCluster:
             "memory",
             lambda clock: None,
         )
-        stores = Stores(master, held, clock=self.clock)
+        stores = Stores(master, held, MemoryScheduleStore(self.database), clock=self.clock)
         self._left_running: tuple[int, ...] | None = None
         """The state in which handlers were last left running."""
-        self._longest_step = settings.lease.total_seconds() / 4
         self.cluster = Cluster(settings, registry, config.observers, stores=stores)
 
     @property
@@ -71,7 +91,7 @@ class MemoryCluster:
         stopping = asyncio.ensure_future(self.cluster.stop_async())
         # the stop itself waits on the clock, for handlers in their grace period
         while not stopping.done():
-            if not await self._step(float("inf")):
+            if not await self._step(self.clock.monotonic() + 1.0):
                 await asyncio.sleep(0.001)
         await stopping
 
@@ -108,27 +128,35 @@ class MemoryCluster:
     async def _step(self, end: float) -> bool:
         """Move on by one step, unless that leads beyond ``end``.
 
-        To the next job that comes due; but by no more than a quarter of the lease, so that leases are
-        renewed, and while handlers run by no more than it takes for the next loop to wake, or a second.
+        While handlers run, by no more than it takes for the next loop to wake, or a second; else to the next
+        job or schedule that comes due.
         """
         wake, now = self.clock.next_wake, self.clock.monotonic()
         if wake is None:
             return False
-        target = max(wake, now + 1.0) if any(self.cluster.load) else max(wake, now + self._longest_step)
-        due = self._next_due()
-        if due is not None and due > now:
+        target = max(wake, now + 1.0) if any(self.cluster.load) else max(wake, end)
+        due, overdue = self._next_due(now)
+        if overdue:
+            # a planner is to look at it, as soon as it wakes
+            target = max(wake, now)
+        elif due is not None:
             target = min(target, due)
-        if target > end:
+        if target > end or target <= now:
             return False
         self.clock.advance(target - now)
         for _ in range(5):
             await asyncio.sleep(0)
         return True
 
-    def _next_due(self) -> float | None:
-        """The monotonic instant at which the next waiting job is due."""
+    def _next_due(self, now: float) -> tuple[float | None, bool]:
+        """The monotonic instant after ``now`` at which a waiting job or a schedule is due; and whether one is
+        that its planner has not come to yet."""
         with self.database.lock:
-            waiting = [row.run_at for row in self.database.live.values() if row.bucket_id is None]
-        if not waiting:
-            return None
-        return self.clock.monotonic() + (min(waiting) - self.clock.now()).total_seconds()
+            jobs = [row.run_at for row in self.database.live.values() if row.bucket_id is None]
+            schedules = [s.due_at for s in self.database.schedules.values() if s.due_at is not None]
+        present = self.clock.now()
+        mode = self.database.settings.get("cluster_mode")
+        if (mode is None or mode.value == "active") and any(at <= present for at in schedules):
+            return None, True
+        coming = [at for at in (*jobs, *schedules) if at > present]
+        return (now + (min(coming) - present).total_seconds() if coming else None), False

@@ -8,12 +8,15 @@ from jobmaster.testing.clock import FakeClock
 from jobmaster.testing.conformance import (
     AgentTransportConformance,
     MasterStoreConformance,
+    ScheduleStoreConformance,
     SettlementConformance,
     Stores,
+    Timetable,
 )
 from jobmaster.testing.memory import (
     MemoryDatabase,
     MemoryMasterStore,
+    MemoryScheduleStore,
     MemorySettlement,
     MemoryTransport,
 )
@@ -26,6 +29,14 @@ def stores() -> Stores:
     return Stores(MemoryTransport(database), MemorySettlement(database), MemoryMasterStore(database))
 
 
+@pytest.fixture
+def timetable() -> Timetable:
+    """The schedules of one database."""
+    database = MemoryDatabase(FakeClock())
+    stores = Stores(MemoryTransport(database), MemorySettlement(database), MemoryMasterStore(database))
+    return Timetable(MemoryScheduleStore(database), stores)
+
+
 class TestTransport(AgentTransportConformance):
     """Agents."""
 
@@ -36,3 +47,7 @@ class TestSettlement(SettlementConformance):
 
 class TestMaster(MasterStoreConformance):
     """The master."""
+
+
+class TestSchedules(ScheduleStoreConformance):
+    """Schedules."""

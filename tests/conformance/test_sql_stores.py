@@ -8,13 +8,16 @@ import pytest
 
 from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.sql import SqlTransport
+from jobmaster.master.schedules import SqlScheduleStore
 from jobmaster.master.sql import SqlMasterStore
 from jobmaster.sql import open_database
 from jobmaster.testing.conformance import (
     AgentTransportConformance,
     MasterStoreConformance,
+    ScheduleStoreConformance,
     SettlementConformance,
     Stores,
+    Timetable,
 )
 
 
@@ -28,6 +31,16 @@ def stores(database_url: str) -> Iterator[Stores]:
     stores.close()
 
 
+@pytest.fixture
+def timetable(database_url: str) -> Iterator[Timetable]:
+    """The schedules of a standalone database."""
+    database = open_database(database_url, cluster_id="conformance")
+    stores = Stores(SqlTransport(database), SameDatabaseSettlement(database), SqlMasterStore(database))
+    stores.open()
+    yield Timetable(SqlScheduleStore(database), stores)
+    stores.close()
+
+
 class TestTransport(AgentTransportConformance):
     """Agents."""
 
@@ -38,3 +51,7 @@ class TestSettlement(SettlementConformance):
 
 class TestMaster(MasterStoreConformance):
     """The master."""
+
+
+class TestSchedules(ScheduleStoreConformance):
+    """Schedules."""

@@ -48,6 +48,13 @@ PRINTED = {
         "standalone again: the 50 jobs have run",
         "every accepted job has run exactly once",
     ],
+    "recurring_schedules": [
+        "acme: every 1 second, active",
+        "declared: every weekday at 18:00 tz Europe/Paris",
+        "both have run three times",
+        "paused, and run once by hand: succeeded",
+        "cancelled; left are ['heartbeat', 'report']",
+    ],
     "retries_and_timeouts": [
         "unreliable: succeeded, succeeded at run 3",
         "    run 1: failed",

@@ -11,13 +11,15 @@
             stores.close()
 
 ``stores`` is the only fixture: empty stores, fresh for each test. What a master and an agent of their own do
-together is :class:`ClusterConformance`, whose only fixture is ``parties``. Nothing here waits for time to
+together is :class:`ClusterConformance`, whose only fixture is ``parties``; schedules are
+:class:`ScheduleStoreConformance`, whose only fixture is ``timetable``. Nothing here waits for time to
 pass: leases end by being renewed for no time at all.
 """
 
 from .cluster import ClusterConformance
 from .master import MasterStoreConformance
 from .parties import Parties
+from .schedules import ScheduleStoreConformance, Timetable
 from .settlement import SettlementConformance
 from .stores import Holder, Stores
 from .transport import AgentTransportConformance
@@ -28,6 +30,8 @@ __all__ = [
     "Holder",
     "MasterStoreConformance",
     "Parties",
+    "ScheduleStoreConformance",
     "SettlementConformance",
     "Stores",
+    "Timetable",
 ]

@@ -8,6 +8,7 @@
 
 from .database import MemoryDatabase
 from .master import MemoryMasterStore
+from .schedules import MemoryScheduleStore
 from .settlement import MemoryAgentSettlement, MemorySettlement
 from .transport import MemoryTransport
 
@@ -15,6 +16,7 @@ __all__ = [
     "MemoryAgentSettlement",
     "MemoryDatabase",
     "MemoryMasterStore",
+    "MemoryScheduleStore",
     "MemorySettlement",
     "MemoryTransport",
 ]

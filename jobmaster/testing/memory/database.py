@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from ...domain.copies import AgentKey
 from ...domain.job import ClaimedJob, Job, JobError, NewJob, Progress
+from ...domain.schedule import ScheduleRecord
 from ...domain.status import BucketStatus, JobStatus, Priority, WorkerMode
 from ...domain.verdict import AttemptRecord
 from ...ports import AgentRecord, Clock, ClusterSetting, WorkerInfo
@@ -117,6 +118,7 @@ class MemoryDatabase:
     buckets: dict[UUID, Bucket] = field(default_factory=dict)
     workers: dict[UUID, tuple[WorkerInfo, datetime]] = field(default_factory=dict)
     settings: dict[str, ClusterSetting] = field(default_factory=dict)
+    schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
     _listeners: tuple[Listening, ...] = ()
 
     @property

@@ -1,0 +1,37 @@
+"""What a run knows about the occurrence it makes up for: two entries of its metadata.
+
+Few runs have something to say here, so it travels with them in the metadata and costs all others nothing.
+"""
+
+from __future__ import annotations
+
+import json
+
+from .planning import Due
+
+__all__ = ["IS_CATCHUP", "MISSED_COUNT", "RESERVED", "catchup_of", "with_catchup"]
+
+RESERVED = "jobmaster."
+"""What metadata keys of users must not begin with."""
+IS_CATCHUP = f"{RESERVED}is_catchup"
+MISSED_COUNT = f"{RESERVED}missed_count"
+
+
+def with_catchup(metadata: str | None, due: Due) -> str | None:
+    """A run's metadata as JSON text: that of its schedule, and what it makes up for."""
+    if not due.is_catchup and not due.missed_count:
+        return metadata
+    found = {} if metadata is None else json.loads(metadata)
+    if due.is_catchup:
+        found[IS_CATCHUP] = True
+    if due.missed_count:
+        found[MISSED_COUNT] = due.missed_count
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def catchup_of(metadata: str | None) -> tuple[bool, int]:
+    """Whether a run makes up for a missed occurrence, and for how many it stands."""
+    if metadata is None or RESERVED not in metadata:
+        return False, 0
+    found = json.loads(metadata)
+    return bool(found.get(IS_CATCHUP, False)), int(found.get(MISSED_COUNT, 0))

@@ -1,0 +1,406 @@
+"""What every ``ScheduleStore`` must do."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from ...domain.ids import uuid7
+from ...domain.job import NewJob
+from ...domain.schedule import (
+    WAITS_ITS_TURN,
+    MisfirePolicy,
+    OverlapPolicy,
+    ScheduleFilter,
+    ScheduleRecord,
+    ScheduleStatus,
+)
+from ...domain.status import Priority
+from ...errors import ConflictError
+from ...ports import PLANNERS, Decision, Runs, ScheduleStore
+from .stores import Stores
+
+__all__ = ["ScheduleStoreConformance", "Timetable"]
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class Timetable:
+    """A store of schedules, and the stores of the same database that hold jobs."""
+
+    schedules: ScheduleStore
+    stores: Stores
+
+    @property
+    def now(self) -> datetime:
+        """The store's present, without a fraction."""
+        return self.stores.master.now().replace(microsecond=0)
+
+    def record(self, schedule_id: str = "one", **options: Any) -> ScheduleRecord:
+        """A schedule every minute, due a minute ago unless ``options`` say otherwise."""
+        now = self.now
+        values: dict[str, Any] = {
+            "id": schedule_id,
+            "definition_id": "conformance",
+            "kind": "interval",
+            "expression": "1m",
+            "time_zone": None,
+            "data": "{}",
+            "anchor": now - timedelta(days=1),
+            "created_at": now,
+            "updated_at": now,
+            "cursor_at": now - 2 * _MINUTE,
+            "next_run_at": now - _MINUTE,
+            "due_at": now - _MINUTE,
+            **options,
+        }
+        return ScheduleRecord(**values)
+
+    def put(self, schedule_id: str = "one", **options: Any) -> ScheduleRecord:
+        """Store one."""
+        record = self.record(schedule_id, **options)
+        self.schedules.change(schedule_id, lambda old, now, runs: Decision(record))
+        return record
+
+    def job(self, record: ScheduleRecord, at: datetime, **options: Any) -> NewJob:
+        """An occurrence."""
+        values: dict[str, Any] = {
+            "id": uuid7(),
+            "definition_id": record.definition_id,
+            "data": "{}",
+            "run_at": at,
+            "schedule_id": record.id,
+            "occurrence_at": at,
+            **options,
+        }
+        return NewJob(**values)
+
+    def get(self, schedule_id: str = "one") -> ScheduleRecord:
+        """The stored schedule, which must exist."""
+        found = self.schedules.get(schedule_id)
+        assert found is not None, f"no schedule {schedule_id}"
+        return found
+
+
+def _decided(decision: Decision, _found: ScheduleRecord | None, _now: datetime, _runs: Runs) -> Decision:
+    return decision
+
+
+class ScheduleStoreConformance:
+    """Subclass it and give the fixture ``timetable``."""
+
+    def test_a_schedule_reads_back_as_it_was_written(self, timetable: Timetable) -> None:
+        instant = timetable.now + timedelta(microseconds=123456)
+        record = timetable.put(
+            "whole",
+            time_zone="Europe/Paris",
+            data='{"text":"ünïcödé 😀"}',
+            metadata='{"a":1}',
+            lane="other",
+            priority=Priority.HIGH,
+            timeout=timedelta(milliseconds=1500),
+            max_retries=7,
+            retry='["none", 0.0, 0.0, 2.0, false]',
+            agent="north",
+            start_after=instant,
+            end_before=instant + timedelta(days=3),
+            excluded_dates=(date(2026, 12, 25), date(2027, 1, 1)),
+            misfire=MisfirePolicy.FIRE_ALL,
+            misfire_grace=timedelta(seconds=1.5),
+            misfire_cap=3,
+            catchup_window=timedelta(hours=2),
+            overlap=OverlapPolicy.BUFFER_ALL,
+            buffer_limit=5,
+            jitter=timedelta(seconds=10),
+            profile_id="profile",
+            anchor=instant,
+            version=4,
+            next_run_at=instant,
+            due_at=instant + _MINUTE,
+            last_run_at=instant - _MINUTE,
+            skipped=5,
+            missed=2**40,
+            missed_from=instant - 3 * _MINUTE,
+            missed_to=instant - 2 * _MINUTE,
+            failures=2,
+            error="an error",
+            zone_data="2026a",
+        )
+        assert timetable.get("whole") == record
+        plain = timetable.put("plain")
+        assert timetable.get("plain") == plain
+        assert timetable.schedules.get("Whole") is None
+
+    def test_the_look_tells_what_is_due_first(self, timetable: Timetable) -> None:
+        store = timetable.schedules
+        assert store.look()[1] is None
+        first = timetable.put("first", due_at=timetable.now - timedelta(hours=1))
+        timetable.put("second")
+        timetable.put("paused", due_at=None, status=ScheduleStatus.PAUSED)
+        now, due = store.look()
+        assert due == first.due_at
+        assert abs(now - timetable.stores.master.now()) < _MINUTE
+
+    def test_planning_writes_job_and_cursor_together(self, timetable: Timetable) -> None:
+        record = timetable.put()
+        at = record.next_run_at
+        assert at is not None
+        job = timetable.job(record, at, metadata='{"a":1}', timeout=timedelta(seconds=5), max_retries=1)
+
+        def decide(found: ScheduleRecord, now: datetime, runs: Runs) -> Decision:
+            assert found == record
+            assert runs == Runs(0, 0)
+            return Decision(
+                replace(found, cursor_at=now, next_run_at=now + _MINUTE, due_at=now + _MINUTE), [job]
+            )
+
+        planned = timetable.schedules.plan(decide, 10)
+        assert (planned.schedules, planned.jobs, planned.more, planned.cancel) == (1, 1, False, ())
+        moved = timetable.get()
+        assert moved.cursor_at == planned.now
+        assert moved.due_at == planned.now + _MINUTE
+        made = timetable.stores.job(job.id)
+        assert (made.schedule_id, made.scheduled_at) == (record.id, at)
+        (claimed,) = timetable.stores.holder().claim()
+        assert (claimed.id, claimed.occurrence_at, claimed.metadata) == (job.id, at, '{"a":1}')
+        assert timetable.schedules.plan(decide, 10).schedules == 0
+
+    def test_a_batch_takes_the_earliest_first(self, timetable: Timetable) -> None:
+        now = timetable.now
+        for number in range(5):
+            timetable.put(f"s{number}", due_at=now - (5 - number) * _MINUTE)
+        seen: list[str] = []
+
+        def decide(found: ScheduleRecord, at: datetime, runs: Runs) -> Decision:
+            seen.append(found.id)
+            return Decision(replace(found, due_at=None))
+
+        assert timetable.schedules.plan(decide, 3).more
+        assert seen == ["s0", "s1", "s2"]
+        assert not timetable.schedules.plan(decide, 3).more
+        assert seen == ["s0", "s1", "s2", "s3", "s4"]
+
+    def test_what_is_left_undecided_stays_due(self, timetable: Timetable) -> None:
+        timetable.put()
+        planned = timetable.schedules.plan(lambda record, now, runs: None, 10)
+        assert (planned.schedules, planned.more) == (0, True)
+        assert timetable.schedules.plan(lambda record, now, runs: Decision(record), 10).schedules == 1
+
+    def test_an_id_that_exists_is_left_alone_live_or_finished(self, timetable: Timetable) -> None:
+        record = timetable.put()
+        live = timetable.job(record, timetable.now, data='{"n":1}')
+        done = timetable.job(record, timetable.now - _MINUTE)
+        timetable.stores.transport.enqueue([done])
+        holder = timetable.stores.holder()
+        (claimed,) = holder.claim()
+        holder.settle(holder.succeeded(claimed))
+        timetable.stores.transport.enqueue([live])
+        again = [replace(live, data='{"n":2}'), done]
+        planned = timetable.schedules.plan(
+            lambda found, now, runs: Decision(replace(found, due_at=None), again), 10
+        )
+        assert planned.jobs == 0
+        assert timetable.stores.job(live.id).data == {"n": 1}
+        assert timetable.stores.job(done.id).status.is_final
+
+    def test_live_jobs_are_counted_by_schedule(self, timetable: Timetable) -> None:
+        one, other = timetable.put("one"), timetable.put("other")
+        now = timetable.now
+        jobs = [
+            timetable.job(one, now),
+            timetable.job(one, now - _MINUTE),
+            timetable.job(one, now - 2 * _MINUTE, run_at=WAITS_ITS_TURN),
+            timetable.job(other, now, run_at=WAITS_ITS_TURN),
+        ]
+        timetable.stores.transport.enqueue(jobs)
+        timetable.stores.enqueue(3)
+        seen: dict[str, Runs] = {}
+
+        def decide(found: ScheduleRecord, at: datetime, runs: Runs) -> Decision:
+            seen[found.id] = runs
+            return Decision(found)
+
+        timetable.schedules.plan(decide, 10)
+        assert seen == {"one": Runs(2, 1), "other": Runs(0, 1)}
+        assert set(timetable.schedules.live_jobs("one")) == {job.id for job in jobs[:3]}
+
+    def test_those_that_wait_are_released_oldest_first(self, timetable: Timetable) -> None:
+        record = timetable.put()
+        now = timetable.now
+        jobs = [timetable.job(record, now + n * _MINUTE, run_at=WAITS_ITS_TURN) for n in (2, 0, 1)]
+        timetable.stores.transport.enqueue(jobs)
+        holder = timetable.stores.holder()
+        assert holder.claim() == []
+        planned = timetable.schedules.plan(lambda r, at, runs: Decision(r, release=2), 10)
+        assert planned.jobs == 2
+        assert {job.id for job in holder.claim()} == {jobs[1].id, jobs[2].id}
+
+    def test_those_that_wait_may_be_given_up(self, timetable: Timetable) -> None:
+        record = timetable.put()
+        now = timetable.now
+        waits = [timetable.job(record, now + n * _MINUTE, run_at=WAITS_ITS_TURN) for n in range(3)]
+        runs = timetable.job(record, now - _MINUTE)
+        timetable.stores.transport.enqueue([*waits, runs])
+        new = timetable.job(record, now + 9 * _MINUTE, run_at=WAITS_ITS_TURN)
+        planned = timetable.schedules.plan(
+            lambda r, at, counted: Decision(r, [new], drop=True, cancel=True), 10
+        )
+        assert planned.cancel == (runs.id,)
+        assert set(timetable.schedules.live_jobs(record.id)) == {runs.id, new.id}
+
+    def test_the_oldest_may_be_released_and_the_others_given_up(self, timetable: Timetable) -> None:
+        record = timetable.put()
+        now = timetable.now
+        waits = [timetable.job(record, now + n * _MINUTE, run_at=WAITS_ITS_TURN) for n in range(3)]
+        timetable.stores.transport.enqueue(waits)
+        timetable.schedules.plan(lambda r, at, counted: Decision(r, release=1, drop=True), 10)
+        assert timetable.schedules.live_jobs(record.id) == [waits[0].id]
+        assert [job.id for job in timetable.stores.holder().claim()] == [waits[0].id]
+
+    def test_a_change_sees_what_is_there_and_may_refuse(self, timetable: Timetable) -> None:
+        def refuse(found: ScheduleRecord | None, now: datetime, runs: Runs) -> Decision | None:
+            assert found is None
+            return None
+
+        change = timetable.schedules.change("one", refuse)
+        assert (change.before, change.after) == (None, None)
+
+        def fail(found: ScheduleRecord | None, now: datetime, runs: Runs) -> Decision | None:
+            raise ConflictError("no")
+
+        with pytest.raises(ConflictError, match="no"):
+            timetable.schedules.change("one", fail)
+        record = timetable.put()
+        job = timetable.job(record, timetable.now, occurrence_at=None)
+        change = timetable.schedules.change(
+            "one", lambda found, now, runs: Decision(replace(record, version=2), [job])
+        )
+        assert (change.before, change.after) == (record, replace(record, version=2))
+        assert change.jobs == (job,)
+        assert timetable.get().version == 2
+        change = timetable.schedules.change("one", lambda found, now, runs: Decision(None))
+        assert change.after is None
+        assert timetable.schedules.get("one") is None
+        assert timetable.stores.job(job.id).schedule_id == "one"
+
+    def test_runs_by_hand_are_many(self, timetable: Timetable) -> None:
+        record = timetable.put()
+        jobs = [timetable.job(record, timetable.now, occurrence_at=None) for _ in range(3)]
+        for job in jobs:
+            timetable.schedules.change("one", partial(_decided, Decision(record, [job])))
+        assert set(timetable.schedules.live_jobs("one")) == {job.id for job in jobs}
+
+    def test_withdrawing_deletes_what_never_began_and_plans_anew(self, timetable: Timetable) -> None:
+        now = timetable.now
+        record = timetable.put(cursor_at=now, next_run_at=now + _MINUTE, due_at=now + _MINUTE)
+        old = [timetable.job(record, now - n * _MINUTE) for n in range(4)]
+        by_hand = timetable.job(record, now, occurrence_at=None)
+        timetable.stores.transport.enqueue(old[3:])
+        (running,) = timetable.stores.holder().claim()
+        timetable.stores.transport.enqueue([*old[:3], by_hand])
+        change = timetable.schedules.change(
+            "one", lambda found, at, runs: Decision(replace(record, version=2), withdraw=True)
+        )
+        assert set(change.left) == {running.id, by_hand.id}
+        after = timetable.get()
+        assert after.version == 2
+        assert after.cursor_at == now - 2 * _MINUTE - timedelta(microseconds=1)
+        assert after.next_run_at == now - 2 * _MINUTE
+        assert after.due_at is not None
+        assert after.due_at <= change.now
+        assert set(timetable.schedules.live_jobs("one")) == {running.id, by_hand.id}
+
+    def test_listeners_hear_of_changes(self, timetable: Timetable) -> None:
+        heard: list[str | None] = []
+        rung = threading.Event()
+
+        def hear(lane: str | None) -> None:
+            heard.append(lane)
+            if PLANNERS in heard:
+                rung.set()
+
+        listener = timetable.stores.transport.listen(hear)
+        try:
+            for _ in range(100):
+                # it may listen a moment later
+                timetable.put()
+                if rung.wait(0.1):
+                    break
+            assert rung.is_set()
+        finally:
+            listener.close()
+
+    def test_schedules_are_found_by_pages_and_filters(self, timetable: Timetable) -> None:
+        for number in range(5):
+            timetable.put(
+                f"s{number}",
+                definition_id="even" if number % 2 == 0 else "odd",
+                profile_id="p" if number < 2 else None,
+                status=ScheduleStatus.PAUSED if number == 4 else ScheduleStatus.ACTIVE,
+            )
+        find = timetable.schedules.find
+        everything = ScheduleFilter()
+        assert [r.id for r in find(everything, 3, None)] == ["s0", "s1", "s2"]
+        assert [r.id for r in find(everything, 3, "s2")] == ["s3", "s4"]
+        assert [r.id for r in find(ScheduleFilter(definition_id="odd"), 9, None)] == ["s1", "s3"]
+        assert [r.id for r in find(ScheduleFilter(definition_id="odd "), 9, None)] == []
+        assert [r.id for r in find(ScheduleFilter(status=ScheduleStatus.PAUSED), 9, None)] == ["s4"]
+        assert [r.id for r in find(ScheduleFilter(profile_id="p"), 9, None)] == ["s0", "s1"]
+        assert timetable.schedules.ids_of("p") == {"s0", "s1"}
+        assert timetable.schedules.ids_of("q") == frozenset()
+        assert timetable.schedules.profiles() == {"p"}
+
+    def test_schedules_of_other_tz_data_are_found(self, timetable: Timetable) -> None:
+        for number in range(4):
+            timetable.put(f"s{number}", zone_data="old" if number else None)
+        timetable.put("new", zone_data="new")
+        timetable.put("paused", zone_data="old", due_at=None, status=ScheduleStatus.PAUSED)
+        assert timetable.schedules.outdated("new", 2, None) == ["s0", "s1"]
+        assert timetable.schedules.outdated("new", 9, "s1") == ["s2", "s3"]
+
+    def test_old_ends_are_pruned(self, timetable: Timetable) -> None:
+        old = timetable.now - timedelta(days=2)
+        ended: dict[str, Any] = {"status": ScheduleStatus.ENDED, "due_at": None}
+        timetable.put("old", cursor_at=old, **ended)
+        timetable.put("new", **ended)
+        timetable.put("declared", cursor_at=old, profile_id="p", **ended)
+        timetable.put("active", cursor_at=old)
+        assert timetable.schedules.prune(timedelta(days=1), 10) == 1
+        assert [r.id for r in timetable.schedules.find(ScheduleFilter(), 9, None)] == [
+            "active",
+            "declared",
+            "new",
+        ]
+
+    def test_two_planners_never_take_the_same(self, timetable: Timetable) -> None:
+        for number in range(60):
+            timetable.put(f"s{number:02}")
+        taken: list[str] = []
+        ready = threading.Barrier(4)
+
+        def plan() -> None:
+            ready.wait(10)
+            mine: list[str] = []
+
+            def decide(record: ScheduleRecord, now: datetime, runs: Runs) -> Decision:
+                mine.append(record.id)
+                return Decision(replace(record, due_at=None), [timetable.job(record, now)])
+
+            for _ in range(30):
+                mine.clear()
+                planned = timetable.schedules.plan(decide, 5)
+                taken.extend(mine[len(mine) - planned.schedules :])
+
+        threads = [threading.Thread(target=plan) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == [f"s{number:02}" for number in range(60)]
+        assert all(len(timetable.schedules.live_jobs(f"s{n:02}")) == 1 for n in range(60))

@@ -1,0 +1,2 @@
+SELECT schedule_id, definition_id, lane, kind, expression, time_zone, data, metadata, options, profile_id, anchor, created_at, updated_at, version, status, cursor_at, next_run_at, due_at, last_run_at, skipped, missed, missed_from, missed_to, failures, error, zone_data FROM `golden`.`jm_schedule` FORCE INDEX (jm_schedule_due)
+WHERE due_at <= TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) ORDER BY due_at, schedule_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED

@@ -1,0 +1,1 @@
+SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)), (SELECT min(due_at) FROM `golden`.`jm_schedule` WHERE due_at IS NOT NULL)

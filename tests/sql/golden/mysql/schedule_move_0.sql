@@ -1,0 +1,13 @@
+UPDATE (%(rows)s) a STRAIGHT_JOIN `golden`.`jm_schedule` s FORCE INDEX (PRIMARY) ON s.schedule_id = a.schedule_id
+SET s.status = a.status,
+    s.cursor_at = a.cursor_at,
+    s.next_run_at = a.next_run_at,
+    s.due_at = a.due_at,
+    s.last_run_at = a.last_run_at,
+    s.skipped = a.skipped,
+    s.missed = a.missed,
+    s.missed_from = a.missed_from,
+    s.missed_to = a.missed_to,
+    s.failures = a.failures,
+    s.error = a.error,
+    s.zone_data = a.zone_data

@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_schedule" WHERE schedule_id = %(schedule_id)s

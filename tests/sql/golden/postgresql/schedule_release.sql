@@ -1,0 +1,1 @@
+UPDATE "public"."jm_job" SET run_at = statement_timestamp() WHERE id = ANY(%(ids)s)

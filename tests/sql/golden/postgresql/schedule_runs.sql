@@ -1,0 +1,3 @@
+SELECT schedule_id, sum(CASE WHEN run_at < %(far)s THEN 1 ELSE 0 END),
+       sum(CASE WHEN run_at < %(far)s THEN 0 ELSE 1 END)
+FROM "public"."jm_job" WHERE schedule_id IS NOT NULL AND schedule_id = ANY(%(schedules)s) GROUP BY schedule_id

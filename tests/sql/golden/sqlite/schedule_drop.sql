@@ -1,0 +1,1 @@
+DELETE FROM "jm_schedule" WHERE schedule_id = :schedule_id

@@ -1,0 +1,1 @@
+SELECT id FROM "jm_job" WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id

@@ -1,0 +1,1 @@
+UPDATE "jm_schedule" SET status = :status, cursor_at = :cursor_at, next_run_at = :next_run_at, due_at = :due_at, last_run_at = :last_run_at, skipped = :skipped, missed = :missed, missed_from = :missed_from, missed_to = :missed_to, failures = :failures, error = :error, zone_data = :zone_data WHERE schedule_id = :schedule_id

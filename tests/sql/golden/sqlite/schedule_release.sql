@@ -1,0 +1,1 @@
+UPDATE "jm_job" SET run_at = :now WHERE id IN (:ids)

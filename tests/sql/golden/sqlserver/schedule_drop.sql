@@ -1,0 +1,1 @@
+DELETE FROM "dbo"."jm_schedule" WHERE schedule_id = ?

@@ -1,0 +1,2 @@
+SELECT TOP (?) schedule_id, definition_id, lane, kind, expression, time_zone, data, metadata, options, profile_id, anchor, created_at, updated_at, version, status, cursor_at, next_run_at, due_at, last_run_at, skipped, missed, missed_from, missed_to, failures, error, zone_data FROM "dbo"."jm_schedule" WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK, INDEX(jm_schedule_due))
+WHERE due_at IS NOT NULL AND due_at <= DATEDIFF_BIG(MICROSECOND, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) ORDER BY due_at, schedule_id

@@ -1,0 +1,3 @@
+SELECT TOP (?) schedule_id FROM "dbo"."jm_schedule" WITH (UPDLOCK, READPAST, ROWLOCK, READCOMMITTEDLOCK)
+WHERE status = 'ended' AND profile_id IS NULL AND cursor_at <= DATEDIFF_BIG(MICROSECOND, CAST('1970-01-01' AS DATETIME2), SYSUTCDATETIME()) - ?
+ORDER BY schedule_id

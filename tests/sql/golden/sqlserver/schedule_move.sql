@@ -1,0 +1,5 @@
+DECLARE @rows NVARCHAR(MAX) = CAST(? AS NVARCHAR(MAX));
+UPDATE s SET status = a.status, cursor_at = a.cursor_at, next_run_at = a.next_run_at, due_at = a.due_at, last_run_at = a.last_run_at, skipped = a.skipped, missed = a.missed, missed_from = a.missed_from, missed_to = a.missed_to, failures = a.failures, error = a.error, zone_data = a.zone_data
+FROM (
+  SELECT r.schedule_id COLLATE Latin1_General_100_BIN2 AS schedule_id, r.status COLLATE Latin1_General_100_BIN2 AS status, r.cursor_at, r.next_run_at, r.due_at, r.last_run_at, r.skipped, r.missed, r.missed_from, r.missed_to, r.failures, r.error COLLATE Latin1_General_100_BIN2 AS error, r.zone_data COLLATE Latin1_General_100_BIN2 AS zone_data
+  FROM OPENJSON(@rows) WITH ("schedule_id" NVARCHAR(MAX), "status" NVARCHAR(MAX), "cursor_at" BIGINT, "next_run_at" BIGINT, "due_at" BIGINT, "last_run_at" BIGINT, "skipped" BIGINT, "missed" BIGINT, "missed_from" BIGINT, "missed_to" BIGINT, "failures" INT, "error" NVARCHAR(MAX), "zone_data" NVARCHAR(MAX)) AS r) AS a INNER LOOP JOIN "dbo"."jm_schedule" AS s WITH (ROWLOCK) ON s.schedule_id = a.schedule_id
