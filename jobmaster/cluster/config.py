@@ -18,6 +18,7 @@ from ..handlers import HandlerRegistry, Middleware, Service, ServiceScope
 from ..payload import JsonCodecs
 from .databases import DatabaseSteps
 from .faults import agent_fault, enum_fault, worker_faults
+from .natsagents import LONGEST_THRESHOLD, threshold_fault
 from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings
 from .sources import apply_environment, apply_toml
 
@@ -213,12 +214,17 @@ class ClusterConfig(DatabaseSteps):
             resolver=self._resolver,
         )
         problems += registry.problems
+        values = dict(self._values)
+        if any(agent.kind == "nats" for agent in agents.values()):
+            fault = threshold_fault(values.get("transient_threshold"))
+            problems += [fault] if fault else []
+            values.setdefault("transient_threshold", LONGEST_THRESHOLD)
         if problems or database is None:
             raise ConfigurationError(*problems)
         for advice in registry.advice:
             logging.getLogger("jobmaster.handlers").warning("%s", advice)
         settings = ClusterSettings(
-            self._name, database, agents, tuple(chosen), declared=frozenset(self._values), **self._values
+            self._name, database, agents, tuple(chosen), declared=frozenset(self._values), **values
         )
         return settings, registry
 

@@ -39,10 +39,11 @@ def explain_place(backend: Backend, job: Job, now: datetime, *, served: bool) ->
 
 
 def _held(backend: Backend, job: Job, now: datetime, served: bool) -> list[Reason]:
-    threshold = backend.threshold
     roster = backend.roster
     serving = roster.serving(job.lane)
     reasons: list[Reason] = []
+    places = [job.agent_connection] if job.agent_connection in backend.agents else list(serving)
+    threshold = max((backend.ahead_of(name or "") for name in places), default=backend.threshold)
     if job.scheduled_at - now > threshold:
         text = f"it is held on the master until {threshold} before it is due"
         reasons.append(Reason("beyond_threshold", text))

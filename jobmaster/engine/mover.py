@@ -126,7 +126,8 @@ class Mover:
         ahead = self._threshold + timedelta(seconds=_FAR_EVERY)
         moved = 0
         for name, transport in self._agents.items():
-            if self._roster.is_down(name):
+            if self._roster.is_down(name) or transport.horizon is not None:
+                # what is due farther ahead than that is not kept there anyway
                 continue
             for lane in self._roster.lanes():
                 for priority in Priority:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from ..domain.placement import shares_of
+from ..domain.placement import Load, shares_of
 from ..domain.status import ClusterMode
 from ..errors import StoreError, TransientStoreError
 from ..ports import AgentTransport, Clock, MasterStore, Placement
@@ -77,24 +77,35 @@ class Onboarder:
             if answer is None:
                 return _LONGEST
             now, due = answer
-            early = (due - now - self._threshold).total_seconds()
-            if early > 0:
-                return min(_LONGEST, early)
             loads = {
                 name: load
                 for name, load in self._roster.serving(lane).items()
                 if not self._roster.is_down(name)
             }
-            shares = shares_of(loads, self._roster.keys)
-            placements = await self._calls.run(self._master.place, lane, self._threshold, _BATCH, shares)
+            pause, placements = _LONGEST, []
+            for ahead, part in self._by_horizon(loads).items():
+                early = (due - now - ahead).total_seconds()
+                if early > 0:
+                    pause = min(pause, early)
+                    continue
+                shares = shares_of(part, self._roster.keys)
+                placements += await self._calls.run(self._master.place, lane, ahead, _BATCH, shares)
             if not placements:
                 # all that is due is being placed by others, or waits for agents that cannot take it
-                return _LONGEST
+                return pause
             for placement in placements:
                 await self._calls.run(self._deliver, placement)
                 self._roster.sent(placement.agent.name, lane, len(placement.copies))
             if sum(len(placement.copies) for placement in placements) < _BATCH:
                 return 0.05
+
+    def _by_horizon(self, loads: Mapping[str, Load]) -> dict[timedelta, dict[str, Load]]:
+        """How far ahead jobs may be placed, farthest first, and on which agents then."""
+        aheads = {name: self._agents[name].horizon or self._threshold for name in loads}
+        return {
+            ahead: {name: load for name, load in loads.items() if aheads[name] >= ahead}
+            for ahead in sorted({min(ahead, self._threshold) for ahead in aheads.values()}, reverse=True)
+        }
 
     def _deliver(self, placement: Placement) -> None:
         transport = self._agents[placement.agent.name]
