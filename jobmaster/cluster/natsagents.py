@@ -63,6 +63,6 @@ def threshold_fault(threshold: timedelta | None) -> str | None:
     if threshold is None or threshold <= LONGEST_THRESHOLD:
         return None
     return (
-        f"transient_threshold may be at most {LONGEST_THRESHOLD.seconds // 60} minutes with a NATS agent, not "
-        f"{threshold}: leave it out, and it is that"
+        f"transient_threshold may be at most {LONGEST_THRESHOLD.seconds // 60} minutes with a NATS agent, "
+        f"not {threshold}: leave it out, and it is that"
     )

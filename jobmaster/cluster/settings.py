@@ -34,8 +34,8 @@ def without_password(url: str) -> str:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseSettings:
-    """One database, or a NATS agent. ``kind`` is ``sqlite``, ``postgresql``, ``mysql``, ``mssql`` or ``nats``;
-    its driver gets ``connect_args``."""
+    """One database, or a NATS agent. ``kind`` is ``sqlite``, ``postgresql``, ``mysql``, ``mssql`` or
+    ``nats``; its driver gets ``connect_args``."""
 
     url: str
     kind: str

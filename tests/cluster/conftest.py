@@ -62,11 +62,12 @@ def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeUrl
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
         pytest.param("mariadb", marks=pytest.mark.mariadb),
+        pytest.param("nats", marks=[pytest.mark.nats, pytest.mark.sqlite]),
         *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
     ]
 )
 def kind(request: pytest.FixtureRequest) -> str:
-    """The engine of every database of the cluster."""
+    """The engine of every database of the cluster; of NATS the agents, with a master in SQLite."""
     chosen: str = request.param
     return chosen
 
@@ -74,4 +75,4 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def site(kind: str, make_url: MakeUrl) -> Site:
     """A master and two agents on one engine."""
-    return Site(make_url(kind), {name: make_url(kind) for name in AGENTS})
+    return Site(make_url("sqlite" if kind == "nats" else kind), {name: make_url(kind) for name in AGENTS})

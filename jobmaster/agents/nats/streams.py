@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 from ...errors import ConfigurationError, TransientStoreError
 from ...payload.jsontext import read, write
-from .link import ApiFault, Link, Outgoing
+from .link import ApiFault, Link
+from .messages import Outgoing
 from .names import Names
 from .options import NatsOptions
 
-__all__ = ["CONSUMER_GONE", "ensure_consumer", "ensure_streams"]
+__all__ = ["CONSUMER_GONE", "ensure_consumer", "ensure_streams", "look_at_streams"]
 
 _NO_STREAM = 10059
 CONSUMER_GONE = 10014
@@ -29,9 +30,7 @@ async def ensure_streams(link: Link, names: Names, options: NatsOptions, provisi
 
     Raises ``ConfigurationError`` for streams that are set up otherwise, belong to others, or were deleted."""
     wanted = _streams(names, options)
-    found = {name: await _info(link, name) for name in wanted}
-    stamp = await _read_stamp(link, names) if found[names.state] is not None else None
-    gone = [name for name, info in found.items() if info is None]
+    gone, faults, stamp = await look_at_streams(link, names, options)
     where = f"agent {names.agent!r} at {options.shown}"
     if stamp is not None:
         _check_stamp(stamp, names, where)
@@ -44,14 +43,23 @@ async def ensure_streams(link: Link, names: Names, options: NatsOptions, provisi
         raise ConfigurationError(
             f"{where}: there is no stream {gone[0]!r}, and disable_auto_provision() forbids to make it"
         )
-    faults = [
-        fault for name, info in found.items() if info is not None for fault in _faults(wanted[name], info)
-    ]
     if faults:
         raise ConfigurationError(*(f"{where}: {fault}" for fault in faults))
     for name in gone:
         await _create(link, wanted[name], where)
     return UUID(stamp["store_id"]) if stamp is not None else await _stamp(link, names, where)
+
+
+async def look_at_streams(
+    link: Link, names: Names, options: NatsOptions
+) -> tuple[list[str], list[str], dict[str, Any] | None]:
+    """The streams that are missing, what is wrong with the others, and the stamp; changes nothing."""
+    wanted = _streams(names, options)
+    found = {name: await _info(link, name) for name in wanted}
+    stamp = await _read_stamp(link, names) if found[names.state] is not None else None
+    gone = [name for name, info in found.items() if info is None]
+    there = [(wanted[name], info) for name, info in found.items() if info is not None]
+    return gone, [fault for config, info in there for fault in _faults(config, info)], stamp
 
 
 def _streams(names: Names, options: NatsOptions) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,8 @@ from ...domain.ids import uuid7
 from ...errors import TransientStoreError
 from .claims import Delivered
 from .envelope import Envelope, decode_job, encode_job, micros
-from .link import Ack, ApiFault, Outgoing
+from .link import ApiFault
+from .messages import Ack, Outgoing
 from .store import Session
 from .streams import CONSUMER_GONE
 
