@@ -62,7 +62,7 @@ def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeUrl
         pytest.param("sqlite", marks=pytest.mark.sqlite),
         pytest.param("postgres", marks=pytest.mark.postgres),
         pytest.param("mariadb", marks=pytest.mark.mariadb),
-        pytest.param("nats", marks=[pytest.mark.nats, pytest.mark.sqlite]),
+        pytest.param("nats", marks=pytest.mark.nats),
         *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
     ]
 )

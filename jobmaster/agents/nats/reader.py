@@ -286,13 +286,20 @@ async def _count(session: Session, criteria: JobFilter, excluding: Collection[UU
         subjects = await _ids(session, criteria.lane)
         ended, returned = await _outbox(session)
         live = {*subjects, *_of_lane(returned.values(), criteria.lane)} - ended.keys()
+        if criteria.status:
+            return len(live)
         final = {*_of_lane(ended.values(), criteria.lane)} - set(excluding)
         return len(live) + len(final)
     return len(await _find(session, criteria, 10**9, None))
 
 
+_LIVE = frozenset(status for status in JobStatus if not status.is_final)
+
+
 def _by_lane_only(criteria: JobFilter) -> bool:
-    return criteria == JobFilter(lane=criteria.lane)
+    """Whether subjects tell all that is asked: all jobs of a lane or of all lanes, or all live ones."""
+    wanted = JobFilter(criteria.status, criteria.lane)
+    return criteria == wanted and (not criteria.status or frozenset(criteria.status) == _LIVE)
 
 
 def _of_lane(jobs: Iterable[EndedJob | JobCopy], lane: str | None) -> list[UUID]:
