@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 
 from ...domain.job import ClaimedJob
 from .envelope import Envelope, decode_job
-from .puller import Puller
+from .puller import Puller, sequence_of
 from .registry import Held, Record, Running
 
 __all__ = ["Claim", "Claims", "Delivered", "Intake", "Stay", "delivered_of"]
@@ -43,16 +43,9 @@ class Claim(NamedTuple):
 
 def delivered_of(message: Msg) -> Delivered:
     """Read a message and where it comes from."""
-    tokens = message.reply.split(".")
-    # servers that tell the domain put it and the account before the stream
-    at = 4 if len(tokens) < 11 else 6
-    return Delivered(
-        message.subject,
-        message.reply,
-        int(tokens[at + 1]),
-        int(tokens[at]),
-        decode_job(message.subject, message.data),
-    )
+    seq, times = sequence_of(message.reply)
+    envelope = decode_job(message.subject, message.data)
+    return Delivered(message.subject, message.reply, seq, times, envelope)
 
 
 class Intake:
@@ -113,6 +106,7 @@ class Stay:
 
     def __init__(self, record: Record, lease_end: float) -> None:
         self.record = record
+        self.buckets = frozenset(bucket.id for bucket in record.buckets)
         self.lease_end = lease_end
         """Monotonic instant until which its claims may be acted upon, unless it is renewed."""
         self.claims: dict[UUID, Claim] = {}
@@ -124,10 +118,12 @@ class Stay:
         """Whether its lease has not run out."""
         return time.monotonic() < self.lease_end
 
-    @property
-    def buckets(self) -> frozenset[UUID]:
-        """The ids of its buckets."""
-        return frozenset(bucket.id for bucket in self.record.buckets)
+    def owned(self, job: ClaimedJob) -> Claim | None:
+        """The claim, if it is still held and trusted."""
+        claim = self.claims.get(job.id)
+        if claim is None or claim.job.claim_no != job.claim_no or claim.job.bucket_id != job.bucket_id:
+            return None
+        return claim if self.trusted else None
 
     def describe(self) -> None:
         """Bring the record up to what is held now."""
@@ -149,24 +145,26 @@ class Claims:
 
     def __init__(self) -> None:
         self.stays: list[Stay] = []
+        self._by_bucket: dict[UUID, Stay] = {}
         self.intakes: dict[tuple[str, int], Intake] = {}
 
     def stay_of(self, bucket_id: UUID) -> Stay | None:
         """The stay to which a bucket belongs."""
-        for stay in self.stays:
-            if any(bucket.id == bucket_id for bucket in stay.record.buckets):
-                return stay
-        return None
+        return self._by_bucket.get(bucket_id)
 
-    def owned(self, job: ClaimedJob) -> Claim | None:
-        """The claim, if it is still held and trusted."""
-        stay = self.stay_of(job.bucket_id)
-        if stay is None or not stay.trusted:
-            return None
-        claim = stay.claims.get(job.id)
-        if claim is None or (claim.job.bucket_id, claim.job.claim_no) != (job.bucket_id, job.claim_no):
-            return None
-        return claim
+    def add(self, stay: Stay) -> None:
+        """A worker has opened its buckets."""
+        self.stays.append(stay)
+        self._by_bucket.update(dict.fromkeys(stay.buckets, stay))
+
+    def close(self, stay: Stay, buckets: Collection[UUID]) -> None:
+        """These buckets of a stay are no more; nor is the stay when they were its last."""
+        for bucket in buckets:
+            self._by_bucket.pop(bucket, None)
+        stay.record.buckets = [row for row in stay.record.buckets if row.id not in buckets]
+        stay.buckets -= frozenset(buckets)
+        if not stay.record.buckets:
+            self.stays.remove(stay)
 
     def in_buckets(self, buckets: Collection[UUID]) -> list[Claim]:
         """What these buckets hold."""

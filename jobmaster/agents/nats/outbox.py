@@ -19,7 +19,7 @@ from .envelope import decode_shipment, encode_shipment
 from .link import ApiFault, Link
 from .messages import Outgoing
 from .names import Names
-from .puller import Puller
+from .puller import Puller, sequence_of
 
 __all__ = ["Outbox", "Parcel"]
 
@@ -28,6 +28,8 @@ _MOST = 250
 _SHIP_WAIT = 30.0
 """Seconds after which what a saver took and did not ship is offered to others."""
 _OVERHEAD = 4_096
+_MOST_KEPT = 1_000
+"""Messages whose contents are remembered."""
 
 
 class Parcel(NamedTuple):
@@ -35,6 +37,7 @@ class Parcel(NamedTuple):
 
     shipment: Shipment
     reply: str
+    seq: int
 
 
 class Outbox:
@@ -54,19 +57,24 @@ class Outbox:
         self._read.clear()
         await self._puller.close()
 
-    async def store(self, shipment: Shipment, timeout: float, batch_id: str = "") -> None:
+    async def store(self, shipment: Shipment, timeout: float) -> None:
         """Keep these until the master has them; durable on return."""
+        portions = self._portions(shipment)
         messages = [
-            Outgoing(
-                self._names.outcome(len(part.ended) + len(part.returned)),
-                body,
-                f"{batch_id or uuid7().hex}-{number}",
-            )
-            for number, (part, body) in enumerate(self._portions(shipment))
+            Outgoing(self._names.outcome(len(part.ended) + len(part.returned)), body, uuid7().hex)
+            for part, body in portions
         ]
-        for ack in await self._link.publish(messages, timeout):
+        acks = await self._link.publish(messages, timeout)
+        for (part, _), ack in zip(portions, acks, strict=True):
             if not ack.seq:
                 raise StoreError(f"outcomes were refused: {ack.reason}")
+            self._keep(ack.seq, part)
+
+    def _keep(self, seq: int, part: Shipment) -> None:
+        """Remember what a message holds: this process often is the one that ships it."""
+        self._read[seq] = part
+        while len(self._read) > _MOST_KEPT:
+            del self._read[next(iter(self._read))]
 
     def _portions(self, shipment: Shipment) -> list[tuple[Shipment, bytes]]:
         """Pieces that fit into a message each."""
@@ -77,17 +85,21 @@ class Outbox:
 
     async def refresh(self) -> Sequence[Shipment]:
         """Everything that the master may not know, as it is stored now."""
-        state = (await self._link.api(f"STREAM.INFO.{self._names.outcomes}"))["state"]
+        state = (
+            await self._link.api(f"STREAM.INFO.{self._names.outcomes}", {"deleted_details": True})
+        )["state"]
         if not state["messages"]:
             self._read.clear()
             return []
-        first, last = state["first_seq"], state["last_seq"]
-        for seq in [seq for seq in self._read if seq < first]:
-            del self._read[seq]
-        wanted = [seq for seq in range(first, last + 1) if seq not in self._read]
-        found = await asyncio.gather(*map(self._get, wanted))
-        self._read.update({seq: part for seq, part in zip(wanted, found, strict=True) if part is not None})
-        return list(self._read.values())
+        gone = set(state.get("deleted") or ())
+        there = [seq for seq in range(state["first_seq"], state["last_seq"] + 1) if seq not in gone]
+        known = {seq: self._read[seq] for seq in there if seq in self._read}
+        wanted = [seq for seq in there if seq not in known]
+        for seq, part in zip(wanted, await asyncio.gather(*map(self._get, wanted)), strict=True):
+            if part is not None:
+                known[seq] = part
+        self._read = known
+        return [known[seq] for seq in sorted(known)]
 
     async def _get(self, seq: int) -> Shipment | None:
         try:
@@ -108,16 +120,20 @@ class Outbox:
         """Take messages in hand, to ship about ``limit`` outcomes."""
         async with self._shipping:
             found = await self._puller.pull(max(1, limit // _MOST))
-            return [
-                Parcel(decode_shipment(message.data), message.reply)
-                for message in (self._puller.take(found) if found else ())
-            ]
+            parcels = []
+            for message in self._puller.take(found):
+                seq, _ = sequence_of(message.reply)
+                known = self._read.get(seq)
+                parcels.append(
+                    Parcel(known if known is not None else decode_shipment(message.data), message.reply, seq)
+                )
+            return parcels
 
     async def shipped(self, parcels: Sequence[Parcel], kept: Sequence[Shipment] = ()) -> None:
         """The master has these; ``kept`` are parts of them that it was not told of yet."""
         for part in kept:
             await self.store(part, 10.0)
-        for parcel in parcels:
+        for parcel in parcels[:-1]:
             await self._link.send(parcel.reply)
         if parcels:
             await self._link.ask(parcels[-1].reply, b"+ACK", 5.0)

@@ -13,10 +13,18 @@ from ...payload.jsontext import write
 from .link import Link
 from .streams import ensure_consumer
 
-__all__ = ["Puller"]
+__all__ = ["Puller", "sequence_of"]
 
 _PATIENCE = 2.0
 """Seconds for which a pull waits for its answer. What comes later is there for the next one."""
+
+
+def sequence_of(reply: str) -> tuple[int, int]:
+    """The sequence of a delivered message in its stream, and how often it was delivered."""
+    tokens = reply.split(".")
+    # servers that tell the domain put it and the account before the stream
+    at = 4 if len(tokens) < 11 else 6
+    return int(tokens[at + 1]), int(tokens[at])
 
 
 class Puller:

@@ -7,7 +7,7 @@ message that is delivered once more is looked up in both places.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from ...domain.job import JobError
 from ...domain.status import JobStatus
 from ...domain.verdict import AttemptRecord, StateChange
 from ...errors import TransientStoreError
-from .claims import Claim
+from .claims import Claim, Stay
 from .envelope import Envelope
 from .store import HORIZON, Session
 from .waiting import acknowledge, put_in_place
@@ -90,8 +90,11 @@ async def write_changes(
     refused: set[UUID] = set()
     poisoned: dict[UUID, str] = {}
     kept: list[tuple[StateChange, Claim]] = []
+    stay: Stay | None = None
     for change in changes:
-        claim = session.claims.owned(change.job)
+        if stay is None or change.job.bucket_id not in stay.buckets:
+            stay = session.claims.stay_of(change.job.bucket_id)
+        claim = None if stay is None else stay.owned(change.job)
         if claim is None:
             refused.add(change.job.id)
         elif change.error is None and change.record is None and change.result is None:
@@ -117,11 +120,14 @@ async def write_changes(
     overtaken = await _wait_again(session, writes.again)
     refused |= overtaken
     session.reach("settle.after_commit")
-    await _let_go(session, [claim for change, claim in kept if change.job.id not in overtaken])
-    for change, claim in kept:
-        stay = session.claims.stay_of(claim.job.bucket_id)
+    by_bucket: dict[UUID, list[Claim]] = {}
+    for _, claim in kept:
+        by_bucket.setdefault(claim.job.bucket_id, []).append(claim)
+    for bucket, claims in by_bucket.items():
+        stay = session.claims.stay_of(bucket)
         if stay is not None:
-            stay.forget([change.job.id])
+            await _let_go(session, stay, claims, overtaken)
+            stay.forget([claim.job.id for claim in claims])
     if cancelled:
         await session.registry.forget_cancels(cancelled)
     return refused, poisoned
@@ -187,9 +193,13 @@ async def _wait_again(session: Session, again: Sequence[tuple[Claim, Envelope]])
     return {claim.job.id for (claim, _), ack in zip(again, acks, strict=True) if not ack.seq}
 
 
-async def _let_go(session: Session, claims: Sequence[Claim]) -> None:
+async def _let_go(
+    session: Session, stay: Stay, claims: Sequence[Claim], overtaken: Collection[UUID]
+) -> None:
     """Acknowledge; but not what was lost while it was being written, for then others have it."""
-    mine = [claim for claim in claims if session.claims.owned(claim.job) is not None]
+    if not stay.trusted:
+        return
+    mine = [claim for claim in claims if claim.job.id not in overtaken] if overtaken else claims
     try:
         await acknowledge(session, [claim.delivered.reply for claim in mine])
     except TransientStoreError as fault:

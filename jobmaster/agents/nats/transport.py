@@ -188,8 +188,8 @@ async def _open_buckets(
     # what a former stay of this worker held is lost, and rescued
     former = [s for s in session.claims.stays if s.record.worker_id == first.worker_id and not s.trusted]
     for stay in former:
-        session.claims.stays.remove(stay)
-    session.claims.stays.append(Stay(record, asked_at + lease.total_seconds()))
+        session.claims.close(stay, stay.buckets)
+    session.claims.add(Stay(record, asked_at + lease.total_seconds()))
 
 
 def _stay_of_all(session: Session, worker_id: UUID, wanted: frozenset[UUID]) -> Stay | None:
@@ -292,14 +292,12 @@ async def _close(session: Session, wanted: frozenset[UUID]) -> int:
             if stay.trusted:
                 closed += await _hand_back(session, left)
             stay.forget([claim.job.id for claim in left])
-            stay.record.buckets = [row for row in stay.record.buckets if row.id not in mine]
+            session.claims.close(stay, mine)
             if stay.record.buckets:
                 stay.describe()
                 await session.registry.write(stay.record, session.timeout)
             elif stay.trusted:
                 await session.registry.delete(stay.record)
-            if not stay.record.buckets:
-                session.claims.stays.remove(stay)
         if stay.record.lane not in session.claims.lanes():
             for intake in session.claims.of_lane(stay.record.lane):
                 await _give_back(session, intake)
