@@ -25,7 +25,7 @@ __all__ = ["Outbox", "Parcel"]
 
 _MOST = 250
 """Outcomes of one message."""
-_SHIP_WAIT = 30.0
+_SHIP_WAIT = 15.0
 """Seconds after which what a saver took and did not ship is offered to others."""
 _OVERHEAD = 4_096
 _MOST_KEPT = 1_000
@@ -51,6 +51,8 @@ class Outbox:
             link, names.outcomes, "shipper", f"{names.root}.outcomes.*", _SHIP_WAIT, 10_000, logger
         )
         self._shipping = asyncio.Lock()
+        self._owed: list[Parcel] = []
+        """Parcels that the master has and that could not be acknowledged."""
 
     async def close(self) -> None:
         """Forget what was read."""
@@ -119,6 +121,7 @@ class Outbox:
     async def next_parcels(self, limit: int) -> list[Parcel]:
         """Take messages in hand, to ship about ``limit`` outcomes."""
         async with self._shipping:
+            await self._pay()
             found = await self._puller.pull(max(1, limit // _MOST))
             parcels = []
             for message in self._puller.take(found):
@@ -133,10 +136,19 @@ class Outbox:
         """The master has these; ``kept`` are parts of them that it was not told of yet."""
         for part in kept:
             await self.store(part, 10.0)
-        for parcel in parcels[:-1]:
+        self._owed += parcels
+        await self._pay()
+
+    async def _pay(self) -> None:
+        """Acknowledge what the master has, and what it had when no server answered."""
+        if not self._owed:
+            return
+        for parcel in self._owed[:-1]:
             await self._link.send(parcel.reply)
-        if parcels:
-            await self._link.ask(parcels[-1].reply, b"+ACK", 5.0)
+        await self._link.ask(self._owed[-1].reply, b"+ACK", 5.0)
+        for parcel in self._owed:
+            self._read.pop(parcel.seq, None)
+        self._owed.clear()
 
     async def offer_again(self, parcels: Sequence[Parcel]) -> None:
         """They could not be shipped now."""
