@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
@@ -55,20 +55,27 @@ class ExternalNats(_Streams):
 class NatsServer(_Streams, ServerProcess):
     """A private server on free ports of the loopback interface. ``oldest``: of the oldest version supported.
 
-    ``extra`` is added to its configuration; ``jetstream=False`` leaves JetStream out. Raises `ServerAbsent`
-    when there is no binary.
+    ``extra`` is added to its configuration, beside which ``files`` are put; ``jetstream=False`` leaves
+    JetStream out. Raises `ServerAbsent` when there is no binary.
     """
 
     kind = "nats"
 
     def __init__(
-        self, *, oldest: bool = False, extra: str = "", jetstream: bool = True, name: str = "alone"
+        self,
+        *,
+        oldest: bool = False,
+        extra: str = "",
+        jetstream: bool = True,
+        name: str = "alone",
+        files: Mapping[str, bytes] | None = None,
     ) -> None:
         super().__init__()
         self._binary = find_binary(oldest)
         self._extra = extra
         self._jetstream = jetstream
         self._name = name
+        self._files = dict(files or {})
         self.monitor = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
 
@@ -78,6 +85,9 @@ class NatsServer(_Streams, ServerProcess):
             shutil.copy(self._binary, copied)
             copied.chmod(0o755)
             self._binary = copied
+        for name, content in self._files.items():
+            (directory / name).write_bytes(content)
+            (directory / name).chmod(0o644)  # in a directory that only the server's user may enter
         store = f'jetstream {{ store_dir: "{directory}/data" }}\n' if self._jetstream else ""
         (directory / "server.conf").write_text(
             f"server_name: {self._name}\nlisten: 127.0.0.1:{self.port}\nhttp: 127.0.0.1:{self.monitor}\n"
