@@ -57,15 +57,17 @@ def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeUrl
         pytest.fail("the test left connections open:\n" + "\n".join(left), pytrace=False)
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("sqlite", marks=pytest.mark.sqlite),
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        pytest.param("mariadb", marks=pytest.mark.mariadb),
-        pytest.param("nats", marks=pytest.mark.nats),
-        *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
-    ]
-)
+DATABASES = [
+    pytest.param("sqlite", marks=pytest.mark.sqlite),
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+    *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
+]
+ON_DATABASES = pytest.mark.parametrize("kind", DATABASES, indirect=True)
+"""For tests of what only agents in databases do: jobs that wait there for longer than seconds, tables."""
+
+
+@pytest.fixture(params=[*DATABASES, pytest.param("nats", marks=pytest.mark.nats)])
 def kind(request: pytest.FixtureRequest) -> str:
     """The engine of every database of the cluster; of NATS the agents, with a master in SQLite."""
     chosen: str = request.param

@@ -6,14 +6,16 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import nats
 import pytest
 
 from jobmaster import Cluster, ClusterConfig, JobRequest, JobStatus
 from jobmaster.domain.job import AttemptOutcome
-from tests.cluster.handlers import COUNT, Counted, Flaky
+from tests.cluster.handlers import COUNT, Blocker, Counted, Flaky
 from tests.cluster.test_mixed import ended, settled
 from tests.harness.checker import observer_of, reruns, until_all_ended, verify
 from tests.harness.processes import Workers
@@ -299,3 +301,75 @@ async def test_a_server_that_is_restarted_loses_nothing(server: NatsServer, post
         await settled(cluster)
         assert await cluster.scheduler.count_jobs_async(status=JobStatus.SUCCEEDED) == count + 1
         assert [n for n in range(count) if COUNT.runs[n] < (2 if n % 7 == 0 else 1)] == []
+
+
+# --- single jobs ------------------------------------------------------------------------------------
+
+
+async def test_jobs_are_looked_up_and_changed_wherever_they_are(
+    server: NatsServer, postgres_url: str
+) -> None:
+    """Cancel, reschedule, replace, retry, explain: of jobs that wait on NATS, run there, or are held."""
+    COUNT.reset()
+    agents = config_on(server.url, postgres_url).add_handlers(Blocker)
+    producer = agents.build(workers=False)
+    s = producer.scheduler
+    await s.count_jobs_async()
+    # nobody works yet: jobs that ask for the agent wait there
+    ids = [(await s.once_now_async(Counted, {"n": n}, agent_connection="n")).id for n in range(4)]
+    assert (await s.get_job_async(ids[0])).agent_connection == "n"
+    assert "no_worker" in [reason.code for reason in (await s.explain_async(ids[0])).reasons]
+    assert await s.cancel_job_async(ids[0])
+    assert not await s.cancel_job_async(ids[0])
+    assert (await s.get_job_async(ids[0])).status is JobStatus.CANCELLED
+    later = await s.reschedule_async(ids[1], datetime.now(UTC) + timedelta(seconds=6))
+    assert later.status is JobStatus.HELD_ON_MASTER
+    assert await s.count_jobs_async() == 4
+    assert await s.count_jobs_async(definition_id="counted", status="cancelled") == 1
+    async with config_on(server.url, postgres_url).add_handlers(Blocker).build() as cluster:
+        s = cluster.scheduler
+        for job_id in ids[1:]:
+            assert (await s.wait_async(job_id, 20)).status is JobStatus.SUCCEEDED
+        running = await s.once_now_async(Blocker, {"n": 10, "seconds": 60})
+        await until(cluster, running.id, JobStatus.PROCESSING)
+        assert "running" in [reason.code for reason in (await s.explain_async(running.id)).reasons]
+        assert await s.cancel_job_async(running.id)
+        assert (await s.wait_async(running.id, 15)).status is JobStatus.CANCELLED
+        await s.retry_job_async(running.id)
+        await until(cluster, running.id, JobStatus.PROCESSING)
+        assert await s.cancel_job_async(running.id)
+        assert (await s.wait_async(running.id, 15)).attempt == 2
+        keyed = await s.once_after_async(Counted, 60, {"n": 11}, unique_key="k")
+        replaced = await s.once_now_async(Counted, {"n": 12}, unique_key="k", on_conflict="replace")
+        assert replaced.id == keyed.id
+        assert (await s.wait_async(keyed.id, 15)).result == 12
+        found = await s.find_jobs_async(limit=3)
+        rest = await s.find_jobs_async(limit=100, cursor=found.next_cursor)
+        assert len(found) + len(rest) == await s.count_jobs_async() == 6
+    assert COUNT.runs[0] == COUNT.runs[11] == 0
+    await producer.close_async()
+
+
+async def until(cluster: Cluster, job_id: UUID, status: JobStatus) -> None:
+    async with asyncio.timeout(15):
+        while (await cluster.scheduler.get_job_async(job_id)).status is not status:
+            await asyncio.sleep(0.05)
+
+
+async def test_an_agent_is_drained_while_its_worker_keeps_jobs_that_are_nearly_due(
+    server: NatsServer, postgres_url: str
+) -> None:
+    COUNT.reset()
+    async with config_on(server.url, postgres_url).lease(2).build() as cluster:
+        s = cluster.scheduler
+        await s.wait_async((await s.once_now_async(Counted, {"n": -1})).id, 20)
+        ids = [(await s.once_after_async(Counted, 1.9, {"n": n})).id for n in range(50)]
+        report = await cluster.drain_async("n", hold=True, timeout=30)
+        assert report.empty
+        statuses = [(await s.get_job_async(job_id)).status for job_id in ids]
+        assert JobStatus.HELD_ON_MASTER in statuses
+        assert await s.count_jobs_async() == 51
+        await cluster.undrain_async("n")
+        for job_id in ids:
+            assert (await s.wait_async(job_id, 30)).status is JobStatus.SUCCEEDED
+        assert {COUNT.runs[n] for n in range(50)} == {1}

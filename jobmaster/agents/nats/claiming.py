@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ...domain.copies import EndedJob, JobCopy, Shipment
 from ...domain.job import ClaimedJob
-from ...domain.status import BucketStatus
+from ...domain.status import BucketStatus, WorkerMode
 from ...ports.transport import ClaimRequest
 from .claims import Claim, Delivered, Intake, Stay
 from .envelope import claimed_of, instant, micros
@@ -140,6 +140,8 @@ class Doubt:
     gone: list[Delivered] = field(default_factory=list)
     cancel: frozenset[UUID] = frozenset()
     ask: list[Delivered] = field(default_factory=list)
+    later: list[Delivered] = field(default_factory=list)
+    """Perhaps somebody runs them: whoever took them away met their holder."""
 
 
 async def examine(session: Session, items: Sequence[Delivered]) -> Doubt:
@@ -149,17 +151,39 @@ async def examine(session: Session, items: Sequence[Delivered]) -> Doubt:
     if not items:
         return doubt
     gone = await superseded(session, [item for item in items if item.waited])
-    doubt.cancel = await session.registry.cancelled()
+    doubt.cancel = frozenset(await session.registry.cancel_reasons([i.envelope.copy for i in items]))
     rechecked = [item for item in items if item.envelope.recheck]
     if rechecked:
         ended = await whereabouts(session)
+        held = await _held_elsewhere(session, rechecked)
+        doubt.later = [item for item in rechecked if item.envelope.copy.id in held]
         for item in rechecked:
             copy = item.envelope.copy
             if any(placement >= copy.placement for placement in ended.get(copy.id, ())):
                 gone.add(copy.id)
     doubt.gone = [item for item in items if item.envelope.copy.id in gone]
+    doubt.later = [item for item in doubt.later if item.envelope.copy.id not in gone]
     doubt.ask = [item for item in rechecked if item.envelope.copy.id not in gone]
     return doubt
+
+
+async def _held_elsewhere(session: Session, items: Sequence[Delivered]) -> set[UUID]:
+    """Those that rested while they were moved, and that a living worker says it holds."""
+    rested = {item.envelope.copy.id: item.seq for item in items if item.envelope.taken is not None}
+    if not rested:
+        return set()
+    now = micros(session.now())
+    for stay in session.claims.stays:
+        stay.describe()
+    own = {stay.record.key: stay.record for stay in session.claims.stays}
+    records = [own.get(record.key, record) for record in await session.registry.records()]
+    return {
+        held.job_id
+        for record in records
+        if record.mode != WorkerMode.DRAIN.value and record.lease_until > now
+        for held in record.held
+        if held.job_id in rested and held.seq != rested[held.job_id]
+    }
 
 
 async def whereabouts(session: Session) -> dict[UUID, list[int]]:

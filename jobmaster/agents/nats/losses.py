@@ -120,7 +120,7 @@ async def put_back(
     """Charge them and let them wait again, or fail; ``stale`` are those that the master says are not live."""
     rescued = Rescued()
     live = [loss for loss in losses if loss.id not in stale]
-    cancelled = await session.registry.cancel_reasons([loss.id for loss in live])
+    cancelled = await session.registry.cancel_reasons([loss.envelope.copy for loss in live])
     ended: list[EndedJob] = []
     attempts: list[AttemptRecord] = []
     again: list[tuple[Loss, Envelope]] = []

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ...domain.copies import JobCopy, Shipment
 from ...domain.status import WorkerMode
-from ...errors import StoreError
+from ...errors import StoreError, TransientStoreError
 from ...ports.transport import BucketInfo, TakeRequest
 from .claiming import whereabouts
 from .envelope import Envelope, micros
@@ -20,6 +20,8 @@ from .waiting import Found, delete, delivered_up_to, detach, find, is_waiting, l
 
 __all__ = ["NatsMoves"]
 
+_PERSISTENCE = 10
+"""How often a job that others change is tried to be placed."""
 _LOOKED_AT = 4
 """Messages looked at for each that is taken, before a take gives up for now."""
 
@@ -150,19 +152,26 @@ async def _make_way(session: Session, copies: Sequence[JobCopy]) -> None:
     """Another message of these jobs is there: one left behind by an earlier placement makes way."""
     ended = await whereabouts(session)
     for copy in copies:
+        if not any(placement >= copy.placement for placement in ended.get(copy.id, ())):
+            await _place(session, copy)
+
+
+async def _place(session: Session, copy: JobCopy) -> None:
+    for _ in range(_PERSISTENCE):
         there = await find(session, copy.id)
-        if there is None or there.envelope.copy.placement >= copy.placement:
-            continue
-        if any(placement >= copy.placement for placement in ended.get(copy.id, ())):
-            continue
-        fresh = (
-            Envelope(copy._replace(started_at=None), recheck=True),
-            there.seq,
-            f"{copy.id.hex}-q{copy.placement}",
-        )
+        if there is not None and there.envelope.copy.placement >= copy.placement:
+            return
+        before = 0 if there is None else there.seq
+        envelope = Envelope(copy._replace(started_at=None), recheck=True)
+        fresh = (envelope, before, f"{copy.id.hex}-p{copy.placement}-{before}")
         (ack,) = await put_in_place(session, [fresh], session.timeout)
         if ack.seq:
-            await delete(session, [there.seq])
+            if before:
+                await delete(session, [before])
+            return
+    raise TransientStoreError(
+        f"job {copy.id} changes too fast to be placed on agent {session.names.agent!r}", ambiguous=True
+    )
 
 
 async def _take(

@@ -87,9 +87,9 @@ class Outbox:
 
     async def refresh(self) -> Sequence[Shipment]:
         """Everything that the master may not know, as it is stored now."""
-        state = (
-            await self._link.api(f"STREAM.INFO.{self._names.outcomes}", {"deleted_details": True})
-        )["state"]
+        state = (await self._link.api(f"STREAM.INFO.{self._names.outcomes}", {"deleted_details": True}))[
+            "state"
+        ]
         if not state["messages"]:
             self._read.clear()
             return []

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from ...domain.copies import JobCopy
 from ...domain.ids import uuid7
 from ...errors import StoreError
 from ...payload.jsontext import read, write
@@ -113,6 +114,8 @@ class Registry:
         self._link = link
         self._names = names
         self._stream = names.state
+        self.seen: set[UUID] = set()
+        """Jobs of which this process knows that they are to be cancelled."""
 
     # --- records ------------------------------------------------------------------------------------
 
@@ -179,31 +182,42 @@ class Registry:
 
     # --- requests to cancel -------------------------------------------------------------------------
 
-    async def ask_cancel(self, job_id: UUID, reason: str, timeout: float) -> None:
-        """Ask whoever holds a job to stop it; the first reason stays."""
+    async def ask_cancel(self, copy: JobCopy, reason: str, timeout: float) -> None:
+        """Ask whoever holds a job to stop it; the first reason stays. It holds for this placement of the job,
+        not for one that comes after it has ended."""
+        job_id = copy.id
         subject = self._names.in_state("cancel", job_id.hex)
-        (ack,) = await self._link.publish([Outgoing(subject, reason.encode(), uuid7().hex, 0)], timeout)
+        body = f"{copy.placement} {reason}".encode()
+        (ack,) = await self._link.publish([Outgoing(subject, body, uuid7().hex, 0)], timeout)
+        self.seen.add(job_id)
         if not ack.seq and not ack.overtaken:
             raise StoreError(f"the request to cancel job {job_id} was refused: {ack.reason}")
 
     async def cancelled(self) -> frozenset[UUID]:
         """The jobs whose cancellation was asked for."""
         subjects = await self._subjects(self._names.in_state("cancel", "*"))
-        return frozenset(UUID(hex=subject.rsplit(".", 1)[1]) for subject in subjects)
+        found = frozenset(UUID(hex=subject.rsplit(".", 1)[1]) for subject in subjects)
+        self.seen |= found
+        return found
 
-    async def cancel_reasons(self, job_ids: Iterable[UUID]) -> dict[UUID, str]:
+    async def cancel_reasons(self, copies: Iterable[JobCopy]) -> dict[UUID, str]:
         """Why these jobs are to be cancelled, those that are."""
         asked = await self.cancelled()
         found: dict[UUID, str] = {}
-        for job_id in asked.intersection(job_ids):
-            message = await self._last(self._names.in_state("cancel", job_id.hex))
+        for copy in copies:
+            if copy.id not in asked:
+                continue
+            message = await self._last(self._names.in_state("cancel", copy.id.hex))
             if message is not None:
-                found[job_id] = base64.b64decode(message.get("data", "")).decode()
+                placement, _, reason = base64.b64decode(message.get("data", "")).decode().partition(" ")
+                if int(placement) >= copy.placement:
+                    found[copy.id] = reason
         return found
 
     async def forget_cancels(self, job_ids: Iterable[UUID]) -> None:
         """These requests have been met."""
         for job_id in job_ids:
+            self.seen.discard(job_id)
             message = await self._last(self._names.in_state("cancel", job_id.hex))
             if message is not None:
                 await self._delete(message["seq"])

@@ -72,6 +72,10 @@ class NatsSettlement:
             self._logger.info("%d claims wait to be checked: %s", len(items), fault)
             self._store.call(lambda session: _keep(session, items))
             return []
+        if doubt.later:
+            self._store.call(lambda session: _keep(session, doubt.later))
+            waits = {item.seq for item in doubt.later}
+            doubtful = [pair for pair in doubtful if pair[0].seq not in waits]
         gone = {item.seq for item in doubt.gone}
         live: list[tuple[Delivered, UUID]] = []
         dead: list[tuple[Delivered, UUID]] = []
@@ -128,6 +132,7 @@ class NatsSettlement:
                 continue
             if self._store.call(partial(_delete_record, record)):
                 buckets += len(record.buckets)
+        self._store.call(_forget_met_requests)
         return Rescue(buckets, released, failed)
 
     # --- keyed enqueue, callers' connections --------------------------------------------------------
@@ -199,6 +204,12 @@ async def _delete_record(record: Record, session: Session) -> bool:
     return await session.registry.delete(record)
 
 
+async def _forget_met_requests(session: Session) -> None:
+    """Requests to cancel jobs that are not here any more."""
+    asked = await session.registry.cancelled()
+    await session.registry.forget_cancels([i for i in asked if await find(session, i) is None])
+
+
 async def _keep(session: Session, items: Sequence[Delivered]) -> None:
     keep_for_later(session, items)
 
@@ -234,7 +245,7 @@ async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
         delivered = await delivered_up_to(session, copy.lane, copy.priority)
         now = session.now()
         if not is_waiting(found, delivered, micros(now)):
-            await session.registry.ask_cancel(job_id, reason, session.timeout)
+            await session.registry.ask_cancel(copy, reason, session.timeout)
             await session.link.send(session.names.wake(copy.lane))
             return CancelResult.REQUESTED
         free = await detach(session, [found], micros(now + _MOVE_FOR), uuid7())
@@ -245,7 +256,12 @@ async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
             await session.outbox.store(Shipment([ended], []), session.timeout)
             await delete(session, [seq for _, seq in free])
             return CancelResult.CANCELLED
-        # it was claimed, or changed, when we asked
+        # it was changed when we asked, or claimed
+        if (await find(session, job_id) or found).seq == found.seq:
+            continue
+        await session.registry.ask_cancel(copy, reason, session.timeout)
+        await session.link.send(session.names.wake(copy.lane))
+        return CancelResult.REQUESTED
     raise TransientStoreError(f"job {job_id} changes too fast to be cancelled; try again")
 
 

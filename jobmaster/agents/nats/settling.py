@@ -108,7 +108,7 @@ async def write_changes(
     writes = Writes()
     cancelled: dict[UUID, str] = {}
     if any(not change.status.is_final for change, _ in kept):
-        waits = [change.job.id for change, _ in kept if not change.status.is_final]
+        waits = [claim.delivered.envelope.copy for change, claim in kept if not change.status.is_final]
         cancelled = await session.registry.cancel_reasons(waits)
     now = session.now()
     for change, claim in kept:
@@ -128,8 +128,9 @@ async def write_changes(
         if stay is not None:
             await _let_go(session, stay, claims, overtaken)
             stay.forget([claim.job.id for claim in claims])
-    if cancelled:
-        await session.registry.forget_cancels(cancelled)
+    met = {*cancelled, *session.registry.seen.intersection(change.job.id for change, _ in kept)}
+    if met:
+        await session.registry.forget_cancels(met)
     return refused, poisoned
 
 
@@ -193,9 +194,7 @@ async def _wait_again(session: Session, again: Sequence[tuple[Claim, Envelope]])
     return {claim.job.id for (claim, _), ack in zip(again, acks, strict=True) if not ack.seq}
 
 
-async def _let_go(
-    session: Session, stay: Stay, claims: Sequence[Claim], overtaken: Collection[UUID]
-) -> None:
+async def _let_go(session: Session, stay: Stay, claims: Sequence[Claim], overtaken: Collection[UUID]) -> None:
     """Acknowledge; but not what was lost while it was being written, for then others have it."""
     if not stay.trusted:
         return

@@ -187,7 +187,8 @@ async def detach(
     sequence of the message that now stands for it.
 
     A copy that rests until then is put in the place of each, then the original goes. One that was delivered
-    in between belongs to whoever got it, and its resting copy goes again."""
+    in between belongs to whoever got it; its copy stays, for nobody can tell whether that one saw it and let
+    the job go, and is looked into when it has rested."""
     resting = [
         (item.envelope._replace(recheck=True, not_before=until, taken=bucket_id), item.seq, uuid7().hex)
         for item in found
@@ -198,12 +199,10 @@ async def detach(
     borders = await _borders(session, {item.subject.rsplit(".", 1)[0] for item, _ in placed})
     now = micros(session.now())
     free: list[tuple[Found, int]] = []
-    had: list[tuple[Found, int]] = []
     for item, seq in placed:
         delivered = borders[item.subject.rsplit(".", 1)[0]]
-        waits = item.seq > delivered or item.envelope.ready_at > now + _MARGIN
-        (free if waits else had).append((item, seq))
-    await delete(session, [seq for _, seq in had])
+        if item.seq > delivered or item.envelope.ready_at > now + _MARGIN:
+            free.append((item, seq))
     return free
 
 
