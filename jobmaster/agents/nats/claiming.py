@@ -150,7 +150,8 @@ async def examine(session: Session, items: Sequence[Delivered]) -> Doubt:
     doubt = Doubt()
     if not items:
         return doubt
-    gone = await superseded(session, [item for item in items if item.waited])
+    rested = [item for item in items if item.waited or item.envelope.taken is not None]
+    gone = await superseded(session, rested)
     doubt.cancel = frozenset(await session.registry.cancel_reasons([i.envelope.copy for i in items]))
     rechecked = [item for item in items if item.envelope.recheck]
     if rechecked:
@@ -160,10 +161,10 @@ async def examine(session: Session, items: Sequence[Delivered]) -> Doubt:
         for item in rechecked:
             copy = item.envelope.copy
             if any(placement >= copy.placement for placement in ended.get(copy.id, ())):
-                gone.add(copy.id)
-    doubt.gone = [item for item in items if item.envelope.copy.id in gone]
-    doubt.later = [item for item in doubt.later if item.envelope.copy.id not in gone]
-    doubt.ask = [item for item in rechecked if item.envelope.copy.id not in gone]
+                gone.add(item.seq)
+    doubt.gone = [item for item in items if item.seq in gone]
+    doubt.later = [item for item in doubt.later if item.seq not in gone]
+    doubt.ask = [item for item in rechecked if item.seq not in gone]
     return doubt
 
 

@@ -170,11 +170,12 @@ async def delete(session: Session, seqs: Iterable[int]) -> None:
     await asyncio.gather(*map(one, seqs))
 
 
-async def superseded(session: Session, delivered: Sequence[Delivered]) -> set[UUID]:
-    """Those in whose place something else was put, or that were taken out, while they were kept here."""
+async def superseded(session: Session, delivered: Sequence[Delivered]) -> set[int]:
+    """The sequences of those in whose place something else was put, or that were taken out, while they were
+    kept here. (Not the jobs: what stands in their place may be here as well.)"""
     found = await last_of(session, [item.subject for item in delivered])
     return {
-        item.envelope.copy.id
+        item.seq
         for item, there in zip(delivered, found, strict=True)
         if there is None or there.seq != item.seq
     }
