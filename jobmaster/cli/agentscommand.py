@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..cluster.administration import AgentInfo
-    from ..cluster.cluster import Cluster
     from ..ports import QueueDepth
 
 __all__ = ["add_to", "agents_table", "live_jobs"]
@@ -74,7 +73,6 @@ def forget_agent(
     if target.reference is None:
         raise Refusal("which cluster? give --cluster module:attribute or set JOBMASTER_CLUSTER")
     with target.opened() as opened:
-        _refuse_living(opened, name)
         if not yes:
             raise Refusal(
                 f"agent {name!r} is forgotten with --yes only: its jobs are held on the master again, except "
@@ -82,19 +80,6 @@ def forget_agent(
             )
         held = opened.forget_agent(name)
     print(f"agent {name} is forgotten, {held} of its jobs are held on the master")
-
-
-def _refuse_living(cluster: Cluster, name: str) -> None:
-    """A store that still works would run its jobs beside those that are held again."""
-    seen = cluster.status()
-    for info in seen.agents:
-        if info.name == name and info.reachable:
-            jobs = live_jobs(seen.depths)[name]
-            if jobs or info.unshipped:
-                raise Refusal(
-                    f"agent {name!r} answers and has {jobs} live jobs, {info.unshipped} unshipped: if it is "
-                    f"forgotten they run twice, so empty it with `jobmaster drain {name}`"
-                )
 
 
 def live_jobs(depths: Sequence[QueueDepth]) -> Counter[str]:

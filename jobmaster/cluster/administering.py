@@ -131,7 +131,8 @@ class AdministrativeMethods:
     def forget_agent(self, agent_connection: str) -> int:
         """Give up an agent whose store is gone for good; how many jobs that were there are held again.
 
-        Jobs that the master had not heard of, enqueued within about a second before, are lost with it."""
+        Jobs that the master had not heard of, enqueued within about a second before, are lost with it. Raises
+        ``ConfigurationError`` while the store answers and is not empty: such an agent is drained."""
         return self._drains.forget(agent_connection)
 
     async def forget_agent_async(self, agent_connection: str) -> int:

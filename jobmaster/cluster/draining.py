@@ -104,11 +104,27 @@ class Drains:
         """Give an agent's store up for good: jobs that the master knows to live there are held again. Those
         that it never heard of are lost with the store. How many are held."""
         self._producer.check_writable()
+        self._refuse_living(name)
         held = self._backend.master.forget_agent(name)
         if held is None:
             raise ConfigurationError(f"the master knows no agent {name!r}")
         self._backend.forget(name)
         return held
+
+    def _refuse_living(self, name: str) -> None:
+        """A store that still works would run its jobs beside those that are held again."""
+        if name not in self._backend.agents or not self._backend.distributed:
+            return
+        try:
+            report = self._report(self._backend.agent(name), 0)
+        except (TransientStoreError, ConfigurationError):
+            return  # gone, or not the store that was meant
+        if not report.empty:
+            raise ConfigurationError(
+                f"agent {name!r} answers and has {report.left} live jobs, and {report.unshipped} outcomes of "
+                "which the master was not told: if it is forgotten its jobs run twice, so empty it with "
+                f"`jobmaster drain {name}`"
+            )
 
     def _known(self, name: str) -> None:
         if not self._backend.distributed:

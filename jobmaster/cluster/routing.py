@@ -117,6 +117,7 @@ class Router:
     def stored(self, target: Target, news: Iterable[NewJob]) -> None:
         """Jobs were given to a store by this process."""
         if target.agent is not None and self._backend.distributed:
+            self._backend.roster.up(target.agent)
             for new in news:
                 self._backend.roster.sent(target.agent, new.lane, 1)
 

@@ -65,7 +65,8 @@ class Runtime:
         self._calls: StoreCalls = (
             InlineStoreThreads()
             if backend.in_loop
-            else StoreThreads(2 * len(settings.workers) + 2 + 2 * len(settings.agents), "jobmaster-store")
+            # enough for all that can wait at once for stores that are silent
+            else StoreThreads(3 * len(settings.workers) + 4 + 3 * len(settings.agents), "jobmaster-store")
         )
         self._supervisor = Supervisor(logger)
         self._posts: list[_Post] = []

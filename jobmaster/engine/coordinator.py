@@ -17,6 +17,7 @@ from .options import ClusterLimits
 from .roster import Roster
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
+from .together import together
 from .worker import Worker
 
 __all__ = ["Coordinator"]
@@ -102,28 +103,31 @@ class Coordinator:
 
     async def rescue(self) -> float | None:
         """Adopt what dead workers left behind, on every agent that answers; the master is not needed."""
-        for name, settlement in (await self._calls.run(self._reach)).items():
-            try:
-                rescued = await self._calls.run(settlement.rescue, self._limits.max_losses)
-            except StoreError as fault:
-                if self._roster is None:
-                    raise
-                # the others need not wait for this one
-                self._roster.down(name)
-                self._logger.warning("agent %r cannot be rescued now: %s", name, fault)
-                continue
-            if rescued.buckets or rescued.released or rescued.failed:
-                self._logger.warning(
-                    "rescued %d jobs of %d lost buckets; %d more failed as lost",
-                    rescued.released,
-                    rescued.buckets,
-                    rescued.failed,
-                )
-                self._announcer.emit(
-                    BucketsRescued(name, rescued.buckets, rescued.released, rescued.failed)
-                )
-                self._wake_workers()
+        reached = await self._calls.run(self._reach)
+        # all at once: none waits for one that is silent
+        await together(self._rescue_on(name, settlement) for name, settlement in reached.items())
         return None
+
+    async def _rescue_on(self, name: str, settlement: Settlement) -> None:
+        try:
+            rescued = await self._calls.run(settlement.rescue, self._limits.max_losses)
+        except StoreError as fault:
+            if self._roster is None:
+                raise
+            self._roster.down(name)
+            self._logger.warning("agent %r cannot be rescued now: %s", name, fault)
+            return
+        if self._roster is not None:
+            self._roster.up(name)
+        if rescued.buckets or rescued.released or rescued.failed:
+            self._logger.warning(
+                "rescued %d jobs of %d lost buckets; %d more failed as lost",
+                rescued.released,
+                rescued.buckets,
+                rescued.failed,
+            )
+            self._announcer.emit(BucketsRescued(name, rescued.buckets, rescued.released, rescued.failed))
+            self._wake_workers()
 
     async def clean(self) -> float | None:
         """Delete history beyond its retention, a small chunk per transaction."""
@@ -139,18 +143,18 @@ class Coordinator:
 
     async def see_workers(self) -> float | None:
         """Say in the registry that this process's workers live, and what waits for them."""
-        for info in list(self._infos.values()):
-            worker = self._workers.get(info.id)
-            unknown = worker.unknown_definitions() if worker is not None else ()
-            backlog = await self._backlog(worker) if worker is not None else 0
-            seen = await self._calls.run(
-                self._master.see_worker, info.id, unknown, self._alive_for, backlog
-            )
-            if seen is False:
-                # the registry was cleaned while this process could not reach it
-                again = replace(info, unknown_definitions=unknown, backlog=backlog)
-                await self._calls.run(self._master.register_worker, again, self._alive_for)
+        await together(self._see(info) for info in list(self._infos.values()))
         return None
+
+    async def _see(self, info: WorkerInfo) -> None:
+        worker = self._workers.get(info.id)
+        unknown = worker.unknown_definitions() if worker is not None else ()
+        backlog = await self._backlog(worker) if worker is not None else 0
+        seen = await self._calls.run(self._master.see_worker, info.id, unknown, self._alive_for, backlog)
+        if seen is False:
+            # the registry was cleaned while this process could not reach it
+            again = replace(info, unknown_definitions=unknown, backlog=backlog)
+            await self._calls.run(self._master.register_worker, again, self._alive_for)
 
     async def _backlog(self, worker: Worker) -> int:
         if self._roster is None:

@@ -15,9 +15,11 @@ from uuid import UUID
 from ..domain.copies import JobCopy
 from ..domain.ids import uuid7
 from ..domain.status import BucketStatus, Priority
+from ..errors import StoreError
 from ..ports import AgentTransport, BucketInfo, Clock, MasterStore, TakeRequest
 from .roster import Roster
 from .storethreads import StoreCalls
+from .together import together
 
 __all__ = ["Mover", "move"]
 
@@ -87,21 +89,31 @@ class Mover:
         self._logger = logger
         self._id = uuid7()
         self._far_at = clock.monotonic()
+        self._moved = 0
         self.emptied: dict[str, str | None] = {}
         """Agents with a drain worker here: the lane that it empties, ``None`` for every lane."""
 
     async def tick(self) -> float | None:
         """One batch for whatever is to be moved; at once again while there is more."""
-        moved = 0
-        for name, transport in self._agents.items():
-            if self._roster.is_down(name):
-                continue
-            for request in self._requests(name):
-                moved += await self._move(transport, request)
-        if self._clock.monotonic() - self._far_at >= _FAR_EVERY:
+        self._moved = 0
+        far = self._clock.monotonic() - self._far_at >= _FAR_EVERY
+        if far:
             self._far_at = self._clock.monotonic()
-            moved += await self._move_far()
-        return 0.0 if moved else None
+        await together(self._tidy(name, far) for name in self._agents if not self._roster.is_down(name))
+        return 0.0 if self._moved else None
+
+    async def _tidy(self, name: str, far: bool) -> None:
+        requests = self._requests(name)
+        if far and self._agents[name].horizon is None:
+            # others do not keep what is due that far ahead
+            requests += self._too_far()
+        try:
+            for request in requests:
+                await self._move(self._agents[name], request)
+        except StoreError as fault:
+            # of the agent or of the master: what was taken waits there again when its lease has run out
+            self._roster.down(name)
+            self._logger.warning("jobs of agent %r cannot be moved now: %s", name, fault)
 
     def _requests(self, name: str) -> list[TakeRequest]:
         if self._roster.is_draining(name) or (name in self.emptied and self.emptied[name] is None):
@@ -112,25 +124,20 @@ class Mover:
             lanes.append(lane)
         return [TakeRequest(lane=lane, limit=_BATCH) for lane in lanes]
 
-    async def _move(self, transport: AgentTransport, request: TakeRequest) -> int:
+    async def _move(self, transport: AgentTransport, request: TakeRequest) -> None:
         moved = await self._calls.run(
             move, transport, self._master, request, self._lease, self._clock, self._id
         )
+        self._moved += moved
         if moved:
             where = f"lane {request.lane}" if request.lane else "every lane"
             self._logger.info("%d jobs of %s moved from agent %r to the master", moved, where, transport.name)
-        return moved
 
-    async def _move_far(self) -> int:
+    def _too_far(self) -> list[TakeRequest]:
         """A retry or a reschedule may have put a job farther ahead than agents keep them."""
         ahead = self._threshold + timedelta(seconds=_FAR_EVERY)
-        moved = 0
-        for name, transport in self._agents.items():
-            if self._roster.is_down(name) or transport.horizon is not None:
-                # what is due farther ahead than that is not kept there anyway
-                continue
-            for lane in self._roster.lanes():
-                for priority in Priority:
-                    request = TakeRequest(lane, ahead, priority=int(priority), limit=_BATCH)
-                    moved += await self._move(transport, request)
-        return moved
+        return [
+            TakeRequest(lane, ahead, priority=int(priority), limit=_BATCH)
+            for lane in self._roster.lanes()
+            for priority in Priority
+        ]

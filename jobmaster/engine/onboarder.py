@@ -7,11 +7,13 @@ had arrived. An agent that certainly did not take its jobs gives them back.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID
 
+from ..domain.copies import AgentKey, JobCopy
 from ..domain.placement import Load, shares_of
 from ..domain.status import ClusterMode
 from ..errors import StoreError, TransientStoreError
@@ -26,6 +28,8 @@ __all__ = ["Onboarder"]
 _BATCH = 1000
 _LONGEST = 2.0
 """Seconds between looks at a lane; wake-ups are only hints."""
+_BUSY = 0.05
+"""Seconds until the next look where something was placed just now."""
 _REPAIR_EVERY = 3.0
 _REPAIRED = 1000
 
@@ -53,6 +57,8 @@ class Onboarder:
         self._clock = clock
         self._logger = logger
         self._repair_at = float("-inf")
+        self._delivering: dict[str, asyncio.Task[None]] = {}
+        """Placements on their way, by agent: one that is silent keeps nobody but itself waiting."""
         self._suspects: dict[UUID, int] = {}
         """Placements that were unconfirmed at the last look, by job, with their numbers."""
         self.service = Service("onboarder", self.tick, _LONGEST, clock, logger)
@@ -70,6 +76,13 @@ class Onboarder:
             await self._repair()
         return pause
 
+    async def stop(self) -> None:
+        """Wait for no placement that is on its way: whoever coordinates repeats what was not confirmed."""
+        deliveries = list(self._delivering.values())
+        for delivery in deliveries:
+            delivery.cancel()
+        await asyncio.gather(*deliveries, return_exceptions=True)
+
     async def _lane(self, lane: str) -> float:
         """Onboard one lane; seconds after which it is worth another look."""
         while True:
@@ -77,27 +90,71 @@ class Onboarder:
             if answer is None:
                 return _LONGEST
             now, due = answer
-            loads = {
+            serving = {
                 name: load
                 for name, load in self._roster.serving(lane).items()
                 if not self._roster.is_down(name)
             }
-            pause, placements = _LONGEST, []
-            for ahead, part in self._by_horizon(loads).items():
-                early = (due - now - ahead).total_seconds()
-                if early > 0:
-                    pause = min(pause, early)
-                    continue
-                shares = shares_of(part, self._roster.keys)
-                placements += await self._calls.run(self._master.place, lane, ahead, _BATCH, shares)
+            loads = {name: load for name, load in serving.items() if name not in self._delivering}
+            aheads = self._by_horizon(serving)
+            early = min(((due - now - ahead).total_seconds() for ahead in aheads), default=0.0)
+            if early > 0:
+                return min(_LONGEST, early)
+            if serving and not loads:
+                await self._until_one_is_free(serving)
+                continue
+            pause, placements = await self._place(lane, due - now, loads)
             if not placements:
-                # all that is due is being placed by others, or waits for agents that cannot take it
-                return pause
+                # all that is due is being placed by others, or waits for agents that cannot take it now
+                return pause if len(loads) == len(serving) else _BUSY
             for placement in placements:
-                await self._calls.run(self._deliver, placement)
-                self._roster.sent(placement.agent.name, lane, len(placement.copies))
+                self._send(placement, lane)
             if sum(len(placement.copies) for placement in placements) < _BATCH:
-                return 0.05
+                return _BUSY
+
+    async def _place(
+        self, lane: str, due_in: timedelta, loads: Mapping[str, Load]
+    ) -> tuple[float, list[Placement]]:
+        """Place what is due soon enough for some agent; one placement for each, and when to look again."""
+        pause = _LONGEST
+        given: dict[AgentKey, list[JobCopy]] = {}
+        for ahead, part in self._by_horizon(loads).items():
+            early = (due_in - ahead).total_seconds()
+            if early > 0:
+                pause = min(pause, early)
+                continue
+            shares = shares_of(part, self._roster.keys)
+            for placement in await self._calls.run(self._master.place, lane, ahead, _BATCH, shares):
+                given.setdefault(placement.agent, []).extend(placement.copies)
+        return pause, [Placement(agent, copies) for agent, copies in given.items()]
+
+    async def _until_one_is_free(self, names: Collection[str]) -> None:
+        """Wait for a delivery to one of these agents."""
+        await asyncio.wait(
+            [task for name, task in self._delivering.items() if name in names],
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+
+    def _send(self, placement: Placement, lane: str) -> None:
+        name = placement.agent.name
+        delivery = asyncio.get_running_loop().create_task(self._sent(placement, lane))
+        self._delivering[name] = delivery
+        delivery.add_done_callback(lambda _: self._delivering.pop(name, None))
+
+    async def _sent(self, placement: Placement, lane: str) -> None:
+        try:
+            await self._calls.run(self._deliver, placement)
+        except StoreError as fault:
+            self._logger.warning(
+                "%d placements on agent %r could not be confirmed and will be repeated: %s",
+                len(placement.copies),
+                placement.agent.name,
+                fault,
+            )
+        except Exception:
+            self._logger.exception("placing jobs on agent %r failed", placement.agent.name)
+        else:
+            self._roster.sent(placement.agent.name, lane, len(placement.copies))
 
     def _by_horizon(self, loads: Mapping[str, Load]) -> dict[timedelta, dict[str, Load]]:
         """How far ahead jobs may be placed, farthest first, and on which agents then."""
@@ -138,7 +195,7 @@ class Onboarder:
         for placement in found:
             left = [copy for copy in placement.copies if self._suspects.get(copy.id) == copy.placement]
             name = placement.agent.name
-            if not left or name not in self._agents or self._roster.is_down(name):
+            if not left or name not in self._agents or name in self._delivering or self._roster.is_down(name):
                 continue
             self._logger.warning("repeating %d placements on agent %r that nobody confirmed", len(left), name)
             try:

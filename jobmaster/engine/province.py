@@ -17,6 +17,7 @@ from .roster import Roster
 from .saver import Saver
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
+from .together import together
 
 __all__ = ["Province"]
 
@@ -81,11 +82,14 @@ class Province:
         if self._listener is not None:
             await self._calls.run(self._listener.close)
             self._listener = None
-        for name in self._own:
-            try:
-                await self._savers[name].flush()
-            except StoreError as fault:
-                self._logger.warning("outcomes stay on agent %r until others ship them: %s", name, fault)
+        await together(self._flush(name) for name in self._own)
+        await self._onboarder.stop()
+
+    async def _flush(self, name: str) -> None:
+        try:
+            await self._savers[name].flush()
+        except StoreError as fault:
+            self._logger.warning("outcomes stay on agent %r until others ship them: %s", name, fault)
 
     def border(self, agent: str) -> Border:
         """What the workers of an agent have to do with all this."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 
 from ..domain.copies import AgentKey
+from ..domain.job import DEFAULT_LANE
 from ..domain.placement import Load
 from ..domain.status import WorkerMode
 from ..ports import AgentRecord, Clock, WorkerInfo
@@ -15,7 +16,9 @@ __all__ = ["Roster"]
 _RUNS = (WorkerMode.FULL, WorkerMode.EXECUTION)
 _LEADS = (WorkerMode.FULL, WorkerMode.COORDINATOR)
 _DOWN_FOR = 2.0
-"""Seconds for which an agent that did not answer is asked last."""
+_LONGEST_DOWN = 15.0
+"""Seconds for which an agent that did not answer is asked last: twice as long each time that it is silent
+again, up to the longest."""
 
 
 class Roster:
@@ -28,6 +31,7 @@ class Roster:
         self._loads: dict[str, dict[str, Load]] = {}
         self._sent: dict[tuple[str, str], int] = {}
         self._down_until: dict[str, float] = {}
+        self._silences: dict[str, int] = {}
         self._unserved_since: dict[tuple[str, str], float] = {}
         self._draining: frozenset[str] = frozenset()
         self.keys: Mapping[str, AgentKey] = {}
@@ -40,12 +44,20 @@ class Roster:
     def take(self, workers: Sequence[WorkerInfo], records: Sequence[AgentRecord]) -> None:
         """The registry as it is now."""
         draining = frozenset(record.name for record in records if record.draining)
+        emptied = {
+            (worker.agent_connection, worker.lane)
+            for worker in workers
+            if worker.alive and worker.mode is WorkerMode.DRAIN
+        }
         loads: dict[str, dict[str, Load]] = {}
         for worker in workers:
             name = worker.agent_connection
             if not worker.alive or worker.mode not in _RUNS or name in draining:
                 continue
             if name not in self._configured:
+                continue
+            # a drain worker of the default lane empties every lane
+            if (name, worker.lane) in emptied or (name, DEFAULT_LANE) in emptied:
                 continue
             lane = loads.setdefault(worker.lane, {})
             seen = lane.get(name, Load(0))
@@ -103,7 +115,20 @@ class Roster:
 
     def down(self, agent: str) -> None:
         """An agent did not answer."""
-        self._down_until[agent] = self._clock.monotonic() + _DOWN_FOR
+        with self._lock:
+            if self.is_down(agent):
+                return
+            silences = self._silences.get(agent, 0)
+            self._silences[agent] = silences + 1
+            pause = min(_LONGEST_DOWN, _DOWN_FOR * 2.0 ** min(silences, 10))
+            self._down_until[agent] = self._clock.monotonic() + pause
+
+    def up(self, agent: str) -> None:
+        """It has answered."""
+        if agent in self._silences:
+            with self._lock:
+                self._silences.pop(agent, None)
+                self._down_until.pop(agent, None)
 
     def is_down(self, agent: str) -> bool:
         """Whether it did not answer a moment ago."""

@@ -25,6 +25,7 @@ __all__ = ["SqlPlacements"]
 
 T = TypeVar("T")
 _MICROSECOND = timedelta(microseconds=1)
+_MEETINGS = 5
 _PRIORITIES = (5, 4, 3, 2, 1)
 
 
@@ -245,11 +246,14 @@ class SqlPlacements:
     # --- inside -------------------------------------------------------------------------------------
 
     def _again(self, what: str, work: Callable[[Tx], T]) -> T:
-        """Twice when somebody else inserts the same rows at the same moment: the second time they are met."""
-        try:
-            return self._database.gateway.transaction(what, work)
-        except ConflictError:
-            return self._database.gateway.transaction(what, work)
+        """Again when somebody else inserts the same rows at the same moment: the next time they are met. A
+        few times, since in a large portion there may then be others."""
+        for _ in range(_MEETINGS):
+            try:
+                return self._database.gateway.transaction(what, work)
+            except ConflictError:
+                continue
+        return self._database.gateway.transaction(what, work)
 
 
 def _hold(tx: Tx, agent: AgentKey, copies: Sequence[JobCopy]) -> None:

@@ -68,7 +68,7 @@ class Rescue:
     """What one pass of rescue did."""
 
     buckets: int
-    """Lost buckets adopted and deleted."""
+    """Lost buckets adopted and emptied."""
     released: int
     """Jobs that wait again."""
     failed: int
@@ -133,7 +133,8 @@ class Settlement(Protocol):
         ...
 
     def rescue(self, max_losses: int, limit: int = 500) -> Rescue:
-        """Adopt buckets whose lease ran out, and claims whose bucket does not exist.
+        """Adopt buckets whose lease ran out, and claims whose bucket does not exist. Emptied ones are ready
+        to be deleted, which the next rescue does.
 
         Their jobs wait again, charged by :func:`lost_verdict`; those over ``max_losses`` fail as ``lost``.
         A charged job counts one more run. Works through at most ``limit`` jobs per transaction and skips

@@ -114,7 +114,7 @@ class Database:
             pause = 0.1
             while True:
                 try:
-                    self._open_once()
+                    self._open_once(min(wait, self.dialect.options.operation_timeout))
                     return
                 except AccessRefused as error:
                     raise ConfigurationError(str(error)) from error
@@ -127,11 +127,11 @@ class Database:
                     time.sleep(min(left, pause))
                     pause = min(pause * 2, 1.0)
 
-    def _open_once(self) -> None:
+    def _open_once(self, patience: float) -> None:
         gateway = self._gateway
         if self._expected is not None:
             self._find_again(self._expected)
-        self.resolve()
+        self.resolve(patience)
         self.schema.require(self._auto_provision)
         self._stamp = claim_identity(gateway, self.cluster_id, self.name, self.role == "agent")
         self._opened = True
@@ -160,14 +160,14 @@ class Database:
                 "with; put that one back, or restart to begin with what is there"
             )
 
-    def resolve(self) -> None:
-        """Connect once and fix the schema that names are qualified with."""
+    def resolve(self, patience: float = 0.0) -> None:
+        """Connect, tried for ``patience`` seconds, and fix the schema that names are qualified with."""
         gateway = self._gateway
         prefix = gateway.names.prefix
         schema = gateway.read(
             "resolve",
             lambda tx: self.dialect.resolve_schema(tx.connection, self._schema_name),
-            timeout=0.0,
+            timeout=patience,
         )
         gateway.prepare(Names(prefix, schema, self.dialect.quote))
         self.tables = Tables.of(prefix, schema, agent=self.role == "agent")

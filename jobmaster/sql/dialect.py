@@ -8,7 +8,9 @@ through the macros defined here.
 from __future__ import annotations
 
 import json
+import math
 import re
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -101,6 +103,13 @@ _LISTS = ("in", "in_texts", "listed")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
+class Answers(threading.local):
+    """Within how many whole seconds the calling thread expects an answer of the server."""
+
+    def __init__(self, within: int) -> None:
+        self.within = within
+
+
 class Dialect(ABC):
     """One SQL engine."""
 
@@ -116,6 +125,7 @@ class Dialect(ABC):
     def __init__(self, url: StoreUrl, options: Options) -> None:
         self.url = url
         self.options = options
+        self.answers = Answers(max(2, math.ceil(options.operation_timeout)))
 
     # --- text ---------------------------------------------------------------------------------------
 
@@ -229,6 +239,11 @@ class Dialect(ABC):
     @abstractmethod
     def is_there(self) -> bool:
         """Whether connecting would find anything, rather than make a new store."""
+
+    @abstractmethod
+    def bound(self, connection: Any) -> None:
+        """Bound each wait for the server by :attr:`answers`, where the driver can; a server that is silent
+        for longer is lost. Elsewhere the bound that the connection was made with stands."""
 
     @abstractmethod
     def cursor(self, connection: Any) -> Any:

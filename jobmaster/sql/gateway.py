@@ -6,6 +6,7 @@ only here, transient faults are tried again, lost connections replaced and drive
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import threading
@@ -25,6 +26,8 @@ from .dialect import Dialect, Fault, Names, Text
 __all__ = ["AccessRefused", "ContentRefused", "FaultPoints", "Gateway", "NoFaults", "StoreMisplaced", "Tx"]
 
 T = TypeVar("T")
+_LEAST_WAIT = 2
+"""Seconds for which an answer of the server is waited for at least: it may be busy."""
 
 
 class FaultPoints(Protocol):
@@ -259,8 +262,10 @@ class Gateway:
             turn.release()
 
     def _run(self, what: str, work: Callable[[Tx], T], write: bool, deadline: float) -> T:
+        self.dialect.answers.within = max(_LEAST_WAIT, math.ceil(deadline - time.monotonic()))
         pooled = self._connect(write)
         raw = pooled.driver_connection
+        self.dialect.bound(raw)
         cursor = self.dialect.cursor(raw)
         tx = Tx(self, raw, cursor)
         committing = False

@@ -120,9 +120,20 @@ class MySqlDialect(Dialect):
             # Half of what the session below lets a connection lie idle.
             pool_recycle=3 * max(10, patience),
         )
+        event.listen(engine, "do_connect", self._hurry)
         # After SQLAlchemy, which sets a collation of its own.
         event.listen(engine, "connect", lambda raw, _record: mysqlsession.set_up(raw, patience))
         return engine
+
+    def _hurry(self, _dialect: Any, _record: Any, _positional: Any, named: dict[str, Any]) -> None:
+        within = self.answers.within
+        named.setdefault("connect_timeout", min(10, within))
+        if "read_timeout" not in self.options.connect_args:
+            named["read_timeout"] = within  # the server's greeting is waited for as well
+
+    def bound(self, connection: Any) -> None:
+        if "read_timeout" not in self.options.connect_args:
+            connection._read_timeout = self.answers.within
 
     def check_place(self) -> None:
         """A server tells its clients when it goes."""

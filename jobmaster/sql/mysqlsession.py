@@ -36,7 +36,6 @@ def connecting(url: URL, given: Mapping[str, Any], patience: int) -> tuple[URL, 
     query = dict(url.query)
     query.pop("charset", None)
     arguments: dict[str, Any] = {
-        "connect_timeout": max(2, min(10, patience)),
         "read_timeout": 3 * patience,
         "write_timeout": 3 * patience,
         "program_name": "jobmaster",

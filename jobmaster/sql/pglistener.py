@@ -11,11 +11,13 @@ from collections.abc import Callable
 import psycopg
 
 from .dialect import Options
+from .pgconnection import BoundedConnection
 from .urls import StoreUrl
 
 __all__ = ["PostgresListener"]
 
 _LONGEST_PAUSE = 5.0
+_LONGEST_WAIT = 5
 _PROBE_AFTER = 10.0
 """Quiet seconds after which the connection is asked for a sign of life: a cut cable sends none."""
 
@@ -61,20 +63,23 @@ class PostgresListener:
                 self._closing.wait(pause * (0.5 + random.random()))
                 pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _connect(self) -> psycopg.Connection[tuple[object, ...]]:
+    def _connect(self) -> BoundedConnection:
         url = self._url.url.set(drivername="postgresql").render_as_string(hide_password=False)
         arguments = {
             "application_name": "jobmaster listener",
-            "connect_timeout": 5,
+            "connect_timeout": _LONGEST_WAIT,
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
             "tcp_user_timeout": 10_000,
             **self._options.connect_args,
         }
-        return psycopg.connect(url, autocommit=True, **arguments)
+        connection = BoundedConnection.connect(url, autocommit=True, **arguments)
+        connection.longest_wait = _LONGEST_WAIT
+        connection.is_wanted = lambda: not self._closing.is_set()
+        return connection
 
-    def _follow(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    def _follow(self, connection: BoundedConnection) -> None:
         with selectors.DefaultSelector() as waiting:
             waiting.register(connection.fileno(), selectors.EVENT_READ)
             waiting.register(self._bell, selectors.EVENT_READ)

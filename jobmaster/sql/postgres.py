@@ -24,6 +24,7 @@ from . import pgarrays, pgsettle
 from .dialect import Dialect, Fault, Names, Text
 from .keyed import Step, as_json
 from .newjobs import millis, split_delay
+from .pgconnection import BoundedConnection
 from .pglistener import PostgresListener
 from .pgstatements import COPY, HOT, KEYED_INSERT, LANES_WAKE
 from .statements import BULK
@@ -115,7 +116,6 @@ class PostgresDialect(Dialect):
         options = self.options
         patience = max(1, int(options.operation_timeout * 1000))
         arguments: dict[str, Any] = {
-            "connect_timeout": max(2, min(10, int(options.operation_timeout))),
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 3,
@@ -153,8 +153,20 @@ class PostgresDialect(Dialect):
             pool_reset_on_return=None,
             use_native_hstore=False,
         )
+        event.listen(engine, "do_connect", self._connect)
         event.listen(engine, "connect", _set_up, insert=True)
         return engine
+
+    def _connect(
+        self, _dialect: Any, _record: Any, positional: Sequence[Any], named: Mapping[str, Any]
+    ) -> BoundedConnection:
+        within = self.answers.within
+        connection = BoundedConnection.connect(*positional, **{"connect_timeout": min(10, within), **named})
+        connection.longest_wait = within
+        return connection
+
+    def bound(self, connection: Any) -> None:
+        connection.longest_wait = self.answers.within
 
     def check_place(self) -> None:
         """A server tells its clients when it goes."""
@@ -194,6 +206,7 @@ class PostgresDialect(Dialect):
         # Held by the transaction, not by the session: a pooler may give the next transaction another session.
         key = int.from_bytes(hashlib.sha256(names.table("meta").encode()).digest()[:8], "big", signed=True)
         connection.execute("BEGIN")
+        longest, connection.longest_wait = connection.longest_wait, None
         try:
             connection.execute("SET LOCAL lock_timeout = 0")
             connection.execute("SET LOCAL statement_timeout = 0")
@@ -201,6 +214,7 @@ class PostgresDialect(Dialect):
             yield
             connection.execute("COMMIT")
         finally:
+            connection.longest_wait = longest
             self.rollback(connection)
 
     # --- errors -------------------------------------------------------------------------------------

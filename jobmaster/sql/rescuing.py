@@ -27,8 +27,9 @@ def rescue(gateway: Gateway, max_losses: int, limit: int) -> Rescue:
     if not gateway.read("rescue_needed", lambda tx: tx.rows("rescue_needed")):
         # the usual answer costs one cheap look and no transaction
         return Rescue(0, 0, 0)
-    while gateway.transaction("expire", _expire) == _BUCKETS:
-        continue
+    for what, work in (("bucket_gone", _sweep), ("expire", _expire)):
+        while gateway.transaction(what, work) == _BUCKETS:
+            continue
     buckets = released = failed = 0
     while True:
         part, jobs = gateway.transaction("rescue", lambda tx: _adopt(tx, max_losses, limit))
@@ -40,6 +41,14 @@ def rescue(gateway: Gateway, max_losses: int, limit: int) -> Rescue:
         released, failed = released + part.released, failed + part.failed
         if jobs < limit:
             return Rescue(buckets, released, failed)
+
+
+def _sweep(tx: Tx) -> int:
+    """Delete what an earlier rescue has emptied."""
+    found = [tx.dialect.uuid(row[0]) for row in tx.rows("bucket_ready", limit=_BUCKETS)]
+    if found:
+        tx.run("bucket_delete", ids=found)
+    return len(found)
 
 
 def _expire(tx: Tx) -> int:
@@ -64,7 +73,7 @@ def _adopt(tx: Tx, max_losses: int, limit: int) -> tuple[Rescue, int]:
     left = {dialect.uuid(row[0]) for row in tx.rows("claims_left", ids=buckets)}
     empty = [bucket for bucket in buckets if bucket not in left]
     if empty:
-        tx.run("bucket_delete", ids=empty)
+        tx.run("bucket_status", status="ready_to_delete", ids=empty)
     return Rescue(len(empty), released, failed), len(rows)
 
 

@@ -134,6 +134,9 @@ class SqliteDialect(Dialect):
     def is_there(self) -> bool:
         return self._file.is_there()
 
+    def bound(self, connection: Any) -> None:
+        """A file answers or raises; a lock is waited for by the busy timeout."""
+
     def cursor(self, connection: Any) -> Any:
         return connection.cursor()
 

@@ -182,6 +182,9 @@ class SqlServerDialect(Dialect):
     def is_there(self) -> bool:
         return True
 
+    def bound(self, connection: Any) -> None:
+        """The query timeout that the connection was made with stands."""
+
     def cursor(self, connection: Any) -> Any:
         return Results(connection.cursor())
 

@@ -79,7 +79,10 @@ OR EXISTS (
     """WHERE lease_until <= {now} AND status IN ('active', 'completing')
 ORDER BY id {limit:limit} {lock_skip}""",
     "bucket_adoptable": "SELECT {top:limit}id, worker_id, mode FROM {table:bucket}{skips:bucket} "
-    """WHERE status IN ('lost', 'draining', 'ready_to_delete')
+    """WHERE status IN ('lost', 'draining')
+ORDER BY id {limit:limit} {lock_skip}""",
+    "bucket_ready": "SELECT {top:limit}id FROM {table:bucket}{skips:bucket} "
+    """WHERE status = 'ready_to_delete'
 ORDER BY id {limit:limit} {lock_skip}""",
     "buckets_there": "SELECT id FROM {table:bucket} WHERE id {in:ids}",
     "bucket_status": "UPDATE {table:bucket} SET status = :status WHERE id {in:ids}",

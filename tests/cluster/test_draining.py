@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobmaster import ClusterConfig, ConfigurationError, JobRequest, JobStatus
+from jobmaster import Cluster, ClusterConfig, ConfigurationError, JobRequest, JobStatus
 from tests.cluster.conftest import ON_DATABASES, Site
 from tests.cluster.handlers import COUNT, Blocker, Counted, Flaky
 from tests.cluster.test_lanes_and_modes import until
@@ -120,3 +120,33 @@ async def test_an_agent_is_replaced_by_one_of_another_name(site: Site) -> None:
         await ended(cluster, 200, 30)
         assert sum(COUNT.runs.values()) == 200
         assert {place[0] for place in COUNT.places.values()} == {"south"}
+
+
+async def test_a_drain_worker_empties_an_agent_on_which_others_work(site: Site) -> None:
+    """Its jobs go elsewhere, and none of them comes back."""
+    COUNT.reset()
+    config = site.config().add_handlers(Counted).transient_threshold(60)
+    config.add_worker("north").add_worker("south")
+    async with config.build() as cluster:
+        s = cluster.scheduler
+        requests = [
+            JobRequest(Counted, {"n": n}, delay=timedelta(seconds=6), agent_connection="north")
+            for n in range(50)
+        ]
+        ids = await s.once_many_async(requests, returning="ids")
+        drainer = site.config().add_worker("north", mode="drain", name="drainer").build()
+        async with drainer:
+            async with asyncio.timeout(20):
+                while await on_agent(cluster, "north"):
+                    await asyncio.sleep(0.05)
+            fresh = [await s.once_after_async(Counted, 6, {"n": n}) for n in range(50, 60)]
+            await ended(cluster, 60, 30)
+        jobs = [await s.get_job_async(job_id) for job_id in (*ids, *(job.id for job in fresh))]
+        assert {job.agent_connection for job in jobs} == {"south"}
+        assert set(COUNT.runs.values()) == {1}
+
+
+async def on_agent(cluster: Cluster, name: str) -> int:
+    """How many live jobs an agent has."""
+    depths = (await cluster.status_async()).depths
+    return sum(depth.jobs for depth in depths if depth.agent_connection == name)

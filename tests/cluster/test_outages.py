@@ -18,6 +18,8 @@ from tests.servers import MariaDbServer, PostgresServer, ServerAbsent, absent
 pytestmark = [pytest.mark.postgres, pytest.mark.mariadb]
 AWAY = [pytest.param(6.0, id="ci"), pytest.param(60.0, id="long", marks=pytest.mark.long)]
 
+FROZEN = [pytest.param(6.0, id="ci"), pytest.param(60.0, id="long", marks=pytest.mark.long)]
+
 
 class Servers:
     """A server for the master and one for each agent, so that each can be stopped by itself."""
@@ -136,3 +138,75 @@ async def test_with_all_stores_away_the_error_is_clear_and_names_the_jobs(server
     with pytest.raises(TransportUnavailable):
         await cluster.scheduler.once_many_async([JobRequest(Counted, {"n": 1})])
     await cluster.close_async()
+
+
+@pytest.mark.parametrize("away", FROZEN)
+async def test_a_frozen_master_stops_neither_producers_nor_workers(servers: Servers, away: float) -> None:
+    """Its connections stay open and nothing comes: whoever asks it gives up in time."""
+    COUNT.reset()
+    config = servers.config().add_worker("pg").add_worker("maria")
+    cluster = config.build()
+    await cluster.start_async()
+    stop = asyncio.Event()
+    await cluster.scheduler.once_now_async(Counted, {"n": -1})
+    producing = asyncio.ensure_future(produce(cluster, stop))
+    await asyncio.sleep(1)
+    servers.master.pause()
+    try:
+        await asyncio.sleep(away / 2)
+        seen = sum(COUNT.runs.values())
+        began = time.monotonic()
+        with pytest.raises(TransportUnavailable):
+            await cluster.scheduler.once_after_async(Counted, 3600, {"n": -2})
+        assert time.monotonic() - began < 10
+        await asyncio.sleep(away / 2)
+        assert sum(COUNT.runs.values()) > seen, "nothing ran while the master was frozen"
+        stop.set()
+        count, slowest = await producing
+        assert slowest < 2.0
+        began = time.monotonic()
+        await cluster.stop_async()
+        assert time.monotonic() - began < 15, "a stop waited for the frozen master"
+    finally:
+        servers.master.resume()
+    async with cluster:
+        await ended(cluster, count + 1, 40)
+        await settled(cluster)
+        assert [n for n in range(count) if COUNT.runs[n] != (2 if n % 7 == 0 else 1)] == []
+
+
+@pytest.mark.parametrize("away", FROZEN)
+@pytest.mark.parametrize("name", ["pg", "maria"])
+async def test_producers_turn_away_from_a_frozen_agent_and_its_workers_come_back(
+    servers: Servers, away: float, name: str
+) -> None:
+    COUNT.reset()
+    server = servers.pg if name == "pg" else servers.maria
+    config = servers.config().add_worker("pg").add_worker("maria")
+    async with config.build() as cluster:
+        stop = asyncio.Event()
+        producing = asyncio.ensure_future(produce(cluster, stop))
+        await asyncio.sleep(1)
+        server.pause()
+        try:
+            await asyncio.sleep(away)
+            down = {agent.name: agent.reachable for agent in await cluster.agents_async()}
+            assert down == {"pg": name != "pg", "maria": name != "maria"}
+            seen = len(COUNT.places)
+            async with asyncio.timeout(6):  # nothing else may take longer on the other agent
+                while len(COUNT.places) == seen:
+                    await asyncio.sleep(0.02)
+        finally:
+            server.resume()
+        stop.set()
+        count, slowest = await producing
+        # the operation timeout: an insert whose commit was under way may go nowhere else
+        assert slowest < 6.0
+        await ended(cluster, count, 60)
+        assert await cluster.scheduler.count_jobs_async(status=JobStatus.SUCCEEDED) == count
+        again = [n for n in range(count) if COUNT.runs[n] > (2 if n % 7 == 0 else 1)]
+        assert len(again) <= 60
+        requests = [JobRequest(Counted, {"n": count + n}, agent_connection=name) for n in range(5)]
+        await cluster.scheduler.once_many_async(requests)
+        await ended(cluster, count + 5, 30)
+        assert {COUNT.places[count + n][0] for n in range(5)} == {name}

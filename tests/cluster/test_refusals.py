@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -164,12 +165,13 @@ async def test_jobs_of_an_agent_that_is_given_up_are_held_again(site: Site) -> N
         s = cluster.scheduler
         job = await s.once_after_async(Counted, 300, {"n": 1}, unique_key="k")
         asked_for = await s.once_after_async(Counted, 86_400, {"n": 2}, agent_connection="north")
-        import asyncio
-
         async with asyncio.timeout(10):
             while (await s.get_job_async(job.id)).agent_connection is None:
                 await asyncio.sleep(0.05)
-    looking = site.config().build()
+        with pytest.raises(ConfigurationError, match="answers and has 1 live jobs"):
+            await cluster.forget_agent_async("north")
+    # in its place there is a new and empty database
+    looking = Site(site.master, {"north": site.agents["south"]}).config().build()
     assert await looking.forget_agent_async("north") == 1
     found = await looking.scheduler.find_jobs_async()
     assert job.id in [item.id for item in found]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from ...domain.job import AttemptOutcome, ClaimedJob
-from ...domain.status import JobStatus
-from ...ports import RunningMark
+from ...domain.status import BucketStatus, JobStatus
+from ...ports import Rescue, RunningMark
 from .stores import Holder, Stores
 
 __all__ = ["RescueConformance"]
@@ -39,7 +41,8 @@ class RescueConformance:
         holder = _vanish(stores, start=False)
         rescue = stores.settlement.rescue(5)
         assert (rescue.buckets, rescue.released, rescue.failed) == (5, 3, 0)
-        assert stores.transport.buckets() == []
+        assert {bucket.status for bucket in stores.transport.buckets()} == {BucketStatus.READY_TO_DELETE}
+        assert {bucket.jobs for bucket in stores.transport.buckets()} == {0}
         for job_id in ids:
             job = stores.job(job_id)
             assert job.status is JobStatus.READY
@@ -48,6 +51,22 @@ class RescueConformance:
             assert attempt.outcome is AttemptOutcome.LOST
             assert attempt.worker_id == holder.id
         assert len(stores.holder().claim()) == 3
+
+    def test_emptied_buckets_are_deleted_by_the_next_rescue(self, stores: Stores) -> None:
+        stores.enqueue(3)
+        _vanish(stores, start=False)
+        assert stores.settlement.rescue(5).buckets == 5
+        assert stores.settlement.rescue(5) == Rescue(0, 0, 0)
+        assert stores.transport.buckets() == []
+        assert stores.settlement.rescue(5) == Rescue(0, 0, 0)
+
+    def test_an_emptied_bucket_takes_no_claim_and_no_renewal(self, stores: Stores) -> None:
+        holder = _vanish(stores, start=False)
+        stores.settlement.rescue(5)
+        stores.enqueue()
+        assert holder.claim() == []
+        buckets = list(holder.buckets.values())
+        assert not stores.transport.renew(holder.id, buckets, timedelta(seconds=15)).valid
 
     def test_a_job_lost_before_is_charged_only_when_it_had_started(self, stores: Stores) -> None:
         (job_id,) = stores.enqueue()

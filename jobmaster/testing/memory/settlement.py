@@ -192,12 +192,15 @@ class MemorySettlement:
         database = self._database
         with database.lock:
             now = database.clock.now()
+            ready = BucketStatus.READY_TO_DELETE
+            for empty in [bucket for bucket in database.buckets.values() if bucket.status is ready]:
+                del database.buckets[empty.id]
             dead = [bucket for bucket in database.buckets.values() if bucket.lease_until <= now]
             living = database.buckets.keys() - {bucket.id for bucket in dead}
             lost = [row for row in database.live.values() if row.bucket_id and row.bucket_id not in living]
             verdicts = [self._lose(row, max_losses, now) for row in lost]
             for bucket in dead:
-                del database.buckets[bucket.id]
+                bucket.status = ready
         database.wake({row.new.lane for row in lost})
         return Rescue(len(dead), verdicts.count("released"), verdicts.count("failed"))
 

@@ -1,2 +1,2 @@
-SELECT id, worker_id, mode FROM "public"."jm_bucket" WHERE status IN ('lost', 'draining', 'ready_to_delete')
+SELECT id, worker_id, mode FROM "public"."jm_bucket" WHERE status IN ('lost', 'draining')
 ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
