@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,6 +21,9 @@ from .waiting import Found, delete, delivered_up_to, detach, find, is_waiting, l
 
 __all__ = ["NatsMoves"]
 
+_READ_FOR = 0.2
+"""Seconds for which one save reads messages. Each is a question of its own, and workers of this process that
+empty a backlog are not to be slowed by telling the master of what they will have done in a moment."""
 _PERSISTENCE = 10
 """How often a job that others change is tried to be placed."""
 _LOOKED_AT = 4
@@ -109,7 +113,8 @@ async def _unsaved(session: Session, age: timedelta, limit: int) -> tuple[list[F
     position, cursor = await session.registry.cursor()
     before = session.now() - age
     found: list[Found] = []
-    while len(found) < limit:
+    until = time.monotonic() + _READ_FOR
+    while len(found) < limit and time.monotonic() < until:
         part = await walk(session, position + 1, session.names.jobs_of(), min(50, limit - len(found)))
         old = [item for item in part if _stored_at(item) <= before]
         found += old
