@@ -122,6 +122,7 @@ async def test_an_agent_is_replaced_by_one_of_another_name(site: Site) -> None:
         assert {place[0] for place in COUNT.places.values()} == {"south"}
 
 
+@ON_DATABASES
 async def test_a_drain_worker_empties_an_agent_on_which_others_work(site: Site) -> None:
     """Its jobs go elsewhere, and none of them comes back."""
     COUNT.reset()
