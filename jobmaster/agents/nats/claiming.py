@@ -12,6 +12,7 @@ from uuid import UUID
 from ...domain.copies import EndedJob, JobCopy, Shipment
 from ...domain.job import ClaimedJob
 from ...domain.status import BucketStatus, WorkerMode
+from ...errors import StoreError
 from ...ports.transport import ClaimRequest
 from .claims import Claim, Delivered, Intake, Stay
 from .envelope import claimed_of, instant, micros
@@ -25,6 +26,7 @@ __all__ = [
     "examine",
     "harvest",
     "keep_for_later",
+    "prefetch",
     "whereabouts",
 ]
 
@@ -56,6 +58,19 @@ def _stay_for(session: Session, claim: ClaimRequest) -> Stay | None:
     if stay is None or not stay.trusted or stay.record.status != BucketStatus.ACTIVE.value:
         return None
     return stay
+
+
+async def prefetch(session: Session, claim: ClaimRequest) -> None:
+    """Let come what a claim is about to take; whatever goes wrong is for the claim itself to tell."""
+    if _stay_for(session, claim) is None:
+        return
+    wanted = [(session.intake(claim.lane, p), limit) for p, limit in claim.limits.items() if limit > 0]
+    results = await asyncio.gather(
+        *(intake.puller.pull(limit) for intake, limit in wanted), return_exceptions=True
+    )
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, StoreError):
+            raise result
 
 
 async def harvest(session: Session, claim: ClaimRequest) -> Harvest:
@@ -94,7 +109,8 @@ async def _gather(session: Session, intake: Intake, limit: int) -> list[Delivere
         missing = limit - len(lot)
         if missing <= 0 or intake.waiting >= _MOST_KEPT:
             break
-        arrived = await intake.puller.pull(missing)
+        # enough was let come before, or another question is to tell that there is no more
+        arrived = min(missing, len(intake.puller.fresh)) or await intake.puller.pull(missing)
         now = session.now()
         for delivered in intake.arrived(missing):
             ready_at, present = delivered.envelope.ready_at, micros(now)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ...domain.copies import Shipment
 from ...domain.ids import uuid7
-from ...errors import StoreError
+from ...errors import StoreError, TransientStoreError
 from .envelope import decode_shipment, encode_shipment
 from .link import ApiFault, Link
 from .messages import Outgoing
@@ -46,6 +46,7 @@ class Outbox:
     def __init__(self, link: Link, names: Names, logger: logging.Logger) -> None:
         self._link = link
         self._names = names
+        self._logger = logger
         self._read: dict[int, Shipment] = {}
         self._puller = Puller(
             link, names.outcomes, "shipper", f"{names.root}.outcomes.*", _SHIP_WAIT, 10_000, logger
@@ -152,8 +153,13 @@ class Outbox:
 
     async def offer_again(self, parcels: Sequence[Parcel]) -> None:
         """They could not be shipped now."""
-        for parcel in parcels:
+        for parcel in parcels[:-1]:
             await self._link.send(parcel.reply, b"-NAK")
+        try:
+            # answered, so that they are there for whoever asks next
+            await self._link.ask(parcels[-1].reply, b"-NAK", 2.0)
+        except TransientStoreError as fault:
+            self._logger.debug("outcomes are offered again later: %s", fault)
 
 
 def _halves(shipment: Shipment) -> list[Shipment]:

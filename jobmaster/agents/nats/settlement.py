@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -11,13 +12,13 @@ from uuid import UUID
 from ...domain.copies import AgentKey, JobCopy, Shipment
 from ...domain.ids import uuid7
 from ...domain.job import ClaimedJob, JobError, NewJob
-from ...domain.status import JobStatus
+from ...domain.status import BucketStatus, JobStatus
 from ...domain.verdict import StateChange
 from ...errors import ConfigurationError, StoreError, TransientStoreError
 from ...ports.master import MasterStore
 from ...ports.settlement import CancelResult, Keyed, OnConflict, Rescue, Settled, StoreElsewhere
 from ...ports.transport import ClaimRequest
-from .claiming import Doubt, Harvest, admit, examine, harvest, keep_for_later
+from .claiming import Doubt, Harvest, admit, examine, harvest, keep_for_later, prefetch
 from .claims import Delivered
 from .envelope import Envelope, micros
 from .losses import Loss, Rescued, losses_of, put_back, sift
@@ -121,6 +122,9 @@ class NatsSettlement:
         Needs the master, which is told before anything changes; while it is away, nothing is done."""
         buckets = released = failed = 0
         for record in self._store.call(_dead_records):
+            if record.status == BucketStatus.READY_TO_DELETE.value:
+                self._store.call(partial(_delete_record, record))
+                continue
             try:
                 losses = self._store.call(partial(_losses, record))
                 for start in range(0, len(losses), limit):
@@ -130,7 +134,7 @@ class NatsSettlement:
             except TransientStoreError as fault:
                 self._logger.info("worker %s cannot be rescued now: %s", record.worker_name, fault)
                 continue
-            if self._store.call(partial(_delete_record, record)):
+            if self._store.call(partial(_empty_record, record)):
                 buckets += len(record.buckets)
         self._store.call(_forget_met_requests)
         return Rescue(buckets, released, failed)
@@ -183,7 +187,13 @@ class NatsSettlement:
 async def _settle(
     session: Session, changes: Sequence[StateChange], claim: ClaimRequest | None
 ) -> tuple[set[UUID], dict[UUID, str], Harvest]:
-    refused, poisoned = await write_changes(session, changes) if changes else (set(), {})
+    if claim is None or not all(change.status.is_final for change in changes):
+        refused, poisoned = await write_changes(session, changes)
+    else:
+        # what is written frees nothing that could be claimed: both at once
+        (refused, poisoned), _ = await asyncio.gather(
+            write_changes(session, changes), prefetch(session, claim)
+        )
     if claim is None:
         return refused, poisoned, Harvest()
     try:
@@ -198,6 +208,12 @@ async def _settle(
 
 async def _losses(record: Record, session: Session) -> list[Loss]:
     return await losses_of(session, record)
+
+
+async def _empty_record(record: Record, session: Session) -> bool:
+    """Its jobs are out of it: the next rescue deletes it; nobody can renew it any more."""
+    record.status, record.held, record.running = BucketStatus.READY_TO_DELETE.value, (), ()
+    return await session.registry.write(record, session.timeout)
 
 
 async def _delete_record(record: Record, session: Session) -> bool:

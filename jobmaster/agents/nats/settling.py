@@ -89,6 +89,8 @@ async def write_changes(
     """Write what is owned; the jobs that were refused, and what can never be stored of others."""
     refused: set[UUID] = set()
     poisoned: dict[UUID, str] = {}
+    if not changes:
+        return refused, poisoned
     kept: list[tuple[StateChange, Claim]] = []
     stay: Stay | None = None
     for change in changes:

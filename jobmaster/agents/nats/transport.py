@@ -319,7 +319,9 @@ async def _buckets(session: Session) -> list[BucketInfo]:
     own = {stay.record.key: stay.record for stay in session.claims.stays}
     found = []
     for stored in await session.registry.records():
-        record = own.get(stored.key, stored)
+        mine = own.get(stored.key)
+        # what others have written since stands
+        record = mine if mine is not None and mine.seq == stored.seq else stored
         for bucket in record.buckets:
             held = sum(1 for claim in record.held if claim.bucket_id == bucket.id)
             found.append(

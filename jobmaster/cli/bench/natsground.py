@@ -19,6 +19,8 @@ from .natsfloor import FLOOR_STREAM
 
 __all__ = ["NatsGround"]
 
+_PATIENCE = 4.0
+
 
 class NatsGround(Ground):
     """The tables of the master, and the streams of the one agent. ``with`` takes them and deletes them."""
@@ -72,11 +74,12 @@ class NatsGround(Ground):
 
     async def _connect(self) -> Client:
         try:
-            return await nats.connect(
-                self._servers.servers, allow_reconnect=False, connect_timeout=3, error_cb=_hear
-            )
-        except (TimeoutError, Error, OSError) as fault:
-            raise Refusal(f"no NATS server answers at {self._servers.shown}: {fault}") from fault
+            async with asyncio.timeout(_PATIENCE):
+                return await nats.connect(
+                    self._servers.servers, allow_reconnect=False, connect_timeout=3, error_cb=_hear
+                )
+        except (Error, OSError, TimeoutError) as fault:
+            raise Refusal(f"no NATS server answers at {self._servers.shown}") from fault
 
 
 async def _hear(fault: Exception) -> None:
