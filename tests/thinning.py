@@ -14,6 +14,7 @@ MARIADB = {
     f"{_WINDOWS}::test_a_saver_that_dies": ("mirror.after_commit",),
     f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
     f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "each_mode"),
+    f"{_CLUSTER}test_giving_up.py": ("one_call",),
     f"{_CLUSTER}test_draining.py": ("emptied_while",),
     f"{_CLUSTER}test_outages.py::test_producers_turn_away_from_a_frozen_agent": ("pg-ci",),
     f"{_CLUSTER}test_onboarding.py": ("five_coordinators",),
@@ -37,6 +38,7 @@ SQLITE = {
     f"{_WINDOWS}::test_a_worker_that_dies": ("record.after_commit", "SHIP", "place.after_commit"),
     f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
     f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "lane_without", "explained"),
+    f"{_CLUSTER}test_giving_up.py": ("elsewhere",),
     f"{_CLUSTER}test_draining.py": ("standalone_to", "strand", "others_work"),
     f"{_CLUSTER}test_onboarding.py": ("far_job",),
 }

@@ -8,6 +8,7 @@ asked only about claims that may be of a copy that is not the live one.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -26,8 +27,10 @@ from .skew import Skew
 
 __all__ = ["AgentDatabaseSettlement"]
 
-_ASK_AGAIN = timedelta(seconds=1)
-"""Delay of a claim that cannot be checked because the master does not answer."""
+_PATIENCE = 0.5
+"""Seconds for which the master is asked about claims: all that was claimed with them waits meanwhile."""
+_SILENT_FOR, _SILENT_AT_MOST = 1.0, 10.0
+"""Seconds for which a master that did not answer is not asked again: twice as long each time."""
 
 
 class AgentDatabaseSettlement(SameDatabaseSettlement):
@@ -45,6 +48,8 @@ class AgentDatabaseSettlement(SameDatabaseSettlement):
         self._master = master
         self._skew = skew
         self._logger = logger
+        self._silence = _SILENT_FOR
+        self._silent_until = float("-inf")
 
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
         settled = super().settle(changes, self._skew.claim(claim))
@@ -64,17 +69,28 @@ class AgentDatabaseSettlement(SameDatabaseSettlement):
         doubtful = [job for job in claims if job.recheck]
         if not doubtful:
             return list(claims)
+        if (left := self._silent_until - time.monotonic()) > 0:
+            return self._put_off(claims, left)
         key = AgentKey(self._database.name, self._database.store_id)
         try:
-            stale = self._master.stale(key, [job.id for job in doubtful])
+            stale = self._master.stale(key, [job.id for job in doubtful], _PATIENCE)
         except TransientStoreError as fault:
             self._logger.info("%d claims wait for the master to be checked: %s", len(doubtful), fault)
-            super().settle([hand_back(job)._replace(delay=_ASK_AGAIN) for job in doubtful], None)
-            return [job for job in claims if not job.recheck]
+            pause = self._silence
+            self._silence = min(2 * pause, _SILENT_AT_MOST)
+            self._silent_until = time.monotonic() + pause
+            return self._put_off(claims, pause)
+        self._silence = _SILENT_FOR
         if stale:
             self._logger.info("%d claims were of copies that live elsewhere or have ended", len(stale))
             self._drop([job for job in doubtful if job.id in stale])
         return [job for job in claims if job.id not in stale]
+
+    def _put_off(self, claims: Sequence[ClaimedJob], seconds: float) -> list[ClaimedJob]:
+        """Hand back, for so long, what only the master can say about."""
+        delay = timedelta(seconds=seconds + _PATIENCE)
+        super().settle([hand_back(job)._replace(delay=delay) for job in claims if job.recheck], None)
+        return [job for job in claims if not job.recheck]
 
     def reschedule(self, job_id: UUID, run_at: datetime) -> bool:
         return super().reschedule(job_id, self._skew.inward(run_at))

@@ -222,8 +222,12 @@ def _forget(tx: Tx, shipment: Shipment) -> None:
         by_claim.setdefault(record.claim_no, []).append(record.job_id)
     for claim_no, ids in by_claim.items():
         tx.run("attempts_shipped", claim_no=claim_no, ids=ids)
-    if shipment.ended:
-        tx.run("history_drop", ids=[ended.id for ended in shipment.ended])
+    # Another saver may have been quicker, and the job may have come back and ended again since.
+    by_placement: dict[int, list[UUID]] = {}
+    for ended in shipment.ended:
+        by_placement.setdefault(ended.placement, []).append(ended.id)
+    for placement, ids in by_placement.items():
+        tx.run("history_shipped", placement=placement, ids=ids)
 
 
 def _mark_saved(tx: Tx, ids: Sequence[UUID]) -> set[UUID]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ..domain.job import AttemptOutcome, ClaimedJob, NewJob
 from ..domain.verdict import StateChange
-from ..errors import ConflictError, DuplicateJob
+from ..errors import ConflictError, DuplicateJob, TransientStoreError
 from ..ports.settlement import CancelResult, Keyed, OnConflict, Rescue, Settled
 from ..ports.transport import ClaimRequest
 from ..sql.callers import converse, converse_async, own_converse
@@ -112,7 +112,10 @@ class SameDatabaseSettlement:
     def reschedule(self, job_id: UUID, run_at: datetime) -> bool:
         def work(tx: Tx) -> bool:
             row = tx.row("job_lock", id=job_id)
-            if row is None or row[0] is not None:
+            if row is None:
+                return False
+            if row[0] is not None:
+                _refuse_moving(tx, job_id, row[0])
                 return False
             tx.run("job_reschedule", id=job_id, run_at=run_at)
             if self._database.role == "master" or run_at <= datetime.now(UTC) + timedelta(seconds=1):
@@ -182,6 +185,14 @@ def _cancel_live(tx: Tx, job_id: UUID, reason: str, row: tuple[object, ...]) -> 
         writes.cancel(job_id, reason, counters, tx.now())  # type: ignore[arg-type]
         writes.write(tx)
         return CancelResult.CANCELLED
+    _refuse_moving(tx, job_id, bucket_id)
     tx.run("job_ask_cancel", id=job_id, reason=reason)
     tx.dialect.notify(tx, {str(lane)})
     return CancelResult.REQUESTED
+
+
+def _refuse_moving(tx: Tx, job_id: UUID, bucket_id: object) -> None:
+    """A job on its way to another store is changed there. What is raised makes the gateway try again, until
+    the job has left."""
+    if tx.rows("movers_there", ids=[tx.dialect.uuid(bucket_id)]):
+        raise TransientStoreError(f"job {job_id} is on its way to another store")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from ..engine.clock import GuidedClock, SystemClock
 from ..engine.options import ClusterLimits
 from ..engine.roster import Roster
 from ..errors import ConfigurationError, TransientStoreError
-from ..ports import AgentTransport, Clock, JobReader, MasterStore, Settlement
+from ..ports import AgentRecord, AgentTransport, Clock, JobReader, MasterStore, Settlement
 from .settingsboard import SettingsBoard
 
 __all__ = ["Agent", "Backend", "Stores"]
@@ -155,6 +155,9 @@ class Backend:
         if not self.distributed:
             self.open(wait)
             return agent
+        if self.roster.is_forgotten(name):
+            # this process's workers may still hold it open: it is left alone until they stop
+            raise ConfigurationError(f"agent {name!r} was given up, and is worked with no more")
         if name in self._open_agents and name in self._registered:
             return agent
         with self._opening[name]:
@@ -188,8 +191,11 @@ class Backend:
                 raise
             self._registered.add(agent.name)
 
-    def forget(self, name: str) -> None:
-        """The master has forgotten an agent: open it anew, which makes its store known again."""
+    def forget(self, name: str, empty: bool) -> None:
+        """The master has forgotten an agent. An empty one may become known again; any other is worked with no
+        more."""
+        if not empty:
+            self.roster.forget(name)
         if name in self._opening:
             with self._opening[name]:
                 self._open_agents.discard(name)
@@ -231,8 +237,24 @@ class Backend:
         self.board.take(self.master.settings())
         if self.distributed:
             self._follow_master()
-            self.roster.take(self.master.workers(), self.master.agents())
+            records = self.master.agents()
+            self._part_with_forgotten(records)
+            self.roster.take(self.master.workers(), records)
         self._refreshed_at = self.clock.monotonic()
+
+    def _part_with_forgotten(self, records: Sequence[AgentRecord]) -> None:
+        """An agent that was given up elsewhere is worked with no more, though it may answer again."""
+        known = {record.name: record.key for record in records}
+        for name in sorted(self._registered):
+            if known.get(name) != self.agents[name].transport.key:
+                self._registered.discard(name)
+                if not self.roster.is_forgotten(name):
+                    self.roster.forget(name)
+                    self._logger.error(
+                        "agent %r was given up: nothing is given to it and nothing claimed there any more; "
+                        "its store can be used again, empty, after a restart",
+                        name,
+                    )
 
     def learn_clocks(self) -> None:
         """Compare the clocks of the open agents with the master's."""

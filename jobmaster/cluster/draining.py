@@ -104,27 +104,29 @@ class Drains:
         """Give an agent's store up for good: jobs that the master knows to live there are held again. Those
         that it never heard of are lost with the store. How many are held."""
         self._producer.check_writable()
-        self._refuse_living(name)
-        held = self._backend.master.forget_agent(name)
+        empty = self._is_empty(name)
+        held = self._backend.master.forget_agent(name, empty)
         if held is None:
             raise ConfigurationError(f"the master knows no agent {name!r}")
-        self._backend.forget(name)
+        self._backend.forget(name, empty)
         return held
 
-    def _refuse_living(self, name: str) -> None:
-        """A store that still works would run its jobs beside those that are held again."""
+    def _is_empty(self, name: str) -> bool:
+        """Whether the store answers and holds nothing. One that answers and holds jobs is refused: it would
+        run them beside those that are held again."""
         if name not in self._backend.agents or not self._backend.distributed:
-            return
+            return False
         try:
             report = self._report(self._backend.agent(name), 0)
         except (TransientStoreError, ConfigurationError):
-            return  # gone, or not the store that was meant
+            return False  # gone, or not the store that was meant
         if not report.empty:
             raise ConfigurationError(
                 f"agent {name!r} answers and has {report.left} live jobs, and {report.unshipped} outcomes of "
                 "which the master was not told: if it is forgotten its jobs run twice, so empty it with "
                 f"`jobmaster drain {name}`"
             )
+        return True
 
     def _known(self, name: str) -> None:
         if not self._backend.distributed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -19,12 +19,14 @@ from ..engine.storethreads import StoreThreads
 from ..errors import (
     ClusterArchived,
     ConfigurationError,
+    ConflictError,
     DuplicateJob,
     StoreError,
     TransientStoreError,
     TransportUnavailable,
 )
 from ..ports import Keyed, OnConflict
+from ..sql.gateway import ContentRefused
 from .backend import Backend
 from .connections import enqueue_in, enqueue_in_async
 from .locator import Locator
@@ -133,9 +135,8 @@ class Producer:
                 try:
                     self._open(target)
                     now = target.enqueuer.submit([new]).result()
-                except (NotStored, TransientStoreError, ConfigurationError) as fault:
-                    attempt.missed(target, fault)
-                    self._router.failed(target)
+                except (NotStored, StoreError, ConfigurationError) as fault:
+                    self._pass_over(attempt, target, fault)
                 else:
                     return self._stored(new, now, target)
             time.sleep(attempt.pause())
@@ -150,12 +151,20 @@ class Producer:
                     if not self._is_open(target):
                         await self.threads.run(self._open, target)
                     now = await target.enqueuer.submit_async([new])
-                except (NotStored, TransientStoreError, ConfigurationError) as fault:
-                    attempt.missed(target, fault)
-                    self._router.failed(target)
+                except (NotStored, StoreError, ConfigurationError) as fault:
+                    self._pass_over(attempt, target, fault)
                 else:
                     return self._stored(new, now, target)
             await self.threads.run(time.sleep, attempt.pause())
+
+    def _pass_over(self, attempt: _Attempt, target: Target, fault: Exception) -> None:
+        """Go on to the next store, unless it is the jobs that are at fault, or there is no other."""
+        theirs = isinstance(fault, (NotStored, TransientStoreError, ConfigurationError))
+        if not theirs:
+            if not self._backend.distributed or isinstance(fault, (ConflictError, ContentRefused)):
+                raise fault
+        attempt.missed(target, fault)
+        self._router.failed(target)
 
     def _is_open(self, target: Target) -> bool:
         if target.agent is None or not self._backend.distributed:
@@ -225,9 +234,8 @@ class Producer:
                 try:
                     self._open(target)
                     now = self._insist(target.store.transport.enqueue, part, certain_at_once=True)
-                except (NotStored, TransientStoreError, ConfigurationError) as fault:
-                    attempt.missed(target, fault)
-                    self._router.failed(target)
+                except (NotStored, StoreError, ConfigurationError) as fault:
+                    self._pass_over(attempt, target, fault)
                 else:
                     self._router.stored(target, part)
                     return now, target
@@ -244,8 +252,9 @@ class Producer:
         self._open_or_refuse(self._router.held)
         keyed = self._take_keys(news, on_conflict)
         if on_conflict == "replace" and self._backend.distributed:
+            own = {item.job_id for item in keyed if item.inserted}
             for new, item in zip(news, keyed, strict=True):
-                if not item.inserted:
+                if item.job_id not in own:
                     self._locator.replace(item.job_id, new)
         for lane in {new.lane for new in news}:
             self._wake(lane)
@@ -267,8 +276,11 @@ class Producer:
                 met = [fault.job_id]
             else:
                 answers.update({new.id: item for new, item in zip(left, keyed, strict=True)})
-                # only these: what was inserted may have run and ended by the time of another try
-                left = [new for new in left if self._met_an_ended_job(answers[new.id])]
+                # Only what was there before this call: what it inserted itself, for the first job of a key,
+                # may have run and ended by now, and answers for the others of that key all the same.
+                own = {item.job_id for item in answers.values() if item.inserted}
+                ended = self._ended({answers[new.id].job_id for new in left} - own)
+                left = [new for new in left if answers[new.id].job_id in ended]
                 met = [answers[new.id].job_id for new in left]
             if not met:
                 return [answers[new.id] for new in news]
@@ -280,8 +292,8 @@ class Producer:
                 )
             time.sleep(backoff.next())
 
-    def _met_an_ended_job(self, item: Keyed) -> bool:
-        return not item.inserted and self._has_ended(item.job_id)
+    def _ended(self, job_ids: Collection[UUID]) -> set[UUID]:
+        return {job_id for job_id in job_ids if self._has_ended(job_id)}
 
     def _has_ended(self, job_id: UUID) -> bool:
         return self._backend.distributed and self._locator.tell_of_end(job_id)

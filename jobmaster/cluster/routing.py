@@ -85,7 +85,10 @@ class Router:
             return [self._only]
         due_in = self._due_in(new)
         if new.agent is not None:
-            return [self._targets[new.agent], self.held] if self._keeps(new.agent, due_in) else [self.held]
+            forgotten = self._backend.roster.is_forgotten(new.agent)
+            if forgotten or not self._keeps(new.agent, due_in):
+                return [self.held]
+            return [self._targets[new.agent], self.held]
         if due_in > self._backend.threshold:
             return [self.held]
         names = [name for name in self._near(new.lane) if self._keeps(name, due_in)]
@@ -155,7 +158,8 @@ class Router:
         names = [
             name
             for name in self._targets
-            if name not in tried and not roster.is_draining(name) and not roster.is_down(name)
+            if name not in tried
+            and not (roster.is_draining(name) or roster.is_down(name) or roster.is_forgotten(name))
         ]
         random.shuffle(names)
         return [self._targets[name] for name in names]

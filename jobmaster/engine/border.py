@@ -13,7 +13,8 @@ class Border:
     """Two things that the worker of a cluster with agents is told by others, or tells them."""
 
     may_claim: Callable[[], bool]
-    """Whether new work may be begun: the agent is not being emptied, and the master keeps up with it."""
+    """Whether new work may be begun: the agent is neither being emptied nor was it given up, and the master
+    keeps up with it."""
     stored: Callable[[], None]
     """Called when outcomes were stored on the agent, of which the master is to be told."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -57,8 +57,11 @@ class Onboarder:
         self._clock = clock
         self._logger = logger
         self._repair_at = float("-inf")
-        self._delivering: dict[str, asyncio.Task[None]] = {}
-        """Placements on their way, by agent: one that is silent keeps nobody but itself waiting."""
+        self._delivering: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """Placements on their way, by agent and lane: one agent that is silent, or a lane with much to place,
+        keeps nobody else waiting."""
+        self._awaited = False
+        """Whether jobs may be due that wait for the end of a delivery."""
         self._suspects: dict[UUID, int] = {}
         """Placements that were unconfirmed at the last look, by job, with their numbers."""
         self.service = Service("onboarder", self.tick, _LONGEST, clock, logger)
@@ -67,14 +70,28 @@ class Onboarder:
         """Place what is due within the threshold; seconds until the next look."""
         if self._limits.mode is ClusterMode.ARCHIVED:
             return None
-        pause = _LONGEST
-        for lane in self._roster.lanes():
-            pause = min(pause, await self._lane(lane))
+        pauses = [_LONGEST]
+        self._awaited = False
+        lanes = self._roster.lanes()
+        while lanes:
+            # a batch of each in turn: a long queue on one lane does not keep the others waiting
+            more = []
+            for lane in lanes:
+                pause = await self._batch(lane)
+                if pause is None:
+                    more.append(lane)
+                else:
+                    pauses.append(pause)
+            await self._repair_now_and_then()
+            lanes = more
+        await self._repair_now_and_then()
+        return min(pauses)
+
+    async def _repair_now_and_then(self) -> None:
         now = self._clock.monotonic()
         if now - self._repair_at >= _REPAIR_EVERY:
             self._repair_at = now
             await self._repair()
-        return pause
 
     async def stop(self) -> None:
         """Wait for no placement that is on its way: whoever coordinates repeats what was not confirmed."""
@@ -83,34 +100,30 @@ class Onboarder:
             delivery.cancel()
         await asyncio.gather(*deliveries, return_exceptions=True)
 
-    async def _lane(self, lane: str) -> float:
-        """Onboard one lane; seconds after which it is worth another look."""
-        while True:
-            answer = await self._calls.run(self._master.next_held, lane)
-            if answer is None:
-                return _LONGEST
-            now, due = answer
-            serving = {
-                name: load
-                for name, load in self._roster.serving(lane).items()
-                if not self._roster.is_down(name)
-            }
-            loads = {name: load for name, load in serving.items() if name not in self._delivering}
-            aheads = self._by_horizon(serving)
-            early = min(((due - now - ahead).total_seconds() for ahead in aheads), default=0.0)
-            if early > 0:
-                return min(_LONGEST, early)
-            if serving and not loads:
-                await self._until_one_is_free(serving)
-                continue
-            pause, placements = await self._place(lane, due - now, loads)
-            if not placements:
-                # all that is due is being placed by others, or waits for agents that cannot take it now
-                return pause if len(loads) == len(serving) else _BUSY
-            for placement in placements:
-                self._send(placement, lane)
-            if sum(len(placement.copies) for placement in placements) < _BATCH:
-                return _BUSY
+    async def _batch(self, lane: str) -> float | None:
+        """Onboard a batch of one lane; seconds after which it is worth another look, ``None``: at once."""
+        answer = await self._calls.run(self._master.next_held, lane)
+        if answer is None:
+            return _LONGEST
+        now, due = answer
+        serving = {
+            name: load for name, load in self._roster.serving(lane).items() if not self._roster.is_down(name)
+        }
+        aheads = self._by_horizon(serving)
+        early = min(((due - now - ahead).total_seconds() for ahead in aheads), default=0.0)
+        if early > 0:
+            return min(_LONGEST, early)
+        loads = {name: load for name, load in serving.items() if (name, lane) not in self._delivering}
+        self._awaited = self._awaited or len(loads) < len(serving)
+        if serving and not loads:
+            return _LONGEST
+        pause, placements = await self._place(lane, due - now, loads)
+        for placement in placements:
+            self._send(placement, lane)
+        if not placements:
+            # all that is due is being placed by others, or waits for agents that cannot take it now
+            return pause
+        return _BUSY if sum(len(placement.copies) for placement in placements) < _BATCH else None
 
     async def _place(
         self, lane: str, due_in: timedelta, loads: Mapping[str, Load]
@@ -128,18 +141,16 @@ class Onboarder:
                 given.setdefault(placement.agent, []).extend(placement.copies)
         return pause, [Placement(agent, copies) for agent, copies in given.items()]
 
-    async def _until_one_is_free(self, names: Collection[str]) -> None:
-        """Wait for a delivery to one of these agents."""
-        await asyncio.wait(
-            [task for name, task in self._delivering.items() if name in names],
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-
     def _send(self, placement: Placement, lane: str) -> None:
-        name = placement.agent.name
+        way = (placement.agent.name, lane)
         delivery = asyncio.get_running_loop().create_task(self._sent(placement, lane))
-        self._delivering[name] = delivery
-        delivery.add_done_callback(lambda _: self._delivering.pop(name, None))
+        self._delivering[way] = delivery
+        delivery.add_done_callback(lambda _: self._arrived(way))
+
+    def _arrived(self, way: tuple[str, str]) -> None:
+        self._delivering.pop(way, None)
+        if self._awaited:
+            self.service.ring()
 
     async def _sent(self, placement: Placement, lane: str) -> None:
         try:
@@ -192,10 +203,11 @@ class Onboarder:
         """Repeat placements that were unconfirmed at the last look already: whoever made them has died."""
         found = await self._calls.run(self._master.unconfirmed, _REPAIRED)
         unconfirmed = {copy.id: copy.placement for placement in found for copy in placement.copies}
+        busy = {name for name, _ in self._delivering}
         for placement in found:
             left = [copy for copy in placement.copies if self._suspects.get(copy.id) == copy.placement]
             name = placement.agent.name
-            if not left or name not in self._agents or name in self._delivering or self._roster.is_down(name):
+            if not left or name not in self._agents or name in busy or self._roster.is_down(name):
                 continue
             self._logger.warning("repeating %d placements on agent %r that nobody confirmed", len(left), name)
             try:

@@ -94,7 +94,11 @@ class Province:
     def border(self, agent: str) -> Border:
         """What the workers of an agent have to do with all this."""
         saver, roster = self._savers[agent], self._roster
-        return Border(lambda: not saver.full and not roster.is_draining(agent), saver.ring)
+
+        def may_claim() -> bool:
+            return not (saver.full or roster.is_draining(agent) or roster.is_forgotten(agent))
+
+        return Border(may_claim, saver.ring)
 
     def wake(self, lane: str | None = None) -> None:
         """Jobs came to the master, or to an agent by way of this process. From any thread."""

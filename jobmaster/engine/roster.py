@@ -34,6 +34,7 @@ class Roster:
         self._silences: dict[str, int] = {}
         self._unserved_since: dict[tuple[str, str], float] = {}
         self._draining: frozenset[str] = frozenset()
+        self._forgotten: frozenset[str] = frozenset()
         self.keys: Mapping[str, AgentKey] = {}
         """The agents that the master knows, by name."""
         self.known = False
@@ -54,7 +55,7 @@ class Roster:
             name = worker.agent_connection
             if not worker.alive or worker.mode not in _RUNS or name in draining:
                 continue
-            if name not in self._configured:
+            if name not in self._configured or name in self._forgotten:
                 continue
             # a drain worker of the default lane empties every lane
             if (name, worker.lane) in emptied or (name, DEFAULT_LANE) in emptied:
@@ -104,6 +105,14 @@ class Roster:
     def draining(self) -> frozenset[str]:
         """The agents that are being emptied."""
         return self._draining
+
+    def forget(self, agent: str) -> None:
+        """An agent with which this process worked was given up."""
+        self._forgotten |= {agent}
+
+    def is_forgotten(self, agent: str) -> bool:
+        """Whether an agent with which this process worked was given up since."""
+        return agent in self._forgotten
 
     def unserved(self, agent: str, longer_than: float) -> list[str]:
         """The lanes that other agents serve and this one has not for so many seconds."""

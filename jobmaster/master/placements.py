@@ -51,6 +51,12 @@ class SqlPlacements:
             for row in tx.rows("agent_list"):
                 if row[0] == agent.name:
                     return tx.dialect.uuid(row[1])
+            if _given_up(agent) in dict(tx.rows("meta")):
+                raise ConfigurationError(
+                    f"agent {agent.name!r}: its store was given up while it did not answer, its jobs went "
+                    "to others: what it still holds would run again. Empty it (drop its tables) to "
+                    "begin anew, or connect another database"
+                )
             tx.run("agent_put", name=agent.name, store_id=agent.store_id)
             return agent.store_id
 
@@ -70,11 +76,14 @@ class SqlPlacements:
 
         return self._database.gateway.transaction("set_draining", work) > 0
 
-    def forget_agent(self, name: str) -> int | None:
+    def forget_agent(self, name: str, empty: bool = False) -> int | None:
         def work(tx: Tx) -> int | None:
             for row in tx.rows("agent_list"):
                 if row[0] == name and name != STANDALONE:
-                    held = tx.run("held_again", store_id=tx.dialect.uuid(row[1]))
+                    agent = AgentKey(name, tx.dialect.uuid(row[1]))
+                    held = tx.run("held_again", store_id=agent.store_id)
+                    if not empty:
+                        tx.run("meta_put", name=_given_up(agent), value=name)
                     tx.run("held_unpin", agent=name)
                     tx.run("agent_forget", name=name)
                     return held
@@ -158,7 +167,9 @@ class SqlPlacements:
 
         return self._again("overtake", work)
 
-    def stale(self, agent: AgentKey, job_ids: Collection[UUID]) -> frozenset[UUID]:
+    def stale(
+        self, agent: AgentKey, job_ids: Collection[UUID], timeout: float | None = None
+    ) -> frozenset[UUID]:
         ids = list(job_ids)
 
         def work(tx: Tx) -> frozenset[UUID]:
@@ -172,16 +183,18 @@ class SqlPlacements:
             }
             return frozenset(elsewhere | {uuid(row[0]) for row in tx.rows("history_has", ids=ids)})
 
-        return self._database.gateway.read("stale", work)
+        return self._database.gateway.read("stale", work, timeout=timeout)
 
     # --- what the master gives and takes ------------------------------------------------------------
 
     def place(
         self, lane: str, ahead: timedelta, limit: int, shares: Mapping[AgentKey, float]
     ) -> list[Placement]:
-        names = [agent.name for agent in shares]
+        names = {agent.name for agent in shares}
 
         def work(tx: Tx) -> list[Placement]:
+            # Who asked for an agent that is being emptied gets another.
+            emptied = {row[0] for row in tx.rows("agent_list") if row[3]} - names
             given: dict[AgentKey, list[JobCopy]] = {}
             left = limit
             for priority in _PRIORITIES:
@@ -190,10 +203,13 @@ class SqlPlacements:
                     lane=lane,
                     priority=priority,
                     ahead=ahead // _MICROSECOND,
-                    agents=names,
+                    agents=sorted(names | emptied),
                     limit=left,
                 )
                 copies = [copy_of(tx.dialect, row) for row in rows]
+                if lost := [copy.id for copy in copies if copy.agent in emptied]:
+                    tx.run("job_pin", agent=None, ids=lost)
+                    copies = [copy._replace(agent=None) if copy.agent in emptied else copy for copy in copies]
                 for agent, part in portion(copies, shares).items():
                     given.setdefault(agent, []).extend(part)
                 left -= len(copies)
@@ -254,6 +270,11 @@ class SqlPlacements:
             except ConflictError:
                 continue
         return self._database.gateway.transaction(what, work)
+
+
+def _given_up(agent: AgentKey) -> str:
+    """What ``meta`` says about the store of an agent that was forgotten with all that it may hold."""
+    return f"given up {agent.store_id}"
 
 
 def _hold(tx: Tx, agent: AgentKey, copies: Sequence[JobCopy]) -> None:

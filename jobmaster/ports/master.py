@@ -190,7 +190,7 @@ class MasterStore(JobReader, Protocol):
 
     def register_agent(self, agent: AgentKey) -> None:
         """Make an agent's store known. Raises ``ConfigurationError`` when the name is known with another
-        store id: that store was wiped, restored, or is not the one meant."""
+        store id: that store was wiped, restored, or is not the one meant; and when the store was given up."""
         ...
 
     def set_draining(self, name: str, draining: bool) -> bool:
@@ -198,9 +198,10 @@ class MasterStore(JobReader, Protocol):
         then on. ``False`` when no agent has this name."""
         ...
 
-    def forget_agent(self, name: str) -> int | None:
+    def forget_agent(self, name: str, empty: bool = False) -> int | None:
         """Forget an agent's store and hold the jobs that were mirrored from it. How many those are; ``None``
-        when no agent has this name. Held jobs that were asked for there may go anywhere from then on."""
+        when no agent has this name. Held jobs that were asked for there may go anywhere from then on. Unless
+        the store is known to be ``empty`` it is never taken back: its copies would run beside these jobs."""
         ...
 
     # --- jobs that live on agents -------------------------------------------------------------------
@@ -227,8 +228,11 @@ class MasterStore(JobReader, Protocol):
         elsewhere; nothing is noted of them."""
         ...
 
-    def stale(self, agent: AgentKey, job_ids: Collection[UUID]) -> frozenset[UUID]:
-        """Which of these jobs have ended, are held, or live elsewhere: copies on this agent must not run."""
+    def stale(
+        self, agent: AgentKey, job_ids: Collection[UUID], timeout: float | None = None
+    ) -> frozenset[UUID]:
+        """Which of these jobs have ended, are held, or live elsewhere: copies on this agent must not run.
+        Asked for ``timeout`` seconds, by default the operation timeout."""
         ...
 
     def place(

@@ -119,11 +119,14 @@ class Settlement(Protocol):
         ...
 
     def cancel(self, job_id: UUID, reason: str) -> CancelResult:
-        """Cancel a waiting job at once, or ask the worker of a claimed one."""
+        """Cancel a waiting job at once, or ask the worker of a claimed one. One that is on its way to another
+        store is waited for, and not found once it has left; ``TransientStoreError`` when that takes too
+        long."""
         ...
 
     def reschedule(self, job_id: UUID, run_at: datetime) -> bool:
-        """Move a waiting job to another instant; ``False`` when no waiting job has this id."""
+        """Move a waiting job to another instant; ``False`` when no waiting job has this id. One that is on
+        its way to another store is waited for, as in :meth:`cancel`."""
         ...
 
     def revive(self, job_id: UUID) -> bool:

@@ -27,6 +27,7 @@ SELECT count(*), COALESCE(sum({bytes:data} + COALESCE({bytes:result}, 0)), 0) FR
 SELECT {top:limit}job_id, claim_no, number, started_at, finished_at, outcome, error_type, error_message,
        error_traceback, worker_id, log
 FROM {table:attempt}{skips:attempt} ORDER BY job_id, claim_no {limit:limit} {lock_skip}""",
+    "history_shipped": "DELETE FROM {table:history} WHERE placement = :placement AND id {in:ids}",
     "attempts_shipped": "DELETE FROM {table:attempt} WHERE claim_no = :claim_no AND job_id {in:ids}",
     "movers_there": "SELECT id FROM {table:bucket} WHERE id {in:ids} AND mode = 'drain'",
     "job_overtaken": "UPDATE {table:job} SET placement = :placement, recheck = 1 WHERE id = :id",

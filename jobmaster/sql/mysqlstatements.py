@@ -122,6 +122,7 @@ FOR UPDATE""",
     "job_drop": _delete("job", "t.id {in:ids}"),
     "history_has": _forced("history_has", "history", _PRIMARY),
     "history_drop": _delete("history", "t.id {in:ids}"),
+    "history_shipped": _delete("history", "t.placement = :placement AND t.id {in:ids}"),
     "attempt_drop": _delete("attempt", "t.job_id {in:ids}"),
     # min() reads every waiting row, the first one in order is enough.
     "next_due": "SELECT {now}, "

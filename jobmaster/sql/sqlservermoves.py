@@ -48,6 +48,7 @@ MOVE_OWN: dict[str, str] = {
     "ended_there": f"SELECT t.id, t.placement {_of_ids('history')}",
     "outbox_lock": _skipping("outbox_lock", "history", "history_finished"),
     "outbox_size": _looking("outbox_size", table="history"),
+    "history_shipped": f"DELETE t {_of_ids('history')} WHERE t.placement = :placement",
     "attempts_shipped": f"DELETE t {_of_ids('attempt', key='job_id')} WHERE t.claim_no = :claim_no",
     "job_pin": f"UPDATE t SET agent = :agent {_of_ids('job')}",
     "taken": f"""

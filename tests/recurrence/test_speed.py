@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from croniter import croniter
@@ -21,12 +21,19 @@ MARGIN = 4  # how much slower than the reference machine a machine under load ma
 
 
 def best(work: Callable[[], object], rounds: int = 5) -> float:
+    """Seconds of this thread's own time: what else the machine does counts for little."""
     times = []
     for _ in range(rounds):
-        start = perf_counter()
+        start = thread_time()
         work()
-        times.append(perf_counter() - start)
+        times.append(thread_time() - start)
     return min(times)
+
+
+def ratio(work: Callable[[], object], other: Callable[[], object], rounds: int = 15) -> float:
+    """How much longer ``work`` takes than ``other``; measured in turn, so that a busy spell meets both."""
+    pairs = [(best(work, 1), best(other, 1)) for _ in range(rounds)]
+    return min(ours for ours, _ in pairs) / min(theirs for _, theirs in pairs)
 
 
 def walk(recurrence: Recurrence) -> None:
@@ -44,14 +51,14 @@ def walk_croniter(text: str) -> None:
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_cron_is_ten_times_faster_than_croniter(text: str) -> None:
-    ours, theirs = cron(text), best(lambda: walk_croniter(text))
-    assert best(lambda: walk(ours)) * 10 <= theirs
+    ours = cron(text)
+    assert ratio(lambda: walk_croniter(text), lambda: walk(ours), 5) >= 10
 
 
 @pytest.mark.parametrize("text", EXPRESSIONS)
 def test_a_zone_costs_at_most_three_times_as_much(text: str) -> None:
     plain, zoned = cron(text), cron(text, time_zone="America/New_York")
-    assert best(lambda: walk(zoned)) <= 3 * best(lambda: walk(plain))
+    assert ratio(lambda: walk(zoned), lambda: walk(plain)) <= 3
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from ...domain.job import AttemptOutcome, JobFilter
 from ...domain.status import JobStatus
 from ...errors import ConfigurationError
 from ...ports import CancelResult, TakeRequest
+from .moves import MovesConformance
 from .parties import SOON, Parties
 from .stores import new_job
 
@@ -24,7 +25,7 @@ class _Down(Exception):
     """The other store does not answer."""
 
 
-class ClusterConformance:
+class ClusterConformance(MovesConformance):
     """Subclass it with a fixture ``parties``: a master and an agent, empty and open, fresh for each test."""
 
     KEEPS_FAR_JOBS = True

@@ -108,6 +108,8 @@ class MemoryDatabase:
     role: Literal["standalone", "master", "agent"] = "standalone"
     store_id: UUID = field(default_factory=uuid4)
     agents: dict[str, AgentRecord] = field(default_factory=dict)
+    given_up: set[AgentKey] = field(default_factory=set)
+    """Stores of agents that were forgotten with all that they may hold."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     live: dict[UUID, Row] = field(default_factory=dict)
     history: dict[UUID, Row] = field(default_factory=dict)

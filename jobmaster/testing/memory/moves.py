@@ -34,9 +34,11 @@ class MemoryMoves:
             if len(shipment):
                 deliver(shipment)
                 for record in records:
-                    del database.attempts[record.job_id][record.claim_no]
+                    database.attempts[record.job_id].pop(record.claim_no, None)
                 for row in rows:
-                    del database.history[row.new.id]
+                    # whoever delivers may have shipped it before, and more since
+                    if database.history.get(row.new.id) is row:
+                        del database.history[row.new.id]
             return len(shipment)
 
     def save(

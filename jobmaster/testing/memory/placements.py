@@ -29,6 +29,8 @@ class MemoryPlacements:
     def register_agent(self, agent: AgentKey) -> None:
         database = self._database
         with database.lock:
+            if agent in database.given_up:
+                raise ConfigurationError(f"agent {agent.name!r}: its store was given up")
             known = database.agents.setdefault(agent.name, AgentRecord(agent, database.clock.now(), False))
         if known.key != agent:
             raise ConfigurationError(
@@ -50,11 +52,13 @@ class MemoryPlacements:
             if row.bucket_id is None and row.new.agent == name:
                 row.new = replace(row.new, agent=None)
 
-    def forget_agent(self, name: str) -> int | None:
+    def forget_agent(self, name: str, empty: bool = False) -> int | None:
         with self._database.lock:
             found = self._database.agents.pop(name, None)
             if found is None:
                 return None
+            if not empty:
+                self._database.given_up.add(found.key)
             held = self._database.claims({found.key.store_id})
             for row in held:
                 row.bucket_id, row.unsynced = None, False
@@ -115,7 +119,9 @@ class MemoryPlacements:
                     database.live[copy.id] = row_of(copy, holder=agent.store_id)
         return frozenset(stale)
 
-    def stale(self, agent: AgentKey, job_ids: Collection[UUID]) -> frozenset[UUID]:
+    def stale(
+        self, agent: AgentKey, job_ids: Collection[UUID], timeout: float | None = None
+    ) -> frozenset[UUID]:
         database = self._database
         with database.lock:
             return frozenset(
@@ -129,8 +135,11 @@ class MemoryPlacements:
         self, lane: str, ahead: timedelta, limit: int, shares: Mapping[AgentKey, float]
     ) -> list[Placement]:
         database = self._database
-        names = {agent.name for agent in shares} | {None}
+        names: set[str | None] = {agent.name for agent in shares} | {None}
         with database.lock:
+            for name, record in database.agents.items():
+                if record.draining and name not in names:
+                    self._unpin(name)
             until = database.clock.now() + ahead
             due: list[Row] = []
             for priority in (5, 4, 3, 2, 1):

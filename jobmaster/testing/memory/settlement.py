@@ -10,7 +10,7 @@ from uuid import UUID
 from ...domain.job import AttemptOutcome, ClaimedJob, JobError, NewJob
 from ...domain.status import BucketStatus, JobStatus, WorkerMode
 from ...domain.verdict import AttemptRecord, StateChange, lost_verdict
-from ...errors import ConfigurationError, DuplicateJob
+from ...errors import ConfigurationError, DuplicateJob, TransientStoreError
 from ...ports import CancelResult, ClaimRequest, Keyed, MasterStore, OnConflict, Rescue, Settled
 from .database import MemoryDatabase, Row
 
@@ -150,6 +150,7 @@ class MemorySettlement:
                 row.cancel_reason = reason
                 database.cancel(row, database.clock.now())
                 return CancelResult.CANCELLED
+            self._refuse_moving(row)
             if not row.cancel_requested:
                 row.cancel_requested, row.cancel_reason = True, reason
         database.wake({row.new.lane})
@@ -159,11 +160,20 @@ class MemorySettlement:
         database = self._database
         with database.lock:
             row = database.live.get(job_id)
-            if row is None or row.bucket_id is not None:
+            if row is None:
+                return False
+            if row.bucket_id is not None:
+                self._refuse_moving(row)
                 return False
             row.run_at = run_at
         database.wake({row.new.lane})
         return True
+
+    def _refuse_moving(self, row: Row) -> None:
+        """Nobody else moves jobs while this waits: there is nothing to wait for in memory."""
+        bucket = None if row.bucket_id is None else self._database.buckets.get(row.bucket_id)
+        if bucket is not None and bucket.mode is WorkerMode.DRAIN:
+            raise TransientStoreError(f"job {row.new.id} is on its way to another store")
 
     def revive(self, job_id: UUID) -> bool:
         database = self._database

@@ -57,8 +57,8 @@ class Site:
             self.master.register_agent(agent.key)
         self.roster = Roster(agents, self.clock)
         workers = [
-            WorkerInfo(uuid4(), "w", name, "default", WorkerMode.FULL, "host", 1, NOW, NOW, 20)
-            for name in agents
+            WorkerInfo(uuid4(), "w", name, lane, WorkerMode.FULL, "host", 1, NOW, NOW, 20)
+            for name, lane in [*((name, "default") for name in agents), ("quick", "aaa"), ("quick", "zzz")]
         ]
         self.roster.take(workers, self.master.agents())
         self.calls = StoreThreads(4, "test")
@@ -73,8 +73,8 @@ class Site:
             logging.getLogger("tests"),
         )
 
-    def hold(self, count: int) -> list[UUID]:
-        jobs = [new_job() for _ in range(count)]
+    def hold(self, count: int, lane: str = "default") -> list[UUID]:
+        jobs = [new_job(lane=lane) for _ in range(count)]
         MemorySettlement(self.master_database).enqueue_keyed(jobs, "return")
         return [job.id for job in jobs]
 
@@ -134,4 +134,18 @@ async def test_a_stop_waits_for_no_silent_agent_and_its_jobs_stay_unconfirmed(si
         await site.onboarder.stop()
     assert {placement.agent.name for placement in site.master.unconfirmed(100)} >= {"slow"}
     site.slow.answer.set()
+    site.calls.close()
+
+
+async def test_a_long_queue_on_one_lane_does_not_keep_another_waiting(site: Site) -> None:
+    many, (one,) = site.hold(5_000, "aaa"), site.hold(1, "zzz")
+    async with asyncio.timeout(20):
+        while one not in site.placed(site.quick):
+            await site.onboarder.tick()
+    assert len(site.placed(site.quick)) < 5_001
+    async with asyncio.timeout(20):
+        while not {*many, one} <= site.placed(site.quick):
+            await site.onboarder.tick()
+            await asyncio.sleep(0)
+    await finished(site)
     site.calls.close()

@@ -1,0 +1,104 @@
+"""What a master and an agent must do while a job is on its way from one to the other, or was given up."""
+
+from __future__ import annotations
+
+import threading
+from uuid import UUID
+
+import pytest
+
+from ...domain.copies import AgentKey, Shipment
+from ...domain.ids import uuid7
+from ...domain.job import NewJob
+from ...domain.status import JobStatus
+from ...errors import ConfigurationError, TransientStoreError
+from ...ports import CancelResult
+from .parties import SOON, Parties
+from .stores import new_job
+
+__all__ = ["MovesConformance"]
+
+
+class MovesConformance:
+    """Part of :class:`.cluster.ClusterConformance`."""
+
+    def test_a_saver_that_comes_late_deletes_no_newer_outcome(self, parties: Parties) -> None:
+        """Another one ships the same outcome, and the job comes back and ends again, while it is away."""
+        (job_id,) = parties.agent.enqueue()
+        parties.run()
+        key, again = parties.transport.key, 0
+
+        def deliver_late(shipment: Shipment) -> None:
+            nonlocal again
+            parties.master.record(key, shipment)
+            # where the outbox is locked meanwhile, nobody else gets at it
+            if parties.ship() and parties.settlement.revive(job_id):
+                parties.onboard()
+                again = len(parties.run())
+
+        parties.transport.ship(10, deliver_late)
+        assert parties.ship() == again
+        job = parties.on_master(job_id)
+        assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1 + again)
+
+    def test_a_job_on_its_way_is_cancelled_where_it_arrives(self, parties: Parties) -> None:
+        (job_id,) = parties.agent.enqueue()
+        bucket, copies = parties.take()
+        answers: list[object] = []
+        asking = threading.Event()
+
+        def cancel() -> None:
+            asking.set()
+            try:
+                answers.append(parties.agent.settlement.cancel(job_id, "not needed"))
+            except TransientStoreError:
+                answers.append(CancelResult.NOT_FOUND)
+
+        thread = threading.Thread(target=cancel)
+        thread.start()
+        assert asking.wait(10)
+        parties.master.take_back(parties.transport.key, copies)
+        parties.transport.let_go(bucket)
+        thread.join()
+        assert answers == [CancelResult.NOT_FOUND]
+        assert parties.settlement.cancel(job_id, "not needed") is CancelResult.CANCELLED
+
+    def test_who_asked_for_an_agent_that_is_being_emptied_gets_another(self, parties: Parties) -> None:
+        emptied, other = parties.transport.key, AgentKey("other", uuid7())
+        parties.master.register_agent(other)
+        assert parties.master.set_draining(emptied.name, True)
+        job_id = self._held_for(parties, emptied.name)
+        waits = self._held_for(parties, "unknown")
+        (placement,) = parties.master.place("default", SOON, 10, {other: 1.0})
+        assert placement.agent == other
+        assert [(copy.id, copy.agent) for copy in placement.copies] == [(job_id, None)]
+        assert parties.on_master(waits).status is JobStatus.HELD_ON_MASTER
+
+    def test_who_asked_for_an_agent_that_does_not_answer_waits_for_it(self, parties: Parties) -> None:
+        away, other = parties.transport.key, AgentKey("other", uuid7())
+        parties.master.register_agent(other)
+        self._held_for(parties, away.name)
+        assert parties.master.place("default", SOON, 10, {other: 1.0}) == []
+        assert len(parties.master.place("default", SOON, 10, {away: 1.0, other: 1.0})) == 1
+
+    def _held_for(self, parties: Parties, agent: str) -> UUID:
+        job: NewJob = new_job(agent=agent)
+        parties.settlement.enqueue_keyed([job], "return")
+        return job.id
+
+    def test_a_store_that_was_given_up_is_not_taken_back(self, parties: Parties) -> None:
+        key = parties.transport.key
+        parties.agent.enqueue()
+        parties.save()
+        assert parties.master.forget_agent(key.name) == 1
+        with pytest.raises(ConfigurationError, match="given up"):
+            parties.master.register_agent(key)
+        # another store may have its name
+        parties.master.register_agent(AgentKey(key.name, uuid7()))
+
+    def test_a_store_that_was_forgotten_empty_is_welcome_again(self, parties: Parties) -> None:
+        key = parties.transport.key
+        assert parties.master.forget_agent(key.name, empty=True) == 0
+        assert parties.master.agents() == []
+        parties.master.register_agent(key)
+        assert [record.key for record in parties.master.agents()] == [key]

@@ -1,0 +1,1 @@
+DELETE FROM "public"."jm_history" WHERE placement = %(placement)s AND id = ANY(%(ids)s)

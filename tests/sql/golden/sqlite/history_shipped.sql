@@ -1,0 +1,1 @@
+DELETE FROM "jm_history" WHERE placement = :placement AND id IN (:ids)
