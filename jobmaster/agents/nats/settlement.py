@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +26,7 @@ from .losses import Loss, Rescued, losses_of, put_back, sift
 from .registry import Record
 from .settling import ended_copy, write_changes
 from .store import HORIZON, NatsStore, Session
-from .waiting import acknowledge, delete, delivered_up_to, detach, find, is_waiting, put_in_place
+from .waiting import Found, acknowledge, delete, delivered_up_to, detach, find, is_waiting, put_in_place
 
 __all__ = ["NatsSettlement"]
 
@@ -252,9 +253,25 @@ async def _dead_records(session: Session) -> list[Record]:
     return [record for record in await session.registry.records() if record.lease_until <= now]
 
 
+async def _at_rest(session: Session, job_id: UUID) -> Found | None:
+    """The message of a job; one on its way to another store is waited for, and ``None`` once it has left."""
+    deadline = time.monotonic() + session.timeout
+    while True:
+        found = await find(session, job_id)
+        if (
+            found is None
+            or found.envelope.taken is None
+            or found.envelope.not_before <= micros(session.now())
+        ):
+            return found
+        if time.monotonic() >= deadline:
+            raise TransientStoreError(f"job {job_id} is on its way to another store")
+        await asyncio.sleep(0.02)
+
+
 async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
     for _ in range(3):
-        found = await find(session, job_id)
+        found = await _at_rest(session, job_id)
         if found is None:
             return await _cancel_elsewhere(session, job_id)
         copy = found.envelope.copy
@@ -305,7 +322,7 @@ async def _reschedule(session: Session, job_id: UUID, run_at: datetime) -> bool:
 
 async def _take_one(session: Session, job_id: UUID, bucket: UUID) -> JobCopy | None:
     """Take one waiting job out of everybody's reach for a moment; ``None`` when it does not wait here."""
-    found = await find(session, job_id)
+    found = await _at_rest(session, job_id)
     if found is None:
         return None
     copy = found.envelope.copy
