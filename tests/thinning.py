@@ -18,6 +18,7 @@ MARIADB = {
     f"{_CLUSTER}test_draining.py": ("emptied_while",),
     f"{_CLUSTER}test_outages.py::test_producers_turn_away_from_a_frozen_agent": ("pg-ci",),
     f"{_CLUSTER}test_onboarding.py": ("five_coordinators",),
+    f"{_CLUSTER}test_away.py": (),
     f"{_CHAOS}test_fault_points.py::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
     f"{_CHAOS}test_fault_points.py::test_a_worker_that_dies_at_any_write_loses_nothing": (
         "settle.written:5",

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from ..domain.status import ClusterMode
-from ..errors import ConfigurationError, TransientStoreError, TransportUnavailable
+from ..errors import ConfigurationError, StoreError, TransientStoreError, TransportUnavailable
 from ..ports import BucketInfo, ClusterSetting, QueueDepth, WorkerInfo
+from .answering import answering
 from .backend import Agent, Backend
 from .locator import Locator
 from .producer import Producer
@@ -63,22 +64,25 @@ class Administration:
     def settings(self) -> Mapping[str, ClusterSetting]:
         """What the master keeps."""
         self._producer.ready()
-        return self._backend.master.settings()
+        with answering("the settings cannot be read"):
+            return self._backend.master.settings()
 
     def pin(self, name: str, value: Any) -> None:
         """Set and pin; takes effect here at once. ``ClusterArchived`` for all but the mode."""
         stored = self._backend.board.parse(name, value)
         self._check_writable(name)
-        self._backend.master.pin_setting(name, stored)
-        self._backend.refresh()
+        with answering(f"setting {name} is perhaps not pinned"):
+            self._backend.master.pin_setting(name, stored)
+            self._backend.refresh()
         self._wake(None)
 
     def unpin(self, name: str) -> None:
         """Unpin; what code declares holds again at once. ``ClusterArchived`` for all but the mode."""
         self._backend.board.check_name(name)
         self._check_writable(name)
-        self._backend.master.unpin_setting(name)
-        self._backend.declare()
+        with answering(f"setting {name} is perhaps still pinned"):
+            self._backend.master.unpin_setting(name)
+            self._backend.declare()
         self._wake(None)
 
     def _check_writable(self, name: str) -> None:
@@ -91,19 +95,21 @@ class Administration:
     def workers(self) -> list[WorkerInfo]:
         """The registry."""
         self._producer.ready()
-        return self._backend.master.workers()
+        with answering("the registry of workers cannot be read"):
+            return self._backend.master.workers()
 
     def buckets(self) -> list[BucketInfo]:
         """The buckets of every agent that answers."""
         self._producer.ready()
         if not self._backend.distributed:
-            return self._backend.held.transport.buckets()
+            with answering("the buckets cannot be read"):
+                return self._backend.held.transport.buckets()
         found: list[BucketInfo] = []
         for agent in self._backend.reachable():
             try:
                 found += agent.transport.buckets()
-            except TransientStoreError:
-                self._backend.silent(agent.name)
+            except StoreError as fault:
+                self._backend.silent(agent.name, fault)
         return found
 
     def agents(self) -> list[AgentInfo]:
@@ -122,7 +128,7 @@ class Administration:
         location = self._backend.agents[name].location
         try:
             unshipped, _ = self._backend.agent(name).transport.unshipped()
-        except (TransientStoreError, ConfigurationError) as fault:
+        except (StoreError, ConfigurationError) as fault:
             # a store that is not the one meant is as far away as one that does not answer
             return AgentInfo(name, location, False, draining, fault=str(fault))
         return AgentInfo(name, location, True, draining, unshipped)
@@ -138,13 +144,14 @@ class Administration:
     def status(self) -> ClusterStatus:
         """Everything at once."""
         self._producer.ready()
-        self._backend.refresh()
-        return ClusterStatus(
-            self._backend.cluster_id,
-            self._backend.limits.mode,
-            self._backend.master.now(),
-            tuple(self._locator.depths()),
-            tuple(self._backend.master.workers()),
-            tuple(self.buckets()),
-            tuple(self.agents()),
-        )
+        with answering("the master does not answer"):
+            self._backend.refresh()
+            return ClusterStatus(
+                self._backend.cluster_id,
+                self._backend.limits.mode,
+                self._backend.master.now(),
+                tuple(self._locator.depths()),
+                tuple(self._backend.master.workers()),
+                tuple(self.buckets()),
+                tuple(self.agents()),
+            )

@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.clock import GuidedClock, SystemClock
 from ..engine.options import ClusterLimits
 from ..engine.roster import Roster
-from ..errors import ConfigurationError, TransientStoreError
+from ..errors import ConfigurationError, StoreError, TransientStoreError
 from ..ports import AgentRecord, AgentTransport, Clock, JobReader, MasterStore, Settlement
 from .settingsboard import SettingsBoard
 
@@ -98,7 +98,7 @@ class Backend:
         self._opened = False
         self._open_agents: set[str] = set()
         self._registered: set[str] = set()
-        self._silent_until: dict[str, float] = {}
+        self._silent: dict[str, tuple[float, str]] = {}
         self._failed: dict[str, tuple[float, Exception]] = {}
         self._refreshed_at = float("-inf")
 
@@ -206,18 +206,23 @@ class Backend:
         """The agents that can be asked now: open, or opened at once, and not found silent a moment ago."""
         found = []
         for name in self.agents:
-            if self._silent_until.get(name, float("-inf")) > self.clock.monotonic():
+            if self.silence(name) is not None:
                 continue
             try:
                 found.append(self.agent(name))
-            except (TransientStoreError, ConfigurationError) as fault:
+            except (StoreError, ConfigurationError) as fault:
                 self._logger.debug("agent %r is left out: %s", name, fault)
         return found
 
-    def silent(self, name: str) -> None:
+    def silent(self, name: str, fault: object = "it does not answer") -> None:
         """An agent did not answer a question: others are not kept waiting by it for a moment."""
-        self._silent_until[name] = self.clock.monotonic() + _SILENT_FOR
+        self._silent[name] = (self.clock.monotonic() + _SILENT_FOR, str(fault))
         self.roster.down(name)
+
+    def silence(self, name: str) -> str | None:
+        """Why an agent is not asked now: what it said, a moment ago, instead of an answer."""
+        until, fault = self._silent.get(name, (float("-inf"), ""))
+        return fault if until > self.clock.monotonic() else None
 
     def close(self) -> None:
         """Release all connections; they are opened again when needed."""
@@ -263,7 +268,7 @@ class Backend:
                 try:
                     self.agents[name].learn_clock(self.clock)
                 except TransientStoreError as fault:
-                    self.silent(name)
+                    self.silent(name, fault)
                     self._logger.debug("agent %r: %s", name, fault)
 
     def declare(self) -> list[tuple[str, Any, Any]]:

@@ -13,8 +13,9 @@ from ..domain.names import check_definition_id, check_name
 from ..domain.status import JobStatus
 from ..engine.backoff import Backoff
 from ..engine.completions import Completions
-from ..errors import IllegalTransition, InvalidJob, JobNotFound, TransientStoreError, TransportUnavailable
+from ..errors import IllegalTransition, InvalidJob, JobNotFound, TransportUnavailable
 from ..ports import CancelResult
+from .answering import answering
 from .backend import Agent, Backend
 from .locator import Locator
 from .producer import Producer
@@ -46,10 +47,22 @@ class JobDirectory:
         self._cancel_here = cancel_here
 
     def get(self, job_id: UUID) -> Job:
-        """The job; ``JobNotFound``."""
+        """The job; ``JobNotFound``, and ``TransportUnavailable`` when it may be where nobody answers."""
         _check_id(job_id)
         self._open()
         job = self._locator.get(job_id)
+        if job is None:
+            raise JobNotFound(job_id)
+        return job
+
+    def look(self, job_id: UUID) -> Job | None:
+        """The job, or ``None`` while nobody answers who may know it; ``JobNotFound``."""
+        _check_id(job_id)
+        self._open()
+        try:
+            job = self._locator.get(job_id)
+        except TransportUnavailable:
+            return None
         if job is None:
             raise JobNotFound(job_id)
         return job
@@ -65,7 +78,8 @@ class JobDirectory:
     def attempts(self, job_id: UUID) -> list[Attempt]:
         """Its runs so far; ``JobNotFound``."""
         self.get(job_id)
-        return self._locator.attempts(job_id)
+        with answering(f"the runs of job {job_id} cannot be read"):
+            return self._locator.attempts(job_id)
 
     def find(self, criteria: JobFilter, limit: int, cursor: str | None) -> Page[Job]:
         """One page, newest first."""
@@ -78,7 +92,8 @@ class JobDirectory:
             except (ValueError, AttributeError, TypeError):
                 raise ValueError(f"cursor {cursor!r} is not one that find_jobs returned") from None
         self._producer.ready()
-        jobs = self._locator.find(criteria, limit + 1, after)
+        with answering("jobs cannot be looked for"):
+            jobs = self._locator.find(criteria, limit + 1, after)
         more = len(jobs) > limit
         jobs = jobs[:limit]
         return Page(tuple(jobs), jobs[-1].id.hex if more else None)
@@ -86,7 +101,8 @@ class JobDirectory:
     def count(self, criteria: JobFilter) -> int:
         """How many jobs fit."""
         self._producer.ready()
-        return self._locator.count(criteria)
+        with answering("jobs cannot be counted"):
+            return self._locator.count(criteria)
 
     def cancel(self, job_id: UUID) -> bool:
         """Cancel a waiting job, or ask a running one to stop; ``False`` when it has ended."""
@@ -155,13 +171,15 @@ class JobDirectory:
         deadline = time.monotonic() + self._backend.operation_timeout
         backoff = Backoff(0.01, 0.5)
         while True:
-            home: Agent | None = None
-            try:
-                job, home = self._locator.locate(job_id)
+            job, home, silence = self._locator.locate(job_id)
+            held = home is self._backend.held
+            where = "the master" if held and self._backend.distributed else f"agent {home.name!r}"
+            if silence is not None:
+                raise TransportUnavailable(
+                    f"job {job_id} is on {where}, which does not answer, and was not changed: {silence}"
+                )
+            with answering(f"job {job_id} is on {where} and cannot be changed now"):
                 answer = ask(job, home)
-            except TransientStoreError as fault:
-                where = f"agent {home.name!r}" if home is not None else "its store"
-                raise TransportUnavailable(f"job {job_id}: {where} does not answer: {fault}") from fault
             if answer is not None:
                 return answer
             if job is None:

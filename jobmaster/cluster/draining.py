@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..domain.durations import Duration, as_timedelta
@@ -12,6 +12,7 @@ from ..engine.backoff import Backoff
 from ..engine.mover import move
 from ..errors import ConfigurationError, TransientStoreError, TransportUnavailable
 from ..ports import TakeRequest
+from .answering import answering
 from .backend import Agent, Backend
 from .locator import Locator
 from .producer import Producer
@@ -53,17 +54,26 @@ class Drains:
         timeout: Duration | None,
         progress: Callable[[DrainReport], None] = lambda report: None,
     ) -> DrainReport:
-        """Mark the agent as draining, move what waits there, wait for what runs there."""
+        """Mark the agent as draining, move what waits there, wait for what runs there.
+
+        Nothing is marked when jobs would be stranded, or the agent cannot be read and written now."""
         end = None
         if timeout is not None:
             end = time.monotonic() + as_timedelta(timeout, "timeout").total_seconds()
         agent = self._open(name)
         backend = self._backend
-        backend.refresh()
+        with answering(f"agent {name!r} is not drained, since the master is away"):
+            backend.refresh()
+        with answering(f"agent {name!r} is away and cannot be drained"):
+            lanes = agent.transport.waiting_lanes()
         if not hold:
-            self._refuse_stranding(agent)
-        backend.master.set_draining(name, True)
-        backend.refresh()
+            self._refuse_stranding(name, lanes)
+        with answering(f"agent {name!r} cannot be drained, since it cannot be written to"):
+            # a write that changes nothing, for the id is no worker's
+            agent.transport.complete_buckets(self._id)
+        with answering(f"the master does not answer, so agent {name!r} may be marked as draining, or not"):
+            backend.master.set_draining(name, True)
+            backend.refresh()
         moved, backoff = 0, Backoff(0.05, 1.0)
         while True:
             try:
@@ -97,15 +107,17 @@ class Drains:
         """Let the agent take new jobs again."""
         self._known(name)
         self._producer.check_writable()
-        self._backend.master.set_draining(name, False)
-        self._backend.refresh()
+        with answering(f"the master does not answer, so agent {name!r} may be marked as draining, or not"):
+            self._backend.master.set_draining(name, False)
+            self._backend.refresh()
 
     def forget(self, name: str) -> int:
         """Give an agent's store up for good: jobs that the master knows to live there are held again. Those
         that it never heard of are lost with the store. How many are held."""
         self._producer.check_writable()
         empty = self._is_empty(name)
-        held = self._backend.master.forget_agent(name, empty)
+        with answering(f"the master does not answer, so agent {name!r} may be forgotten, or not"):
+            held = self._backend.master.forget_agent(name, empty)
         if held is None:
             raise ConfigurationError(f"the master knows no agent {name!r}")
         self._backend.forget(name, empty)
@@ -141,21 +153,17 @@ class Drains:
     def _open(self, name: str) -> Agent:
         self._known(name)
         self._producer.check_writable()
-        try:
-            self._producer.ready()
+        self._producer.ready()
+        with answering(f"agent {name!r} is away and cannot be drained"):
             return self._backend.agent(name, self._backend.operation_timeout)
-        except TransientStoreError as fault:
-            raise TransportUnavailable(f"agent {name!r} is away and cannot be drained: {fault}") from fault
 
-    def _refuse_stranding(self, agent: Agent) -> None:
+    def _refuse_stranding(self, name: str, waiting: Sequence[str]) -> None:
         roster = self._backend.roster
-        stranded = [
-            lane for lane in agent.transport.waiting_lanes() if not set(roster.serving(lane)) - {agent.name}
-        ]
+        stranded = [lane for lane in waiting if not set(roster.serving(lane)) - {name}]
         if stranded:
             lanes = ", ".join(map(repr, stranded))
             raise ConfigurationError(
-                f"agent {agent.name!r} has jobs on lane {lanes}, which no live worker on another agent "
+                f"agent {name!r} has jobs on lane {lanes}, which no live worker on another agent "
                 "serves: start a worker for it elsewhere, or drain with hold=True (on the command line "
                 "--hold) to keep them on the master"
             )

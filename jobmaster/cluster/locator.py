@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from ..domain.copies import JobCopy, Shipment
@@ -16,17 +16,27 @@ from ..domain.ids import uuid7
 from ..domain.job import Attempt, Job, JobFilter, NewJob
 from ..domain.status import JobStatus
 from ..engine.mover import move
-from ..errors import StoreError, TransientStoreError
+from ..errors import ConfigurationError, StoreError, TransientStoreError, TransportUnavailable
 from ..ports import QueueDepth, TakeRequest
+from .answering import answering
 from .backend import Agent, Backend
 
-__all__ = ["Locator"]
+__all__ = ["Found", "Locator"]
 
 T = TypeVar("T")
 _MILLISECOND = timedelta(milliseconds=1)
 _SHIPPED = 1000
 _MOST_OUTCOMES = 20_000
 """Outcomes of an agent on their way to the master that a count looks at."""
+
+
+class Found(NamedTuple):
+    """A job, if there is one, and where it is to be changed. ``silence`` says why that store does not answer;
+    the job is then what the master knows of it."""
+
+    job: Job | None
+    home: Agent
+    silence: str | None = None
 
 
 class Locator:
@@ -40,36 +50,49 @@ class Locator:
     # -- one job ---------------------------------------------------------------------------------------
 
     def get(self, job_id: UUID) -> Job | None:
-        """The job as the store says on which it lives."""
-        return self.locate(job_id)[0]
+        """The job as the store says on which it lives; raises what :meth:`locate` raises."""
+        return self.locate(job_id).job
 
-    def locate(self, job_id: UUID) -> tuple[Job | None, Agent]:
+    def locate(self, job_id: UUID) -> Found:
         """The job, and the store that is to be asked to change it.
 
-        Raises ``TransientStoreError`` when it may be where nobody answers."""
+        Whoever does not answer is asked once, and not at all when that was a moment ago. Raises
+        ``TransportUnavailable`` when the job may be where nobody answers."""
         backend = self._backend
-        if not backend.distributed:
-            return backend.master.get_job(job_id), backend.held
+        away: dict[str, str] = {}
         # Again, because a job may move from one store to another between the looks.
         for last_look in (False, False, True):
-            known, silent = self._on_master(job_id)
+            known, master_fault = self._on_master(job_id)
+            if not backend.distributed and master_fault is None:
+                return Found(known, backend.held)
             if known is not None and not self._lives_on_agent(known):
-                return known, backend.held
-            agents, unreachable = self._candidates(known)
-            for agent in agents:
-                found = self._ask(agent, partial(agent.reader.get_job, job_id))
+                return Found(known, backend.held)
+            for name in self._candidates(known):
+                if name in away:
+                    continue
+                agent, found = self._look_on(name, job_id, away)
                 if found is not None:
-                    return found, agent
-            if known is not None and (last_look or unreachable):
+                    return Found(found, agent)
+            home = known.agent_connection if known is not None else None
+            if home is not None and (last_look or home in away):
                 # on its way there, or the agent does not answer: what the master knows has to do
-                return known, backend.agents[known.agent_connection or ""]
-        if silent is not None:
-            raise silent
-        if unreachable:
-            raise TransientStoreError(
-                f"job {job_id} is not on the master, and these agents do not answer: {', '.join(unreachable)}"
-            )
-        return None, backend.held
+                return Found(known, backend.agents[home], away.get(home))
+            if master_fault is not None:
+                raise self._nowhere(job_id, away, master_fault)
+        if away:
+            raise self._nowhere(job_id, away, None)
+        return Found(None, backend.held)
+
+    def _nowhere(
+        self, job_id: UUID, away: dict[str, str], master_fault: TransientStoreError | None
+    ) -> TransportUnavailable:
+        silent = [f"agent {name!r} ({fault})" for name, fault in away.items()]
+        if master_fault is not None:
+            master = "the master" if self._backend.distributed else "the database"
+            silent.insert(0, f"{master} ({master_fault})")
+        return TransportUnavailable(
+            f"job {job_id} cannot be looked up, since it may be where nobody answers: {'; '.join(silent)}"
+        )
 
     def _lives_on_agent(self, job: Job) -> bool:
         """Whether the master's row is the mirror of a job on an agent of this configuration."""
@@ -77,30 +100,51 @@ class Locator:
         return waits and job.agent_connection in self._backend.agents
 
     def _on_master(self, job_id: UUID) -> tuple[Job | None, TransientStoreError | None]:
+        if not self._backend.is_open:
+            return None, TransientStoreError("it could not be opened yet")
         try:
             return self._backend.master.get_job(job_id), None
         except TransientStoreError as fault:
             return None, fault
 
-    def _candidates(self, known: Job | None) -> tuple[list[Agent], list[str]]:
-        names = list(self._backend.agents) if known is None else [known.agent_connection or ""]
-        found: list[Agent] = []
-        silent: list[str] = []
-        for name in names:
-            try:
-                found.append(self._backend.agent(name))
-            except StoreError as fault:
-                self._logger.debug("agent %r is not asked: %s", name, fault)
-                silent.append(name)
-        return found, silent
+    def _candidates(self, known: Job | None) -> list[str]:
+        """The agents that may have a job: none that was given up, and last those known to be away."""
+        if not self._backend.distributed:
+            return []
+        if known is not None:
+            return [known.agent_connection or ""]
+        roster = self._backend.roster
+        return sorted(
+            (name for name in self._backend.agents if not roster.is_forgotten(name)), key=roster.is_down
+        )
+
+    def _look_on(self, name: str, job_id: UUID, away: dict[str, str]) -> tuple[Agent, Job | None]:
+        """What an agent says of a job; one that cannot be asked is noted in ``away``."""
+        backend = self._backend
+        agent = backend.agents[name]
+        silence = backend.silence(name)
+        if silence is not None:
+            away[name] = silence
+            return agent, None
+        try:
+            backend.agent(name)
+            return agent, agent.reader.get_job(job_id)
+        except (StoreError, ConfigurationError) as fault:
+            # a store that is not the one meant, or refuses us, is as far away as one that is silent
+            self._quiet(agent, fault)
+            away[name] = str(fault)
+            return agent, None
 
     def _ask(self, agent: Agent, question: Callable[[], T]) -> T | None:
         try:
             return question()
-        except TransientStoreError as fault:
-            self._backend.silent(agent.name)
-            self._logger.debug("agent %r does not answer: %s", agent.name, fault)
+        except StoreError as fault:
+            self._quiet(agent, fault)
             return None
+
+    def _quiet(self, agent: Agent, fault: Exception) -> None:
+        self._backend.silent(agent.name, fault)
+        self._logger.debug("agent %r does not answer: %s", agent.name, fault)
 
     def attempts(self, job_id: UUID) -> list[Attempt]:
         """Its recorded runs, oldest first, those included that the master has not been told of yet."""
@@ -179,10 +223,15 @@ class Locator:
     # -- moving ----------------------------------------------------------------------------------------
 
     def replace(self, job_id: UUID, new: NewJob) -> bool:
-        """Change a job that waits on an agent into ``new``, on its way back to the master; whether it did."""
-        job, home = self.locate(job_id)
+        """Change a job that waits on an agent into ``new``, on its way back to the master; whether it did.
+
+        Raises ``TransportUnavailable`` when its agent, or the master, does not answer."""
+        job, home, silence = self.locate(job_id)
         if job is None or home is self._backend.held or not job.status.is_waiting:
             return False
+        kept = f"job {job_id} has the unique key and cannot be replaced now: it is on agent {home.name!r}"
+        if silence is not None:
+            raise TransportUnavailable(f"{kept}, which does not answer ({silence})")
         backend = self._backend
         run_at = new.run_at or backend.clock.now() + new.delay
 
@@ -202,15 +251,21 @@ class Locator:
 
         request = TakeRequest(job_ids=(job_id,), limit=1)
         lease, clock = backend.lease, backend.clock
-        return move(home.transport, backend.master, request, lease, clock, self._id, change) > 0
+        try:
+            return move(home.transport, backend.master, request, lease, clock, self._id, change) > 0
+        except TransientStoreError as fault:
+            raise TransportUnavailable(f"{kept} ({fault})") from fault
 
     def tell_of_end(self, job_id: UUID) -> bool:
-        """Whether a job has ended; the master is told of it when only an agent knows."""
-        job, home = self.locate(job_id)
+        """Whether a job has ended; the master is told of it when only an agent knows.
+
+        Raises ``TransportUnavailable`` when nobody knows, or the master cannot be told."""
+        job, home, _ = self.locate(job_id)
         if job is None or not job.status.is_final:
             return False
         if home is not self._backend.held:
-            self.ship(home)
+            with answering(f"job {job_id} has ended on agent {home.name!r}, which the master was not told"):
+                self.ship(home)
         return True
 
     def ship(self, agent: Agent) -> None:

@@ -46,7 +46,8 @@ class Scheduler(EnqueueMethods):
     # -- looking up ------------------------------------------------------------------------------------
 
     def get_job(self, job_id: UUID) -> Job:
-        """The job, live or finished. Raises ``JobNotFound``."""
+        """The job, live or finished. Raises ``JobNotFound``, and ``TransportUnavailable`` when it may be on a
+        database that does not answer."""
         return self._directory.get(job_id)
 
     async def get_job_async(self, job_id: UUID) -> Job:
@@ -153,14 +154,20 @@ class Scheduler(EnqueueMethods):
 
         Raises ``TimeoutError``, ``JobNotFound``.
         """
-        return wait_for(job_id, timeout, lambda: self._directory.get(job_id), self._completions)
+        return wait_for(
+            job_id,
+            timeout,
+            lambda: self._directory.look(job_id),
+            self._completions,
+            self._producer.threads,
+        )
 
     async def wait_async(self, job_id: UUID, timeout: Duration | None = None) -> Job:
         """Async twin of :meth:`wait`; occupies no thread while it waits."""
         return await wait_for_async(
             job_id,
             timeout,
-            lambda: self._directory.get(job_id),
+            lambda: self._directory.look(job_id),
             self._completions,
             self._producer.threads,
         )

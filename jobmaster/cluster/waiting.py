@@ -8,15 +8,16 @@ import time
 from collections.abc import Callable
 from uuid import UUID
 
-from ..domain.durations import Duration, as_timedelta
+from ..domain.durations import Duration, as_timedelta, describe_duration
 from ..domain.job import Job
 from ..engine.backoff import Backoff
 from ..engine.completions import Completions
 from ..engine.storethreads import StoreThreads
-from ..errors import TransientStoreError
 
 __all__ = ["wait_for", "wait_for_async"]
 
+_LEAST_LOOK = 0.5
+"""Seconds that a look may take at least, also when less is left: a timeout of nothing looks once."""
 
 
 class _Patience:
@@ -24,36 +25,47 @@ class _Patience:
 
     def __init__(self, job_id: UUID, timeout: Duration | None) -> None:
         self._job_id = job_id
-        self._timeout = None if timeout is None else as_timedelta(timeout, "timeout").total_seconds()
-        self._end = None if self._timeout is None else time.monotonic() + self._timeout
+        self._timeout = None if timeout is None else as_timedelta(timeout, "timeout")
+        self._end = None if self._timeout is None else time.monotonic() + self._timeout.total_seconds()
         self._looks = Backoff(0.02, 0.5)
+
+    @property
+    def look(self) -> float | None:
+        """Seconds that a look may take; ``None`` while there is no hurry."""
+        return None if self._end is None else max(_LEAST_LOOK, self._end - time.monotonic())
 
     def next(self, seen: Job | None) -> float:
         """Seconds until the next look; raises ``TimeoutError`` when time is up."""
         pause = self._looks.next()
-        if self._end is None:
+        if self._end is None or self._timeout is None:
             return pause
         left = self._end - time.monotonic()
         if left <= 0:
             status = "not reachable" if seen is None else seen.status.value.replace("_", " ")
-            raise TimeoutError(f"job {self._job_id} has not ended after {self._timeout:g} s: it is {status}")
+            waited = describe_duration(self._timeout)
+            raise TimeoutError(f"job {self._job_id} has not ended after {waited}: it is {status}")
         return min(pause, left)
 
 
 def wait_for(
-    job_id: UUID, timeout: Duration | None, look: Callable[[], Job], completions: Completions
+    job_id: UUID,
+    timeout: Duration | None,
+    look: Callable[[], Job | None],
+    completions: Completions,
+    threads: StoreThreads,
 ) -> Job:
-    """The finished job. An outage of the store is waited out; an unknown job raises at once."""
+    """The finished job. While ``look`` finds nobody who answers, that is waited out; what it raises, such as
+    for an unknown job, is raised at once. A store that keeps a look waiting does not prolong the wait."""
     patience = _Patience(job_id, timeout)
     woken = threading.Event()
     unwatch = completions.watch(job_id, woken.set)
     try:
         while True:
             woken.clear()
-            job: Job | None
+            bound = patience.look
             try:
-                job = look()
-            except TransientStoreError:
+                job = look() if bound is None else threads.call(look, bound)
+            except TimeoutError:
                 job = None
             if job is not None and job.status.is_final:
                 return job
@@ -65,7 +77,7 @@ def wait_for(
 async def wait_for_async(
     job_id: UUID,
     timeout: Duration | None,
-    look: Callable[[], Job],
+    look: Callable[[], Job | None],
     completions: Completions,
     threads: StoreThreads,
 ) -> Job:
@@ -73,6 +85,7 @@ async def wait_for_async(
     patience = _Patience(job_id, timeout)
     loop = asyncio.get_running_loop()
     woken = asyncio.Event()
+
     def wake() -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(woken.set)
@@ -81,10 +94,10 @@ async def wait_for_async(
     try:
         while True:
             woken.clear()
-            job: Job | None
             try:
-                job = await threads.run(look)
-            except TransientStoreError:
+                async with asyncio.timeout(patience.look):
+                    job = await threads.run(look)
+            except TimeoutError:
                 job = None
             if job is not None and job.status.is_final:
                 return job

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..domain.durations import describe_duration
 from ..domain.job import Job, Reason
 from ..domain.status import JobStatus
-from ..errors import ConfigurationError, TransientStoreError
+from ..errors import ConfigurationError, StoreError
 from .backend import Backend
 
 __all__ = ["explain_place"]
@@ -23,10 +24,9 @@ def explain_place(backend: Backend, job: Job, now: datetime, *, served: bool) ->
     reasons: list[Reason] = []
     if backend.roster.is_draining(name):
         reasons.append(Reason("agent_draining", f"agent {name!r} is being emptied: it is moved elsewhere"))
-    try:
-        backend.agent(name).transport.now()
-    except (TransientStoreError, ConfigurationError) as fault:
-        reasons.append(Reason("agent_down", f"it is on agent {name!r}, which does not answer: {fault}"))
+    silence = _silence(backend, name, job)
+    if silence is not None:
+        reasons.insert(0, Reason("agent_down", f"it is on agent {name!r}, which does not answer: {silence}"))
     serving = backend.roster.serving(job.lane)
     if not reasons and serving and name not in serving:
         others = ", ".join(repr(other) for other in sorted(serving))
@@ -38,6 +38,18 @@ def explain_place(backend: Backend, job: Job, now: datetime, *, served: bool) ->
     return reasons
 
 
+def _silence(backend: Backend, name: str, job: Job) -> str | None:
+    """Why an agent does not answer, if it does not; one that said nothing a moment ago is not asked again."""
+    silence = backend.silence(name)
+    if silence is None:
+        try:
+            backend.agent(name).reader.get_job(job.id)
+        except (StoreError, ConfigurationError) as fault:
+            silence = str(fault)
+            backend.silent(name, fault)
+    return silence
+
+
 def _held(backend: Backend, job: Job, now: datetime, served: bool) -> list[Reason]:
     roster = backend.roster
     serving = roster.serving(job.lane)
@@ -45,7 +57,7 @@ def _held(backend: Backend, job: Job, now: datetime, served: bool) -> list[Reaso
     places = [job.agent_connection] if job.agent_connection in backend.agents else list(serving)
     threshold = max((backend.ahead_of(name or "") for name in places), default=backend.threshold)
     if job.scheduled_at - now > threshold:
-        text = f"it is held on the master until {threshold} before it is due"
+        text = f"it is held on the master until {describe_duration(threshold)} before it is due"
         reasons.append(Reason("beyond_threshold", text))
     if not roster.coordinated:
         text = (

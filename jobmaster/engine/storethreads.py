@@ -7,6 +7,8 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 __all__ = ["InlineStoreThreads", "StoreCalls", "StoreThreads"]
@@ -46,11 +48,25 @@ class StoreThreads:
         self._lock = threading.Lock()
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def tell(result: T, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(_answer, future, result, error)
+
+        self._put(tell, function, args)
+        return await future
+
+    def call(self, function: Callable[..., T], timeout: float) -> T:
+        """Call it from a thread that may block, and wait for it; ``TimeoutError`` after so many seconds."""
+        future: Future[T] = Future()
+        self._put(partial(_answer, future), function, ())
+        return future.result(timeout)
+
+    def _put(self, tell: Callable[[Any, Any], Any], function: Callable[..., Any], args: Any) -> None:
         if self._pid != os.getpid():
             # threads do not survive a fork; the child grows its own
             self._reset()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
         with self._lock:
             if self._idle <= 0 and len(self._threads) < self._size:
                 thread = threading.Thread(
@@ -63,15 +79,14 @@ class StoreThreads:
                 thread.start()
             else:
                 self._idle -= 1
-            self._queue.put((loop, future, function, args))
-        return await future
+            self._queue.put((tell, function, args))
 
     def _work(self, work: queue.SimpleQueue[Any]) -> None:
         while True:
             task = work.get()
             if task is None:
                 return
-            loop, future, function, args = task
+            tell, function, args = task
             try:
                 result, error = function(*args), None
             except BaseException as raised:
@@ -80,12 +95,12 @@ class StoreThreads:
                 if work is self._queue:
                     self._idle += 1
             try:
-                loop.call_soon_threadsafe(_answer, future, result, error)
+                tell(result, error)
             except RuntimeError:
                 # the loop was closed while the call ran: nobody is left to tell
                 continue
             finally:
-                del task, loop, future, function, args, result, error
+                del task, tell, function, args, result, error
 
     def close(self) -> None:
         """End the threads once their present calls are through. A later call starts others."""
@@ -101,7 +116,7 @@ class StoreThreads:
                 thread.join(timeout=10)
 
 
-def _answer(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+def _answer(future: asyncio.Future[Any] | Future[Any], result: Any, error: BaseException | None) -> None:
     if future.cancelled():
         return
     if error is None:

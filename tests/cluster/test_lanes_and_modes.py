@@ -70,6 +70,21 @@ async def test_held_jobs_are_explained(site: Site) -> None:
         assert [r.code for r in (await s.explain_async(near.id)).reasons] == ["not_due"]
 
 
+async def test_a_job_that_no_worker_of_its_agent_knows_says_so(site: Site) -> None:
+    config = site.config().add_handlers(Counted).add_worker("north").add_worker("south")
+    async with config.build() as cluster:
+        s = cluster.scheduler
+        job = await s.once_now_async("unknown-to-all", {"n": 0})
+        async with asyncio.timeout(15):
+            while True:
+                reason = (await s.explain_async(job.id)).reasons[0]
+                if reason.code == "unknown_handler":
+                    break
+                await asyncio.sleep(0.05)
+        assert "'unknown-to-all'" in reason.message
+        assert repr(job.agent_connection) in reason.message
+
+
 async def test_each_mode_does_its_part_and_nothing_else(site: Site) -> None:
     """A coordinator runs nothing; an executor places nothing; together they do everything."""
     COUNT.reset()

@@ -124,7 +124,7 @@ def test_a_step_called_again_replaces_its_value_and_its_fault() -> None:
 
 
 WRONG: list[tuple[str, Any, str]] = [
-    ("transient_threshold", 9, "transient_threshold must be between 10 s and 1 days, not 9 s"),
+    ("transient_threshold", 9, "transient_threshold must be between 10 s and 1 day, not 9 s"),
     ("transient_threshold", timedelta(days=2), "transient_threshold must be between"),
     ("default_job_timeout", 0, "default_job_timeout must be between"),
     (

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobmaster.domain.durations import as_timedelta, describe_duration
+from jobmaster.domain.durations import as_timedelta, describe_about, describe_duration
 from jobmaster.domain.ids import uuid7
 from jobmaster.domain.names import check_definition_id, check_name, check_prefix, check_unique_key
 from jobmaster.domain.status import TRANSITIONS, JobStatus, may_follow
@@ -89,6 +89,29 @@ def test_durations_of_the_wrong_type(value: object) -> None:
 def test_durations_read_well() -> None:
     spans = [timedelta(days=2), timedelta(hours=3), timedelta(minutes=5), timedelta(seconds=1.5)]
     assert [describe_duration(span) for span in spans] == ["2 days", "3 h", "5 min", "1.5 s"]
+    spans = [timedelta(days=1), timedelta(seconds=5400), timedelta(seconds=3589.25), timedelta(0)]
+    assert [describe_duration(span) for span in spans] == ["1 day", "1 h 30 min", "59 min 49.25 s", "0 s"]
+    spans = [timedelta(seconds=-1.5), timedelta(microseconds=20), timedelta(days=1, seconds=5)]
+    assert [describe_duration(span) for span in spans] == ["-1.5 s", "0.00002 s", "1 day 5 s"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.000003, "0.1 s"),
+        (0.541673, "0.5 s"),
+        (9.97, "10 s"),
+        (12.34, "12 s"),
+        (3589.59, "59 min 50 s"),
+        (3599.9, "1 h"),
+        (5432.1, "1 h 31 min"),
+        (90_061, "1 day 1 h"),
+        (-0.26, "-0.3 s"),
+    ],
+)
+def test_what_is_left_is_told_roughly(seconds: float, text: str) -> None:
+    assert describe_about(timedelta(seconds=seconds)) == text
 
 
 def test_every_status_has_its_transitions() -> None:

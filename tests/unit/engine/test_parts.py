@@ -406,6 +406,13 @@ async def test_store_threads_end_and_come_back() -> None:
     assert {name.rsplit("-", 1)[0] for name in names} == {"test-store"}
     with pytest.raises(ZeroDivisionError):
         await threads.run(lambda: 1 // 0)
+    assert threads.call(lambda: threading.current_thread().name, 5).startswith("test-store")
+    with pytest.raises(ZeroDivisionError):
+        threads.call(lambda: 1 // 0, 5)
+    busy = threading.Event()
+    with pytest.raises(TimeoutError):
+        threads.call(busy.wait, 0.01)
+    busy.set()
     threads.close()
     assert await threads.run(lambda: 5) == 5
     threads.close()
