@@ -10,7 +10,7 @@ from ..domain.durations import Duration, as_timedelta
 from ..domain.ids import uuid7
 from ..engine.backoff import Backoff
 from ..engine.mover import move
-from ..errors import ConfigurationError, TransientStoreError, TransportUnavailable
+from ..errors import ConfigurationError, StoreError, TransientStoreError, TransportUnavailable
 from ..ports import TakeRequest
 from .answering import answering
 from .backend import Agent, Backend
@@ -129,9 +129,15 @@ class Drains:
         if name not in self._backend.agents or not self._backend.distributed:
             return False
         try:
-            report = self._report(self._backend.agent(name), 0)
-        except (TransientStoreError, ConfigurationError):
+            agent = self._backend.agent(name)
+            agent.transport.now()
+        except (StoreError, ConfigurationError):
             return False  # gone, or not the store that was meant
+        try:
+            with answering(f"agent {name!r} answers, and could not be looked at: try again"):
+                report = self._report(agent, 0)
+        except StoreError:
+            return False  # its tables are gone
         if not report.empty:
             raise ConfigurationError(
                 f"agent {name!r} answers and has {report.left} live jobs, and {report.unshipped} outcomes of "

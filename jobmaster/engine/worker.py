@@ -119,7 +119,7 @@ class Worker:
         """Open buckets (raises what the store raises) and begin to work."""
         self._loop = asyncio.get_running_loop()
         self._alive_at = self._clock.monotonic()
-        self._pump.tenure = await self._calls.run(self._new_tenure)
+        await self._take_tenure()
         self._listener = await self._calls.run(self._transport.listen, self._wake_from_thread)
         self._supervisor.start("pulse", self._pulse)
         self._watch.start(self._supervisor)
@@ -133,6 +133,17 @@ class Worker:
             self.options.slots,
         )
         self._announcer.emit(WorkerStarted(self.options.id, self.options.name, self.options.lane))
+
+    async def _take_tenure(self) -> None:
+        opening = asyncio.ensure_future(self._calls.run(self._new_tenure))
+        try:
+            self._pump.tenure = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # the thread opens the buckets all the same, and then they are to be closed
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                self._pump.tenure = opening.result()
+            raise
 
     async def stop(self) -> None:
         """Stop cleanly: claim no more, hand back what has not started, give running handlers the grace

@@ -16,9 +16,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+from ..domain.durations import describe_duration
 from ..domain.names import check_prefix, check_schema
 from ..errors import ConfigurationError, ConflictError, StoreError, TransientStoreError
 from .dialect import Dialect, Names, Options
@@ -121,9 +123,8 @@ class Database:
                 except (TransientStoreError, ConflictError) as error:
                     left = deadline - time.monotonic()
                     if left <= 0:
-                        raise TransientStoreError(
-                            f"no answer within {wait:g} s from {self.shown}: {error}"
-                        ) from error
+                        within = f" within {describe_duration(timedelta(seconds=wait))}" if wait else ""
+                        raise TransientStoreError(f"no answer{within} from {self.shown}: {error}") from error
                     time.sleep(min(left, pause))
                     pause = min(pause * 2, 1.0)
 

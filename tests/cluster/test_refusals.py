@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
-from jobmaster import Cluster, ClusterConfig, ConfigurationError, InvalidJob, JobHandler, JobRequest
+from jobmaster import (
+    Cluster,
+    ClusterConfig,
+    ConfigurationError,
+    InvalidJob,
+    JobHandler,
+    JobRequest,
+    JobStatus,
+)
 from tests.cluster.conftest import ON_DATABASES, Site
 from tests.cluster.handlers import Counted
+from tests.cluster.test_draining import on_agent
 from tests.databases import sqlalchemy_url
 
 
@@ -166,7 +175,9 @@ async def test_jobs_of_an_agent_that_is_given_up_are_held_again(site: Site) -> N
         job = await s.once_after_async(Counted, 300, {"n": 1}, unique_key="k")
         asked_for = await s.once_after_async(Counted, 86_400, {"n": 2}, agent_connection="north")
         async with asyncio.timeout(10):
-            while (await s.get_job_async(job.id)).agent_connection is None:
+            while (await s.get_job_async(job.id)).status is not JobStatus.READY or not await on_agent(
+                cluster, "north"
+            ):
                 await asyncio.sleep(0.05)
         with pytest.raises(ConfigurationError, match="answers and has 1 live jobs"):
             await cluster.forget_agent_async("north")
