@@ -11,13 +11,16 @@ import pytest
 from tests.leftovers import Leftovers, cancel_all_tasks_and_tell, open_files, until_empty
 from tests.servers import (
     ExternalMariaDb,
+    ExternalNats,
     ExternalPostgres,
     ExternalSqlServer,
     MariaDbServer,
+    NatsServer,
     PostgresServer,
     ServerAbsent,
     absent,
     provide_mariadb,
+    provide_nats,
     provide_postgres,
     provide_sqlserver,
     sqlserver_wanted,
@@ -111,6 +114,43 @@ def sqlserver_url(sqlserver_server: ExternalSqlServer) -> Iterator[str]:
     yield url
     sessions = until_empty(lambda: sqlserver_server.sessions(url))
     sqlserver_server.drop_database(url)
+    if sessions:
+        pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[NatsServer | ExternalNats]:
+    """The server of this session, of the newest version here. Tests that stop or kill one start their own."""
+    try:
+        with provide_nats() as server:
+            yield server
+    except ServerAbsent as reason:
+        absent("nats", reason)
+
+
+@pytest.fixture(scope="session")
+def nats_oldest_server() -> Iterator[NatsServer | ExternalNats]:
+    """The server of this session of the oldest version that is supported."""
+    try:
+        with provide_nats("oldest") as server:
+            yield server
+    except ServerAbsent as reason:
+        absent("nats", reason)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("nats", marks=pytest.mark.nats),
+        pytest.param("nats_oldest", marks=pytest.mark.nats),
+    ]
+)
+def nats_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of an empty NATS server, the newest and the oldest one; no connection to it may be left open."""
+    server: NatsServer | ExternalNats = request.getfixturevalue(f"{request.param}_server")
+    url = server.create_database()
+    yield url
+    sessions = until_empty(lambda: server.sessions(url))
+    server.drop_database(url)
     if sessions:
         pytest.fail("the test left connections open:\n" + "\n".join(sessions), pytrace=False)
 

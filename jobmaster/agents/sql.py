@@ -44,6 +44,10 @@ class SqlTransport(SqlMoves):
         return AgentKey(self._database.name, self._database.store_id)
 
     @property
+    def horizon(self) -> timedelta | None:
+        return None
+
+    @property
     def _gateway(self) -> Gateway:
         return self._database.gateway
 

@@ -6,12 +6,15 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .refusal import Refusal
 from .rendering import JsonOption, console, print_json
+
+if TYPE_CHECKING:
+    from .bench.ground import Ground
 
 __all__ = ["add_to"]
 
@@ -40,20 +43,28 @@ def bench(
     table_prefix: Annotated[
         str, typer.Option("--table-prefix", help="Prefix of the tables used.")
     ] = "jmbench_",
+    master: Annotated[
+        str | None, typer.Option("--master", help="The master's database, when the URL is that of NATS.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the library on a database, against a floor measured in the same run.
+    """Measure the library on a database, or on NATS beside a master, against a floor of the same run.
 
     The floor is the same statements straight through the driver on one connection, each payload decoded and a
     coroutine that does nothing awaited for each job. Tables of its own are made, and dropped at the end.
     """
+    from ..cluster.natsagents import is_nats
     from ..sql.urls import parse_url
     from .bench.cast import Cast
-    from .bench.ground import Ground
     from .bench.program import MEASUREMENTS, Plan, Program
     from .bench.result import Results, figures_table
 
-    if parse_url(url).kind == "mssql":
+    of_nats = is_nats(url)
+    if of_nats and master is None:
+        raise Refusal("NATS carries jobs for a master: name the master's database with --master URL")
+    if not of_nats and master is not None:
+        raise Refusal("--master goes with a NATS URL; a database is measured by itself")
+    if parse_url(master if of_nats and master else url).kind == "mssql":
         raise Refusal(
             "jobmaster bench knows the floors of SQLite, PostgreSQL and MySQL, not that of SQL Server"
         )
@@ -68,7 +79,7 @@ def bench(
         "idle_seconds": idle_seconds,
     }
     out = console()
-    with _terminable(), Ground(url, table_prefix) as ground, Cast(url, table_prefix) as cast:
+    with _terminable(), _ground(url, master, table_prefix) as ground, Cast(url, table_prefix, master) as cast:
         results = Results(ground.facts(), settings)
         with _steps() as say:
             results.figures.extend(Program(plan, ground, cast, say).run())
@@ -80,6 +91,16 @@ def bench(
     )
     out.print(f"{results.facts['engine']}, {results.facts['database']} ({facts})")
     out.print(figures_table(results.figures))
+
+
+def _ground(url: str, master: str | None, table_prefix: str) -> Ground:
+    from .bench.ground import Ground
+
+    if master is None:
+        return Ground(url, table_prefix)
+    from .bench.natsground import NatsGround
+
+    return NatsGround(url, master, table_prefix)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 from ..errors import ConfigurationError, JobMasterError
+from .natsagent import inspect
 from .refusal import Refusal, sentence
 from .rendering import JsonOption, console, print_json, table
 from .target import (
@@ -125,7 +126,11 @@ def _stores(settings: ClusterSettings) -> Iterator[Finding]:
     yield from findings
     known = {} if master is None else {name: agent.store_id for name, agent in master.agents.items()}
     for name, database in settings.agents.items():
-        yield from _store(settings, database, name, known)[1]
+        if database.kind == "nats":
+            for seen in inspect(settings, name, database, known.get(name)):
+                yield Finding(seen.what, seen.ok, seen.detail, name)
+        else:
+            yield from _store(settings, database, name, known)[1]
 
 
 def _store(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..errors import JobMasterError
+from .natsagent import provide
 from .refusal import Refusal, sentence
 from .rendering import JsonOption, print_json
 from .target import ClusterArgument, ClusterOption, PrefixOption, SchemaOption, Target, UrlOption, settings_of
@@ -72,20 +75,29 @@ def migrate(
 
     In a cluster with agents: the tables of the master and of every agent.
     """
-    stores = _stores(Target(target, cluster, url, table_prefix, schema))
+    wanted = Target(target, cluster, url, table_prefix, schema)
+    stores, streams = _stores(wanted)
     if sql:
         for store in stores:
             if len(stores) > 1:
                 print(f"-- {store.heading}\n")
             print(store.database.schema.sql(), end="")
+        for name in streams:
+            print(f"-- agent {name} is NATS: it has streams, which `jobmaster migrate` makes")
         return
     done: list[tuple[Store, Done]] = []
     faults: list[str] = []
+    made: dict[str, str] = {}
+    for name, make in streams.items():
+        try:
+            made[name] = make()
+        except JobMasterError as fault:
+            faults.append(f"agent {name!r}: {sentence(fault)}")
     for store in stores:
         try:
             done.append((store, _bring_up(store)))
         except JobMasterError as fault:
-            if len(stores) == 1:
+            if len(stores) == 1 and not streams:
                 raise
             faults.append(f"{store.called}: {sentence(fault)}")
         finally:
@@ -99,11 +111,14 @@ def migrate(
                 "before": first and first.before,
                 "after": first and first.after,
                 "agents": list(of_all.values()),
+                "streams": made,
             }
         )
     else:
         for store, item in done:
             print(f"{store.heading}: {_change(item)}")
+        for name, shown in made.items():
+            print(f"agent {name} at {shown}: the streams are there")
     if faults:
         raise Refusal("; ".join(faults))
 
@@ -125,23 +140,27 @@ def _change(done: Done) -> str:
     return f"tables brought from version {before} to version {after}"
 
 
-def _stores(target: Target) -> list[Store]:
-    """The databases of a cluster, the master first; or the one at the URL, whoever it belongs to. Connected
-    to nothing."""
+def _stores(target: Target) -> tuple[list[Store], dict[str, Callable[[], str]]]:
+    """The databases of a cluster, the master first; or the one at the URL, whoever it belongs to; and what
+    makes the streams of its NATS agents. Connected to nothing."""
     from ..sql.database import open_database
 
     if target.reference is None and target.url is not None:
         only = open_database(
             target.url, cluster_id="unknown", table_prefix=target.table_prefix, schema=target.schema
         )
-        return [Store(STANDALONE, target.table_prefix, only)]
+        return [Store(STANDALONE, target.table_prefix, only)], {}
     settings = settings_of(target.build())
     if not settings.agents:
-        return [_described(settings, settings.database, STANDALONE, "standalone")]
-    return [
-        _described(settings, settings.database, MASTER, "master"),
-        *(_described(settings, wanted, name, "agent") for name, wanted in settings.agents.items()),
-    ]
+        return [_described(settings, settings.database, STANDALONE, "standalone")], {}
+    stores = [_described(settings, settings.database, MASTER, "master")]
+    streams: dict[str, Callable[[], str]] = {}
+    for name, wanted in settings.agents.items():
+        if wanted.kind == "nats":
+            streams[name] = partial(provide, settings, name, wanted)
+        else:
+            stores.append(_described(settings, wanted, name, "agent"))
+    return stores, streams
 
 
 def _described(settings: ClusterSettings, wanted: DatabaseSettings, name: str, role: Role) -> Store:

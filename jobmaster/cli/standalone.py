@@ -64,11 +64,17 @@ def config_for(url: str, table_prefix: str, schema: str | None) -> ClusterConfig
     return config if schema is None else config.schema(schema)
 
 
-def configured(cluster_id: str, url: str) -> ClusterConfig:
-    """A standalone cluster on the database of a URL, whatever its kind."""
+def configured(cluster_id: str, url: str, *, for_master: bool = False) -> ClusterConfig:
+    """A standalone cluster on the database of a URL, whatever its kind; or a cluster whose master it is."""
     from ..cluster.config import ClusterConfig
 
     store = parse_url(url)
+    if for_master:
+        config = ClusterConfig(cluster_id)
+        if store.kind == "sqlite":
+            return config.use_sqlite_for_master(store.path)
+        masters = {"mysql": config.use_mysql_for_master, "mssql": config.use_sqlserver_for_master}
+        return masters.get(store.kind, config.use_postgres_for_master)(url)
     config = ClusterConfig(cluster_id).use_standalone()
     if store.kind == "sqlite":
         return config.use_sqlite(store.path)

@@ -149,6 +149,11 @@ class Backend:
         now = self.master.now()
         self.clock.follow(now, asked_at, self.clock.monotonic())
 
+    def ahead_of(self, name: str) -> timedelta:
+        """How long before they are due an agent takes jobs."""
+        horizon = self.agents[name].transport.horizon
+        return self.threshold if horizon is None else min(horizon, self.threshold)
+
     def is_agent_open(self, name: str) -> bool:
         """Whether an agent was opened."""
         return name in self._open_agents

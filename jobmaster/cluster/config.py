@@ -18,6 +18,7 @@ from ..handlers import HandlerRegistry, Middleware, Service, ServiceScope
 from ..payload import JsonCodecs
 from .databases import DatabaseSteps
 from .faults import agent_fault, enum_fault, worker_faults
+from .natsagents import LONGEST_THRESHOLD, threshold_fault
 from .requests import RequestDesk
 from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings, limits_of
 from .sources import apply_environment, apply_toml
@@ -226,6 +227,11 @@ class ClusterConfig(DatabaseSteps):
         if not registry.problems:
             static, faults = self._static_profiles(registry, tuple(agents) or (STANDALONE,))
             problems += faults
+        values = dict(self._values)
+        if any(agent.kind == "nats" for agent in agents.values()):
+            fault = threshold_fault(values.get("transient_threshold"))
+            problems += [fault] if fault else []
+            values.setdefault("transient_threshold", LONGEST_THRESHOLD)
         if problems or database is None:
             raise ConfigurationError(*problems)
         for advice in registry.advice:
@@ -237,7 +243,7 @@ class ClusterConfig(DatabaseSteps):
             tuple(chosen),
             static=static,
             declared=frozenset(self._values),
-            **self._values,
+            **values,
         )
         return settings, registry
 

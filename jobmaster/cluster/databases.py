@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from ..domain.names import check_name, check_prefix, check_schema
 from .faults import database_faults, read_database_url
+from .natsagents import is_nats, not_nats, read_nats_agent
 from .settings import STANDALONE, DatabaseSettings, without_password
 from .steps import SettingSteps
 
@@ -236,11 +237,15 @@ class DatabaseSteps(SettingSteps):
         connect_args: Mapping[str, Any] | None = None,
         pgbouncer: bool = False,
         driver: str | None = None,
+        replicas: int | None = None,
+        max_bytes: int | None = None,
     ) -> Self:
-        """Run jobs on this transport; its kind is told by the URL: ``postgresql://``, ``sqlite:///`` …
+        """Run jobs on this transport; its kind is told by the URL: ``postgresql://``, ``nats://`` …
 
         The name is permanent: it is stamped into the store. An agent in the very database of the master gets
         tables of its own beside the master's, called ``jm_<name>_…``; with ``table_prefix`` it gets those.
+        NATS only: the servers may be several, with commas; ``replicas`` (1, 3 or 5) of each message; at most
+        ``max_bytes`` of jobs.
 
         >>> config.add_agent_connection("payroll", "postgresql://db1/payroll", pool_size=20)  # doctest: +SKIP
         """
@@ -251,6 +256,8 @@ class DatabaseSteps(SettingSteps):
             "connect_args": connect_args,
             "pgbouncer": pgbouncer,
             "driver": driver,
+            "replicas": replicas,
+            "max_bytes": max_bytes,
         }
         self._agent_connections.append(_AgentConnection(self._origin, name, url, options))
         return self
@@ -360,7 +367,14 @@ class DatabaseSteps(SettingSteps):
             fault = f"agent connection {name!r} is given twice: every agent has a name of its own"
         if fault is not None:
             return [fault]
-        found, problems = self._read(f"agent connection {name!r}", None, wanted.url, wanted.options)
+        shown = f"agent connection {name!r}"
+        if is_nats(wanted.url):
+            found, problems = read_nats_agent(shown, str(wanted.url), self._database_options, wanted.options)
+        else:
+            problems = not_nats(shown, wanted.options)
+            found, others = self._read(shown, None, wanted.url, wanted.options)
+            problems += others
+            found = None if problems else found
         if found is None:
             return problems
         if master is not None and wanted.options.get("table_prefix") is None and _same_place(found, master):
@@ -382,6 +396,9 @@ def _same_place(one: DatabaseSettings, other: DatabaseSettings) -> bool:
 
 
 def _place(settings: DatabaseSettings) -> tuple[object, ...]:
+    if settings.kind == "nats":
+        # streams bear the names of their agents
+        return (object(),)
     from ..sql.urls import parse_url
 
     url = parse_url(settings.url).url

@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from ..domain.job import NewJob
 from ..domain.placement import order_by_load
@@ -82,23 +83,26 @@ class Router:
         """The stores to try for a job without a key, in this order; never empty."""
         if self._only is not None:
             return [self._only]
-        if self._far(new):
-            return [self.held]
+        due_in = self._due_in(new)
         if new.agent is not None:
-            if self._backend.roster.is_forgotten(new.agent):
+            forgotten = self._backend.roster.is_forgotten(new.agent)
+            if forgotten or not self._keeps(new.agent, due_in):
                 return [self.held]
             return [self._targets[new.agent], self.held]
-        names = self._near(new.lane)
-        return [*(self._targets[name] for name in names), self.held, *self._spare(names)]
+        if due_in > self._backend.threshold:
+            return [self.held]
+        names = [name for name in self._near(new.lane) if self._keeps(name, due_in)]
+        spare = [target for target in self._spare(names) if self._keeps(target.agent, due_in)]
+        return [*(self._targets[name] for name in names), self.held, *spare]
 
     def deal(self, news: Sequence[NewJob]) -> list[tuple[list[Target], list[int]]]:
         """The jobs of one call, by the store that shall take them: the targets of each part and the places of
         its jobs in the call."""
         if self._only is not None:
             return [([self._only], list(range(len(news))))]
-        parts: dict[tuple[str, str | None, bool], list[int]] = {}
+        parts: dict[tuple[str, str | None, frozenset[str]], list[int]] = {}
         for place, new in enumerate(news):
-            parts.setdefault((new.lane, new.agent, self._far(new)), []).append(place)
+            parts.setdefault((new.lane, new.agent, self._keepers(new)), []).append(place)
         dealt: list[tuple[list[Target], list[int]]] = []
         for places in parts.values():
             targets = self.targets(news[places[0]])
@@ -125,11 +129,21 @@ class Router:
         if target.agent is not None:
             self._backend.roster.down(target.agent)
 
-    def _far(self, new: NewJob) -> bool:
-        threshold = self._backend.threshold
+    def _due_in(self, new: NewJob) -> timedelta:
         if new.run_at is None:
-            return new.delay > threshold
-        return new.run_at - self._backend.clock.now() > threshold
+            return new.delay
+        return new.run_at - self._backend.clock.now()
+
+    def _keeps(self, agent: str | None, due_in: timedelta) -> bool:
+        """Whether an agent takes a job that is due in so long."""
+        if agent is None:
+            return True
+        return due_in <= self._backend.ahead_of(agent)
+
+    def _keepers(self, new: NewJob) -> frozenset[str]:
+        """The agents that take a job, by when it is due."""
+        due_in = self._due_in(new)
+        return frozenset(name for name in self._targets if self._keeps(name, due_in))
 
     def _near(self, lane: str) -> list[str]:
         roster = self._backend.roster

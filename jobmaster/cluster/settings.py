@@ -33,15 +33,20 @@ _USER_PART = re.compile(r"(?<=://)([^/@:?#]*):[^/]*@")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&;](?:password|pwd|passfile|sslpassword|token|odbc_connect)=)[^&;]*")
 
 
+_NATS_USER = re.compile(r"(?<=[/,])[^/@,]+@")
+
+
 def without_password(url: str) -> str:
-    """A database URL with ``***`` for its secrets."""
+    """A URL with ``***`` for its secrets."""
+    if url.startswith(("nats://", "tls://")):
+        return _NATS_USER.sub("***@", url)
     return _SECRET_PARAMETER.sub(r"\1***", _USER_PART.sub(r"\1:***@", url))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DatabaseSettings:
-    """One database. ``kind`` is ``sqlite``, ``postgresql``, ``mysql`` or ``mssql``; its driver gets
-    ``connect_args``."""
+    """One database, or a NATS agent. ``kind`` is ``sqlite``, ``postgresql``, ``mysql``, ``mssql`` or
+    ``nats``; its driver gets ``connect_args``."""
 
     url: str
     kind: str
@@ -55,6 +60,10 @@ class DatabaseSettings:
     """The ODBC driver by name; SQL Server only."""
     auto_provision: bool = True
     """Whether a start creates and migrates the tables, or only checks them."""
+    replicas: int | None = None
+    """Copies of each message; NATS only."""
+    max_bytes: int | None = None
+    """Most bytes of jobs on the agent; NATS only."""
 
     def __repr__(self) -> str:
         shown = {
@@ -68,6 +77,8 @@ class DatabaseSettings:
             "driver": self.driver,
             "auto_provision": self.auto_provision,
         }
+        if self.kind == "nats":
+            shown |= {"replicas": self.replicas, "max_bytes": self.max_bytes}
         return f"DatabaseSettings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 

@@ -156,7 +156,12 @@ _DATABASE: Mapping[str, Callable[[object], object]] = {
     "connect_args": _table,
     "driver": _text,
 }
-_AGENT: Mapping[str, Callable[[object], object]] = {"name": _text, **_DATABASE}
+_AGENT: Mapping[str, Callable[[object], object]] = {
+    "name": _text,
+    **_DATABASE,
+    "replicas": _whole,
+    "max_bytes": _whole,
+}
 _WORKER: Mapping[str, Callable[[object], object]] = {
     "agent_connection": _text,
     "lane": _text,

@@ -28,7 +28,8 @@ class SettingSteps:
         self._values: dict[str, Any] = {}
 
     def transient_threshold(self, ahead: Duration) -> Self:
-        """How long before they are due jobs go to the agent: 10 s to 24 h, 10 min by default."""
+        """How long before they are due jobs go to the agent: 10 s to 24 h, 10 min by default. With
+        a NATS agent at most 2 min, which is the default then."""
         return self._duration("transient_threshold", ahead, timedelta(seconds=10), _DAY)
 
     def default_job_timeout(self, timeout: Duration) -> Self:

@@ -51,10 +51,11 @@ def _silence(backend: Backend, name: str, job: Job) -> str | None:
 
 
 def _held(backend: Backend, job: Job, now: datetime, served: bool) -> list[Reason]:
-    threshold = backend.threshold
     roster = backend.roster
     serving = roster.serving(job.lane)
     reasons: list[Reason] = []
+    places = [job.agent_connection] if job.agent_connection in backend.agents else list(serving)
+    threshold = max((backend.ahead_of(name or "") for name in places), default=backend.threshold)
     if job.scheduled_at - now > threshold:
         text = f"it is held on the master until {describe_duration(threshold)} before it is due"
         reasons.append(Reason("beyond_threshold", text))

@@ -60,6 +60,9 @@ def _agent(
     master: SqlMasterStore,
     faults: FaultPoints | None,
 ) -> Agent:
+    logger = logging.getLogger(f"jobmaster.{settings.cluster_id}.agent.{name}")
+    if wanted.kind == "nats":
+        return _nats_agent(settings, name, wanted, master, faults, logger)
     from ..agents.agent_database import AgentDatabaseSettlement
     from ..agents.skew import Skew
     from ..agents.sql import SqlTransport
@@ -67,7 +70,6 @@ def _agent(
 
     database = _open(settings, wanted, name, "agent", faults)
     skew = Skew()
-    logger = logging.getLogger(f"jobmaster.{settings.cluster_id}.agent.{name}")
     return Agent(
         SqlTransport(database, skew),
         AgentDatabaseSettlement(database, master, skew, settings.lease.total_seconds() / 3, logger),
@@ -76,6 +78,46 @@ def _agent(
         database.close,
         database.shown,
         _clock_learner(database, skew, logger),
+    )
+
+
+def _nats_agent(
+    settings: ClusterSettings,
+    name: str,
+    wanted: DatabaseSettings,
+    master: SqlMasterStore,
+    faults: FaultPoints | None,
+    logger: logging.Logger,
+) -> Agent:
+    from ..agents.nats.options import NatsOptions
+    from ..agents.nats.reader import NatsJobReader
+    from ..agents.nats.settlement import NatsSettlement
+    from ..agents.nats.store import NatsStore
+    from ..agents.nats.transport import NatsTransport
+    from ..engine.clock import SystemClock
+
+    options = NatsOptions(wanted.url, wanted.replicas, wanted.max_bytes, wanted.connect_args)
+    store = NatsStore(
+        name,
+        settings.cluster_id,
+        wanted.table_prefix,
+        options,
+        settings.lease,
+        settings.operation_timeout.total_seconds(),
+        SystemClock(),
+        logger,
+        provision=wanted.auto_provision,
+        largest=settings.max_message_bytes,
+        faults=faults,
+    )
+    return Agent(
+        NatsTransport(store),
+        NatsSettlement(store, master, lambda: settings.max_losses, logger),
+        NatsJobReader(store),
+        store.open,
+        store.close,
+        options.shown,
+        store.follow,
     )
 
 

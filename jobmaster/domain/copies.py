@@ -108,10 +108,12 @@ class EndedJob(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """What an agent has to tell the master: jobs that ended there, and records of runs."""
+    """What an agent has to tell the master: jobs that ended there, records of runs, and jobs that wait on the
+    master from now on, because they are due farther ahead than the agent keeps them."""
 
     ended: Sequence[EndedJob]
     attempts: Sequence[AttemptRecord]
+    returned: Sequence[JobCopy] = ()
 
     def __len__(self) -> int:
-        return len(self.ended) + len(self.attempts)
+        return len(self.ended) + len(self.attempts) + len(self.returned)

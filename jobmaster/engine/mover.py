@@ -104,7 +104,8 @@ class Mover:
 
     async def _tidy(self, name: str, far: bool) -> None:
         requests = self._requests(name)
-        if far:
+        if far and self._agents[name].horizon is None:
+            # others do not keep what is due that far ahead
             requests += self._too_far()
         try:
             for request in requests:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from ..domain.placement import shares_of
+from ..domain.copies import AgentKey, JobCopy
+from ..domain.placement import Load, shares_of
 from ..domain.status import ClusterMode
 from ..errors import StoreError, TransientStoreError
 from ..ports import AgentTransport, Clock, MasterStore, Placement
@@ -105,24 +106,40 @@ class Onboarder:
         if answer is None:
             return _LONGEST
         now, due = answer
-        early = (due - now - self._threshold).total_seconds()
-        if early > 0:
-            return min(_LONGEST, early)
         serving = {
             name: load for name, load in self._roster.serving(lane).items() if not self._roster.is_down(name)
         }
+        aheads = self._by_horizon(serving)
+        early = min(((due - now - ahead).total_seconds() for ahead in aheads), default=0.0)
+        if early > 0:
+            return min(_LONGEST, early)
         loads = {name: load for name, load in serving.items() if (name, lane) not in self._delivering}
         self._awaited = self._awaited or len(loads) < len(serving)
         if serving and not loads:
             return _LONGEST
-        shares = shares_of(loads, self._roster.keys)
-        placements = await self._calls.run(self._master.place, lane, self._threshold, _BATCH, shares)
-        if not placements:
-            # all that is due is being placed by others, or waits for agents that cannot take it now
-            return _LONGEST
+        pause, placements = await self._place(lane, due - now, loads)
         for placement in placements:
             self._send(placement, lane)
+        if not placements:
+            # all that is due is being placed by others, or waits for agents that cannot take it now
+            return pause
         return _BUSY if sum(len(placement.copies) for placement in placements) < _BATCH else None
+
+    async def _place(
+        self, lane: str, due_in: timedelta, loads: Mapping[str, Load]
+    ) -> tuple[float, list[Placement]]:
+        """Place what is due soon enough for some agent; one placement for each, and when to look again."""
+        pause = _LONGEST
+        given: dict[AgentKey, list[JobCopy]] = {}
+        for ahead, part in self._by_horizon(loads).items():
+            early = (due_in - ahead).total_seconds()
+            if early > 0:
+                pause = min(pause, early)
+                continue
+            shares = shares_of(part, self._roster.keys)
+            for placement in await self._calls.run(self._master.place, lane, ahead, _BATCH, shares):
+                given.setdefault(placement.agent, []).extend(placement.copies)
+        return pause, [Placement(agent, copies) for agent, copies in given.items()]
 
     def _send(self, placement: Placement, lane: str) -> None:
         way = (placement.agent.name, lane)
@@ -149,6 +166,14 @@ class Onboarder:
             self._logger.exception("placing jobs on agent %r failed", placement.agent.name)
         else:
             self._roster.sent(placement.agent.name, lane, len(placement.copies))
+
+    def _by_horizon(self, loads: Mapping[str, Load]) -> dict[timedelta, dict[str, Load]]:
+        """How far ahead jobs may be placed, farthest first, and on which agents then."""
+        aheads = {name: self._agents[name].horizon or self._threshold for name in loads}
+        return {
+            ahead: {name: load for name, load in loads.items() if aheads[name] >= ahead}
+            for ahead in sorted({min(ahead, self._threshold) for ahead in aheads.values()}, reverse=True)
+        }
 
     def _deliver(self, placement: Placement) -> None:
         transport = self._agents[placement.agent.name]

@@ -99,6 +99,8 @@ class SqlPlacements:
             for record in shipment.attempts:
                 writes.note(record)
             writes.write(tx)
+            if shipment.returned:
+                _hold(tx, agent, shipment.returned)
             if not shipment.ended:
                 return frozenset()
             ids = [ended.id for ended in shipment.ended]
@@ -109,8 +111,8 @@ class SqlPlacements:
                 if ended.id in known:
                     continue
                 if ended.id in places:
-                    holder, placement = places[ended.id]
-                    if holder != agent.store_id or placement > ended.placement:
+                    holder, placement, claim_no = places[ended.id]
+                    if holder != agent.store_id or (placement, claim_no) > (ended.placement, ended.claim_no):
                         refused.add(ended.id)
                         continue
                     gone.append(ended.id)
@@ -142,6 +144,28 @@ class SqlPlacements:
             return tx.run("job_drop", ids=ended) if ended else 0
 
         return self._database.gateway.transaction("unmirror", work)
+
+    def overtake(self, agent: AgentKey, copies: Sequence[JobCopy]) -> frozenset[UUID]:
+        def work(tx: Tx) -> frozenset[UUID]:
+            ids = [copy.id for copy in copies]
+            places = _places(tx, ids)
+            stale = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
+            known, rows = [], []
+            for copy in copies:
+                holder, placement, claim_no = places.get(copy.id, (agent.store_id, copy.placement, 0))
+                if holder != agent.store_id or placement > copy.placement:
+                    stale.add(copy.id)
+                if copy.id in stale or claim_no >= copy.claim_no:
+                    continue
+                if copy.id in places:
+                    known.append(copy.id)
+                rows.append(job_row(copy, agent.store_id))
+            if known:
+                tx.run("job_drop", ids=known)
+            tx.bulk("job_put", rows)
+            return frozenset(stale)
+
+        return self._again("overtake", work)
 
     def stale(
         self, agent: AgentKey, job_ids: Collection[UUID], timeout: float | None = None
@@ -225,27 +249,7 @@ class SqlPlacements:
         return self._database.gateway.read("unconfirmed", work)
 
     def take_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
-        def work(tx: Tx) -> None:
-            ids = [copy.id for copy in copies]
-            places = _places(tx, ids)
-            ended = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
-            rows, moved = [], []
-            for copy in copies:
-                if copy.id in ended:
-                    continue
-                placement = copy.placement
-                if copy.id in places:
-                    holder, placement = places[copy.id]
-                    if holder != agent.store_id:
-                        continue
-                    moved.append(copy.id)
-                rows.append(job_row(copy._replace(placement=placement + 1), None))
-            if moved:
-                tx.run("job_drop", ids=moved)
-            tx.bulk("job_put", rows)
-            tx.dialect.notify(tx, {copy.lane for copy in copies})
-
-        self._again("take_back", work)
+        self._again("take_back", lambda tx: _hold(tx, agent, copies))
 
     def next_held(self, lane: str) -> tuple[datetime, datetime] | None:
         gateway = self._database.gateway
@@ -273,11 +277,34 @@ def _given_up(agent: AgentKey) -> str:
     return f"given up {agent.store_id}"
 
 
-def _places(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, tuple[UUID | None, int]]:
-    """Who holds these jobs, and their placements, locked."""
+def _hold(tx: Tx, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
+    """Jobs that lived on an agent are held here; copies that are not the live ones change nothing."""
+    ids = [copy.id for copy in copies]
+    places = _places(tx, ids)
+    ended = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
+    rows, moved = [], []
+    for copy in copies:
+        if copy.id in ended:
+            continue
+        placement = copy.placement
+        if copy.id in places:
+            holder, placement, claim_no = places[copy.id]
+            # one that came late: the job was placed again, or its claim was overtaken, since
+            if holder != agent.store_id or (placement, claim_no) > (copy.placement, copy.claim_no):
+                continue
+            moved.append(copy.id)
+        rows.append(job_row(copy._replace(placement=placement + 1), None))
+    if moved:
+        tx.run("job_drop", ids=moved)
+    tx.bulk("job_put", rows)
+    tx.dialect.notify(tx, {copy.lane for copy in copies})
+
+
+def _places(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, tuple[UUID | None, int, int]]:
+    """Who holds these jobs, their placements and how far their claims count, locked."""
     uuid = tx.dialect.uuid
     return {
-        uuid(row[0]): (None if row[1] is None else uuid(row[1]), row[2])
+        uuid(row[0]): (None if row[1] is None else uuid(row[1]), row[2], row[3])
         for row in tx.rows("copies_lock", ids=ids)
     }
 

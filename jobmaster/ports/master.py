@@ -210,7 +210,8 @@ class MasterStore(JobReader, Protocol):
         """Store how jobs ended on an agent, and their attempts; durable on return, idempotent.
 
         The first outcome of a job stays. Returns the ids of outcomes that were refused because the master
-        has given the job elsewhere since: the copy that ended was not the live one."""
+        has given the job elsewhere since, or was told that its claim was overtaken: the copy that ended was
+        not the live one. Jobs that were returned are held here from now on."""
         ...
 
     def mirror(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
@@ -219,6 +220,12 @@ class MasterStore(JobReader, Protocol):
 
     def unmirror(self, job_ids: Collection[UUID] | None = None, limit: int = 1000) -> int:
         """Delete mirrors of jobs (of all jobs: at most ``limit``) that have ended; how many."""
+        ...
+
+    def overtake(self, agent: AgentKey, copies: Sequence[JobCopy]) -> frozenset[UUID]:
+        """Claims of these jobs on an agent were lost: from now on outcomes of claims below ``claim_no`` are
+        refused. For an agent that cannot fence by itself. Returns the jobs that have ended, are held, or live
+        elsewhere; nothing is noted of them."""
         ...
 
     def stale(

@@ -121,6 +121,11 @@ class AgentTransport(Protocol):
         """Its name and the id of its store; opens the store when need be."""
         ...
 
+    @property
+    def horizon(self) -> timedelta | None:
+        """How long before they are due this agent takes jobs; ``None``: as long as the cluster likes."""
+        ...
+
     def open(self) -> None:
         """Connect and check the identity stamp. Raises ``ConfigurationError`` for a store of another name
         or cluster. Idempotent."""

@@ -14,7 +14,8 @@ SELECT {{top:limit}}{COPY_COLUMNS} FROM {{table:job}}{{skips:job}}
 WHERE unsynced = 1 AND enqueued_at <= {{now}} - {{span:age}} ORDER BY id {{limit:limit}} {{lock_skip}}""",
     "synced": "UPDATE {table:job} SET unsynced = 0 WHERE id {in:ids}",
     "jobs_there": "SELECT id FROM {table:job} WHERE id {in:ids}",
-    "copies_lock": "SELECT id, bucket_id, placement FROM {table:job}{locks:job} WHERE id {in:ids} {lock}",
+    "copies_lock": """
+SELECT id, bucket_id, placement, claim_no FROM {table:job}{locks:job} WHERE id {in:ids} {lock}""",
     "holders": "SELECT id, bucket_id FROM {table:job} WHERE id {in:ids}",
     "ended_there": "SELECT id, placement FROM {table:history} WHERE id {in:ids}",
     "outbox_lock": f"""

@@ -43,7 +43,7 @@ MOVE_OWN: dict[str, str] = {
     "unsynced_lock": _skipping("unsynced_lock", "job", "job_unsynced"),
     "synced": f"UPDATE t SET unsynced = 0 {_of_ids('job')}",
     "jobs_there": f"SELECT t.id {_of_ids('job')}",
-    "copies_lock": f"SELECT t.id, t.bucket_id, t.placement {_of_ids('job', LOCKS)}",
+    "copies_lock": f"SELECT t.id, t.bucket_id, t.placement, t.claim_no {_of_ids('job', LOCKS)}",
     "holders": f"SELECT t.id, t.bucket_id {_of_ids('job')}",
     "ended_there": f"SELECT t.id, t.placement {_of_ids('history')}",
     "outbox_lock": _skipping("outbox_lock", "history", "history_finished"),

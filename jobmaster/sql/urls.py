@@ -48,6 +48,11 @@ def parse_url(text: str) -> StoreUrl:
     """
     if "://" not in text:
         return _sqlite(text)
+    if text.startswith(("nats://", "tls://")):
+        raise ConfigurationError(
+            "NATS carries jobs, it keeps no schedules and no history: it serves as an agent beside a master, "
+            "with add_agent_connection(name, url)"
+        )
     try:
         url = make_url(text)
     except (ArgumentError, ValueError):

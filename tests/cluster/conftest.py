@@ -57,16 +57,19 @@ def make_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeUrl
         pytest.fail("the test left connections open:\n" + "\n".join(left), pytrace=False)
 
 
-@pytest.fixture(
-    params=[
-        pytest.param("sqlite", marks=pytest.mark.sqlite),
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        pytest.param("mariadb", marks=pytest.mark.mariadb),
-        *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
-    ]
-)
+DATABASES = [
+    pytest.param("sqlite", marks=pytest.mark.sqlite),
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+    *([pytest.param("sqlserver", marks=pytest.mark.sqlserver)] if sqlserver_wanted() else []),
+]
+ON_DATABASES = pytest.mark.parametrize("kind", DATABASES, indirect=True)
+"""For tests of what only agents in databases do: jobs that wait there for longer than seconds, tables."""
+
+
+@pytest.fixture(params=[*DATABASES, pytest.param("nats", marks=pytest.mark.nats)])
 def kind(request: pytest.FixtureRequest) -> str:
-    """The engine of every database of the cluster."""
+    """The engine of every database of the cluster; of NATS the agents, with a master in SQLite."""
     chosen: str = request.param
     return chosen
 
@@ -74,4 +77,4 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def site(kind: str, make_url: MakeUrl) -> Site:
     """A master and two agents on one engine."""
-    return Site(make_url(kind), {name: make_url(kind) for name in AGENTS})
+    return Site(make_url("sqlite" if kind == "nats" else kind), {name: make_url(kind) for name in AGENTS})

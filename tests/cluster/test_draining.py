@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from jobmaster import Cluster, ClusterConfig, ConfigurationError, JobRequest, JobStatus
-from tests.cluster.conftest import Site
+from tests.cluster.conftest import ON_DATABASES, Site
 from tests.cluster.handlers import COUNT, Blocker, Counted, Flaky
 from tests.cluster.test_lanes_and_modes import until
 from tests.cluster.test_mixed import ended
@@ -51,6 +51,7 @@ async def test_an_agent_is_emptied_while_jobs_flow(site: Site) -> None:
         assert (await s.wait_async(back.id, 20)).agent_connection == "north"
 
 
+@ON_DATABASES
 async def test_a_drain_that_would_strand_jobs_is_refused(site: Site) -> None:
     config = site.config().add_handlers(Counted).transient_threshold(60).add_worker("north")
     async with config.build() as cluster:
@@ -121,6 +122,7 @@ async def test_an_agent_is_replaced_by_one_of_another_name(site: Site) -> None:
         assert {place[0] for place in COUNT.places.values()} == {"south"}
 
 
+@ON_DATABASES
 async def test_a_drain_worker_empties_an_agent_on_which_others_work(site: Site) -> None:
     """Its jobs go elsewhere, and none of them comes back."""
     COUNT.reset()

@@ -18,7 +18,7 @@ from jobmaster import (
     Priority,
     WorkerMode,
 )
-from tests.cluster.conftest import Site
+from tests.cluster.conftest import ON_DATABASES, Site
 from tests.cluster.handlers import COUNT, Blocker, Counted
 from tests.cluster.test_mixed import ended
 
@@ -56,6 +56,7 @@ async def test_a_lane_without_workers_keeps_its_jobs_waiting_and_says_so(site: S
         assert (await cluster.scheduler.wait_async(lost.id, 20)).status is JobStatus.SUCCEEDED
 
 
+@ON_DATABASES
 async def test_held_jobs_are_explained(site: Site) -> None:
     config = site.config().add_handlers(Counted).transient_threshold(60).add_worker("north", mode="execution")
     async with config.build() as cluster:
@@ -182,6 +183,7 @@ async def test_cluster_modes_are_switched_at_run_time_for_all(site: Site) -> Non
     await other.close_async()
 
 
+@ON_DATABASES
 async def test_jobs_on_agents_can_be_looked_up_and_changed(site: Site) -> None:
     """Cancel, reschedule, replace, retry: wherever the job is."""
     COUNT.reset()

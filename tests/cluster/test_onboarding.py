@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from jobmaster import JobRequest, JobStatus
-from tests.cluster.conftest import MakeUrl, Site
+from tests.cluster.conftest import ON_DATABASES, MakeUrl, Site
 from tests.cluster.handlers import COUNT, Counted
 from tests.cluster.test_mixed import ended
 
@@ -37,6 +37,7 @@ async def test_five_coordinators_at_once_place_each_job_once(site: Site) -> None
         assert {job.attempt for job in ended_jobs} == {1}
 
 
+@ON_DATABASES
 async def test_a_far_job_is_held_until_the_threshold_and_runs_in_time(site: Site) -> None:
     COUNT.reset()
     config = site.config().add_handlers(Counted).transient_threshold(10).add_worker("north")

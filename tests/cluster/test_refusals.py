@@ -17,7 +17,7 @@ from jobmaster import (
     JobRequest,
     JobStatus,
 )
-from tests.cluster.conftest import Site
+from tests.cluster.conftest import ON_DATABASES, Site
 from tests.cluster.handlers import Counted
 from tests.cluster.test_draining import on_agent
 from tests.databases import sqlalchemy_url
@@ -142,6 +142,7 @@ def test_an_agent_in_the_database_of_the_master_gets_tables_of_its_own(tmp_path:
         assert cluster.scheduler.wait(job.id, 10).agent_connection == "pay-roll"
 
 
+@ON_DATABASES
 async def test_stores_that_are_not_the_ones_meant_are_refused(site: Site) -> None:
     def cluster(agents: dict[str, str], name: str = "harness") -> Cluster:
         config = Site(site.master, agents).config(name).add_handlers(Counted).startup_timeout(5)
@@ -166,6 +167,7 @@ async def test_stores_that_are_not_the_ones_meant_are_refused(site: Site) -> Non
     await giving_up.close_async()
 
 
+@ON_DATABASES
 async def test_jobs_of_an_agent_that_is_given_up_are_held_again(site: Site) -> None:
     config = site.config().add_handlers(Counted).transient_threshold(600).add_worker("north")
     async with config.build() as cluster:
@@ -204,6 +206,7 @@ async def test_bad_calls_are_refused_and_store_nothing(site: Site) -> None:
         assert await s.count_jobs_async() == 0
 
 
+@ON_DATABASES
 async def test_a_key_in_the_callers_transaction_on_an_agent_is_refused(site: Site, kind: str) -> None:
     from sqlalchemy import create_engine
 

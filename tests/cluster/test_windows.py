@@ -16,8 +16,8 @@ from tests.harness.checker import observer_of, reruns, until_all_ended, verify
 from tests.harness.faults import Breaks, build, lost_connection
 from tests.harness.processes import Workers
 
-_SHIP = {"sqlite": "shipped", "postgres": "ship", "mariadb": "ship", "sqlserver": "ship"}
-_SAVE = {"sqlite": "saved", "postgres": "save", "mariadb": "save", "sqlserver": "save"}
+_SHIP = {"sqlite": "shipped", "postgres": "ship", "mariadb": "ship", "sqlserver": "ship", "nats": "ship"}
+_SAVE = {"sqlite": "saved", "postgres": "save", "mariadb": "save", "sqlserver": "save", "nats": "save"}
 
 
 def named(point: str, kind: str) -> str:

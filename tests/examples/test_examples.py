@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,11 +16,20 @@ from typing import Any
 
 import pytest
 
+from tests.servers import ServerAbsent, absent
+from tests.servers.nats import find_binary as nats_binary
 from tests.servers.process import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PRINTED = {
     "hello": ["Hello John", "JobStatus.SUCCEEDED"],
+    "nats_agent": [
+        "cat.png resized on agent fast",
+        "1000 more",
+        "done at run 2",
+        "held_on_master",
+        "later.png resized on agent fast",
+    ],
     "plain_script": ["first: a7937b64b8ca", "second: 16367aacb67a", "third: b1e99324505b", "stopped cleanly"],
     "transactional_enqueue": [
         "unpayable: the payment was refused, so there is no order and no job",
@@ -78,12 +88,15 @@ def test_every_example_is_run_here() -> None:
     assert {path.stem for path in EXAMPLES.glob("*.py")} == {*PRINTED, *SERVED}
 
 
-@pytest.mark.parametrize("name", PRINTED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.nats) if name == "nats_agent" else name for name in PRINTED]
+)
 def test_it_prints_what_it_promises(name: str, tmp_path: Path) -> None:
     for _ in range(2):  # the second time on the database of the first
         done = subprocess.run(
             [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"],
             cwd=tmp_path,
+            env=_environment(name),
             capture_output=True,
             text=True,
             timeout=60,
@@ -129,6 +142,17 @@ def test_a_web_application_only_enqueues_for_services_that_work(tmp_path: Path) 
                 service.terminate()
             codes = [service.wait(timeout=40) for service in services]
         assert codes == [0, 0]
+
+
+def _environment(name: str) -> dict[str, str]:
+    """With the folder of a NATS server in the path, where the example needs one."""
+    found = dict(os.environ)
+    if name == "nats_agent":
+        try:
+            found["PATH"] = f"{nats_binary().parent}:{found['PATH']}"
+        except ServerAbsent as reason:
+            absent("nats", reason)
+    return found
 
 
 @contextmanager

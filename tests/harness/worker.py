@@ -105,7 +105,8 @@ def main() -> None:
             batch_size=given.batch_size,
         )
     if given.agent:
-        cluster.transient_threshold(given.threshold)
+        has_nats = any("=nats://" in agent for agent in given.agent)
+        cluster.transient_threshold(min(given.threshold, 120.0) if has_nats else given.threshold)
     build(cluster, FaultPoint.parse(given.die_at) if given.die_at else None).run()
 
 

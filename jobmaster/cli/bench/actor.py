@@ -30,6 +30,7 @@ from .jobs import DoNothing, Stamp, config_for, payload
 if TYPE_CHECKING:
     from ...cluster.cluster import Cluster
     from ...cluster.scheduler import Scheduler
+    from .natsfloor import NatsFloor
 
 __all__ = ["Actor"]
 
@@ -42,18 +43,19 @@ WORKER_SLOTS = 100
 class Actor:
     """What a parent may ask for; every public coroutine method is a request of its name."""
 
-    def __init__(self, url: str, table_prefix: str) -> None:
+    def __init__(self, url: str, table_prefix: str, master: str | None) -> None:
         self._url = url
         self._table_prefix = table_prefix
+        self._master = master
         self._cluster: Cluster | None = None
-        self._floor: Floor | None = None
+        self._floor: Floor | NatsFloor | None = None
         self._counted = _TransactionCount()
 
     # -- the library -----------------------------------------------------------------------------------
 
     async def open(self, workers: int) -> None:
         """Build the cluster with so many workers, and start it when it has any."""
-        config = config_for(self._url, self._table_prefix)
+        config = config_for(self._url, self._table_prefix, self._master)
         for _ in range(workers):
             config.add_worker(concurrency=WORKER_SLOTS)
         self._cluster = config.build()
@@ -173,7 +175,12 @@ class Actor:
 
     async def floor_open(self) -> None:
         """Open the floor's connection."""
-        self._floor = open_floor(self._url, self._table_prefix)
+        if self._master is not None:
+            from .natsfloor import NatsFloor
+
+            self._floor = await asyncio.to_thread(NatsFloor, self._url, self._table_prefix)
+        else:
+            self._floor = open_floor(self._url, self._table_prefix)
 
     async def floor_fill(self, count: int, batch: int) -> dict[str, float]:
         """See :meth:`Floor.fill`."""
@@ -276,12 +283,12 @@ def main() -> None:
     first = sys.stdin.readline()
     if not first:
         return
-    url, table_prefix = json.loads(first)
+    url, table_prefix, master = json.loads(first)
     logging.getLogger("jobmaster").setLevel(logging.ERROR)
     # answers have a channel of their own: whatever prints cannot mix with them
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    asyncio.run(_serve(Actor(url, table_prefix), lambda text: print(text, file=channel)))
+    asyncio.run(_serve(Actor(url, table_prefix, master), lambda text: print(text, file=channel)))
 
 
 if __name__ == "__main__":

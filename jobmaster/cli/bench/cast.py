@@ -16,7 +16,7 @@ __all__ = ["Cast", "Player"]
 class Player:
     """One actor process. The URL travels through its input, so that no list of processes shows a password."""
 
-    def __init__(self, url: str, table_prefix: str) -> None:
+    def __init__(self, url: str, table_prefix: str, master: str | None) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "jobmaster.cli.bench.actor"],
             stdin=subprocess.PIPE,
@@ -24,7 +24,7 @@ class Player:
             text=True,
             process_group=0,
         )
-        self._send([url, table_prefix])
+        self._send([url, table_prefix, master])
 
     def ask(self, do: str, **arguments: object) -> dict[str, Any]:
         """Let it do something and wait for the answer."""
@@ -74,9 +74,10 @@ class Player:
 class Cast:
     """Starts players and ends them all."""
 
-    def __init__(self, url: str, table_prefix: str) -> None:
+    def __init__(self, url: str, table_prefix: str, master: str | None = None) -> None:
         self._url = url
         self._table_prefix = table_prefix
+        self._master = master
         self._players: list[Player] = []
 
     def __enter__(self) -> Cast:
@@ -87,7 +88,7 @@ class Cast:
 
     def player(self) -> Player:
         """A new process."""
-        player = Player(self._url, self._table_prefix)
+        player = Player(self._url, self._table_prefix, self._master)
         self._players.append(player)
         return player
 

@@ -22,7 +22,7 @@ from ...domain.status import Priority
 from ...sql.database import Database, open_database
 from .jobs import CLUSTER_ID, NOTHING, payload
 
-__all__ = ["Floor", "encode", "open_floor"]
+__all__ = ["Floor", "decode", "encode", "nothing", "open_floor"]
 
 _LEASE = 3_600_000_000
 """Microseconds for which the floor's only bucket is valid: longer than any measurement."""
@@ -34,12 +34,12 @@ _DATA = 13
 try:
     import orjson
 except ImportError:
-    _decode: Callable[[str], Any] = json.loads
+    decode: Callable[[str | bytes], Any] = json.loads
 else:
-    _decode = orjson.loads
+    decode = orjson.loads
 
 
-async def _nothing(data: object) -> None:
+async def nothing(data: object) -> None:
     """The handler of the floor."""
 
 
@@ -101,7 +101,7 @@ class Floor(ABC):
         left = count
         while True:
             for row in claimed:
-                await _nothing(_decode(row[_DATA]))
+                await nothing(decode(row[_DATA]))
             left -= len(claimed)
             if not claimed:
                 await asyncio.sleep(_EMPTY_PAUSE)
@@ -121,7 +121,7 @@ class Floor(ABC):
             while left > 0:
                 claimed = self.turn(claimed, batch)
                 for row in claimed:
-                    await _nothing(_decode(row[_DATA]))
+                    await nothing(decode(row[_DATA]))
                 left -= len(claimed)
         self.turn(claimed, 0)
         return time.perf_counter() - began

@@ -11,9 +11,21 @@ from ...handlers import JobContext, JobHandler
 if TYPE_CHECKING:
     from ...cluster.config import ClusterConfig
 
-__all__ = ["CLUSTER_ID", "DEFINITIONS", "NOTHING", "STAMP", "DoNothing", "Stamp", "config_for", "payload"]
+__all__ = [
+    "AGENT",
+    "CLUSTER_ID",
+    "DEFINITIONS",
+    "NOTHING",
+    "STAMP",
+    "DoNothing",
+    "Stamp",
+    "config_for",
+    "payload",
+]
 
 CLUSTER_ID = "jobmaster-bench"
+AGENT = "bench"
+"""The agent connection, where there is one."""
 NOTHING = "bench.nothing"
 STAMP = "bench.stamp"
 DEFINITIONS = (NOTHING, STAMP)
@@ -64,8 +76,12 @@ def payload(number: int) -> dict[str, object]:
     }
 
 
-def config_for(url: str, table_prefix: str) -> ClusterConfig:
-    """The measured cluster: the library's defaults, with tables of its own."""
+def config_for(url: str, table_prefix: str, master: str | None = None) -> ClusterConfig:
+    """The measured cluster: the library's defaults, with tables of its own; with ``master``, the URL is that
+    of its only agent."""
     from ..standalone import configured
 
+    if master is not None:
+        config = configured(CLUSTER_ID, master, for_master=True).table_prefix(table_prefix)
+        return config.add_agent_connection(AGENT, url).add_handlers(DoNothing, Stamp)
     return configured(CLUSTER_ID, url).table_prefix(table_prefix).add_handlers(DoNothing, Stamp)

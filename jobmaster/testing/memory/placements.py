@@ -77,13 +77,15 @@ class MemoryPlacements:
                     continue
                 row = database.live.get(ended.id)
                 if row is not None:
-                    if row.bucket_id != agent.store_id or row.placement > ended.placement:
+                    overtaken = (row.placement, row.claim_no) > (ended.placement, ended.claim_no)
+                    if row.bucket_id != agent.store_id or overtaken:
                         refused.add(ended.id)
                         continue
                     del database.live[ended.id]
                 arrived = row_of(ended)
                 arrived.agent = agent.name
                 database.history[ended.id] = arrived
+        self.take_back(agent, shipment.returned)
         return frozenset(refused)
 
     def mirror(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
@@ -101,6 +103,21 @@ class MemoryPlacements:
             for job_id in ended[:limit]:
                 del database.live[job_id]
             return len(ended[:limit])
+
+    def overtake(self, agent: AgentKey, copies: Sequence[JobCopy]) -> frozenset[UUID]:
+        database = self._database
+        stale: set[UUID] = set()
+        with database.lock:
+            for copy in copies:
+                row = database.live.get(copy.id)
+                elsewhere = row is not None and (
+                    row.bucket_id != agent.store_id or row.placement > copy.placement
+                )
+                if copy.id in database.history or elsewhere:
+                    stale.add(copy.id)
+                elif row is None or row.claim_no < copy.claim_no:
+                    database.live[copy.id] = row_of(copy, holder=agent.store_id)
+        return frozenset(stale)
 
     def stale(
         self, agent: AgentKey, job_ids: Collection[UUID], timeout: float | None = None
@@ -167,7 +184,10 @@ class MemoryPlacements:
                 if copy.id in database.history:
                     continue
                 there = database.live.get(copy.id)
-                if there is not None and there.bucket_id != agent.store_id:
+                if there is not None and (
+                    there.bucket_id != agent.store_id
+                    or (there.placement, there.claim_no) > (copy.placement, copy.claim_no)
+                ):
                     continue
                 placement = copy.placement if there is None else there.placement
                 database.live[copy.id] = row_of(copy._replace(placement=placement + 1, started_at=None))

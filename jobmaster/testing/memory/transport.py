@@ -27,6 +27,10 @@ class MemoryTransport(MemoryMoves):
     def name(self) -> str:
         return self._database.name
 
+    @property
+    def horizon(self) -> timedelta | None:
+        return None
+
     def open(self) -> None:
         """Nothing to connect to."""
 

@@ -1,1 +1,1 @@
-SELECT id, bucket_id, placement FROM "jm_job" WHERE id IN (:ids)
+SELECT id, bucket_id, placement, claim_no FROM "jm_job" WHERE id IN (:ids)

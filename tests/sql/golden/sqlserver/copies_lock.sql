@@ -1,1 +1,1 @@
-SELECT t.id, t.bucket_id, t.placement FROM (SELECT DISTINCT CONVERT(BINARY(16), i.value, 2) AS id FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i) AS a INNER LOOP JOIN "dbo"."jm_job" AS t WITH (UPDLOCK, ROWLOCK) ON t.id = a.id
+SELECT t.id, t.bucket_id, t.placement, t.claim_no FROM (SELECT DISTINCT CONVERT(BINARY(16), i.value, 2) AS id FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i) AS a INNER LOOP JOIN "dbo"."jm_job" AS t WITH (UPDLOCK, ROWLOCK) ON t.id = a.id

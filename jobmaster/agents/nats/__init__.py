@@ -1,0 +1,1 @@
+"""NATS JetStream as an agent. Imported only when a cluster has one."""

@@ -1,0 +1,213 @@
+"""Claims: what is delivered, and which of it may be given to the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from ...domain.copies import EndedJob, JobCopy, Shipment
+from ...domain.job import ClaimedJob
+from ...domain.status import BucketStatus, WorkerMode
+from ...errors import StoreError
+from ...ports.transport import ClaimRequest
+from .claims import Claim, Delivered, Intake, Stay
+from .envelope import claimed_of, instant, micros
+from .store import Session
+from .waiting import acknowledge, superseded
+
+__all__ = [
+    "Doubt",
+    "Harvest",
+    "admit",
+    "examine",
+    "harvest",
+    "keep_for_later",
+    "prefetch",
+    "whereabouts",
+]
+
+_ASK_AGAIN = 1_000_000
+"""Microseconds after which a claim is looked at again that cannot be checked because the master is away."""
+_FAR = timedelta(seconds=10)
+"""A job due later than this was sent here by mistake, and goes to the master."""
+_MOST_KEPT = 5_000
+"""Jobs of a lane and priority that are kept here until they are due."""
+_ROUNDS = 8
+
+
+@dataclass(slots=True)
+class Harvest:
+    """What one claim brought. ``lost``: delivered before, to others. ``doubtful``: to be looked into."""
+
+    ready: list[ClaimedJob] = field(default_factory=list)
+    doubtful: list[tuple[Delivered, UUID]] = field(default_factory=list)
+    lost: list[Delivered] = field(default_factory=list)
+
+
+def _stay_for(session: Session, claim: ClaimRequest) -> Stay | None:
+    """The stay whose buckets these are, if all of them may claim."""
+    wanted = [claim.buckets[p] for p, limit in claim.limits.items() if limit > 0]
+    stays = {session.claims.stay_of(bucket) for bucket in wanted}
+    if len(stays) != 1:
+        return None
+    (stay,) = stays
+    if stay is None or not stay.trusted or stay.record.status != BucketStatus.ACTIVE.value:
+        return None
+    return stay
+
+
+async def prefetch(session: Session, claim: ClaimRequest) -> None:
+    """Let come what a claim is about to take; whatever goes wrong is for the claim itself to tell."""
+    if _stay_for(session, claim) is None:
+        return
+    wanted = [(session.intake(claim.lane, p), limit) for p, limit in claim.limits.items() if limit > 0]
+    results = await asyncio.gather(
+        *(intake.puller.pull(limit) for intake, limit in wanted), return_exceptions=True
+    )
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, StoreError):
+            raise result
+
+
+async def harvest(session: Session, claim: ClaimRequest) -> Harvest:
+    """Pull what fits and sort it."""
+    stay = _stay_for(session, claim)
+    if stay is None:
+        return Harvest()
+    limits = {p: n for p, n in sorted(claim.limits.items(), reverse=True) if n > 0}
+    found = Harvest()
+    intakes = [(session.intake(claim.lane, priority), limit) for priority, limit in limits.items()]
+    lots = await asyncio.gather(*(_gather(session, intake, limit) for intake, limit in intakes))
+    if not stay.trusted:
+        # the answer came too late: all of it waits for the next claim, or for others
+        for (intake, _), lot in zip(intakes, lots, strict=True):
+            for delivered in lot:
+                intake.keep(delivered, 0)
+        return Harvest()
+    for (intake, _), lot in zip(intakes, lots, strict=True):
+        bucket = claim.buckets[intake.priority]
+        for delivered in lot:
+            if delivered.times > 1:
+                found.lost.append(delivered)
+            elif delivered.envelope.recheck or delivered.waited:
+                found.doubtful.append((delivered, bucket))
+            else:
+                found.ready.append(admit(stay, delivered, bucket))
+    return found
+
+
+async def _gather(session: Session, intake: Intake, limit: int) -> list[Delivered]:
+    """Up to ``limit`` jobs of one intake that are due, those kept first."""
+    intake.asked_at = time.monotonic()
+    lot = intake.due(micros(session.now()), limit)
+    far: list[Delivered] = []
+    for _ in range(_ROUNDS):
+        missing = limit - len(lot)
+        if missing <= 0 or intake.waiting >= _MOST_KEPT:
+            break
+        # enough was let come before, or another question is to tell that there is no more
+        arrived = min(missing, len(intake.puller.fresh)) or await intake.puller.pull(missing)
+        now = session.now()
+        for delivered in intake.arrived(missing):
+            ready_at, present = delivered.envelope.ready_at, micros(now)
+            if ready_at <= present:
+                lot.append(delivered)
+            elif delivered.envelope.taken is None and instant(ready_at) - now > _FAR:
+                far.append(delivered)
+            else:
+                intake.keep(delivered, ready_at)
+        if arrived < missing:
+            break
+    if far:
+        await _return(session, far)
+    return lot
+
+
+async def _return(session: Session, far: Sequence[Delivered]) -> None:
+    copies = [item.envelope.copy._replace(claim_no=item.envelope.copy.claim_no + 1) for item in far]
+    session.logger.warning("%d jobs are due too far ahead for a NATS agent: the master holds them", len(far))
+    await session.outbox.store(Shipment([], [], copies), session.timeout)
+    await acknowledge(session, [item.reply for item in far])
+
+
+def admit(stay: Stay, delivered: Delivered, bucket: UUID, *, cancel: bool = False) -> ClaimedJob:
+    """Give a delivered job to the engine."""
+    job = claimed_of(delivered.envelope, bucket, cancel=cancel)
+    stay.claims[job.id] = Claim(delivered, job)
+    return job
+
+
+def keep_for_later(session: Session, items: Sequence[Delivered]) -> None:
+    """Look at these again in a moment."""
+    at = micros(session.now()) + _ASK_AGAIN
+    for item in items:
+        session.intake(item.envelope.copy.lane, item.envelope.copy.priority).keep(item, at)
+
+
+@dataclass(slots=True)
+class Doubt:
+    """What is known here of doubtful deliveries: ``gone`` are not to be run, ``cancel`` are to be cancelled,
+    of ``ask`` the master has to be asked."""
+
+    gone: list[Delivered] = field(default_factory=list)
+    cancel: frozenset[UUID] = frozenset()
+    ask: list[Delivered] = field(default_factory=list)
+    later: list[Delivered] = field(default_factory=list)
+    """Perhaps somebody runs them: whoever took them away met their holder."""
+
+
+async def examine(session: Session, items: Sequence[Delivered]) -> Doubt:
+    """Look where a job may have gone, in the order in which it goes: another message in its place, the
+    outbox; then, by whoever called this, the master."""
+    doubt = Doubt()
+    if not items:
+        return doubt
+    rested = [item for item in items if item.waited or item.envelope.taken is not None]
+    gone = await superseded(session, rested)
+    doubt.cancel = frozenset(await session.registry.cancel_reasons([i.envelope.copy for i in items]))
+    rechecked = [item for item in items if item.envelope.recheck]
+    if rechecked:
+        ended = await whereabouts(session)
+        held = await _held_elsewhere(session, rechecked)
+        doubt.later = [item for item in rechecked if item.envelope.copy.id in held]
+        for item in rechecked:
+            copy = item.envelope.copy
+            if any(placement >= copy.placement for placement in ended.get(copy.id, ())):
+                gone.add(item.seq)
+    doubt.gone = [item for item in items if item.seq in gone]
+    doubt.later = [item for item in doubt.later if item.seq not in gone]
+    doubt.ask = [item for item in rechecked if item.seq not in gone]
+    return doubt
+
+
+async def _held_elsewhere(session: Session, items: Sequence[Delivered]) -> set[UUID]:
+    """Those that rested while they were moved, and that a living worker says it holds."""
+    rested = {item.envelope.copy.id: item.seq for item in items if item.envelope.taken is not None}
+    if not rested:
+        return set()
+    now = micros(session.now())
+    for stay in session.claims.stays:
+        stay.describe()
+    own = {stay.record.key: stay.record for stay in session.claims.stays}
+    records = [own.get(record.key, record) for record in await session.registry.records()]
+    return {
+        held.job_id
+        for record in records
+        if record.mode != WorkerMode.DRAIN.value and record.lease_until > now
+        for held in record.held
+        if held.job_id in rested and held.seq != rested[held.job_id]
+    }
+
+
+async def whereabouts(session: Session) -> dict[UUID, list[int]]:
+    """The jobs that ended here, or went to the master, and of which it may not know: their placements."""
+    found: dict[UUID, list[int]] = {}
+    for part in await session.outbox.refresh():
+        gone: list[EndedJob | JobCopy] = [*part.ended, *part.returned]
+        for job in gone:
+            found.setdefault(job.id, []).append(job.placement)
+    return found

@@ -1,0 +1,181 @@
+"""What this process holds of a NATS agent: messages delivered to it, and the claims made of them."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import time
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
+from uuid import UUID
+
+from nats.aio.msg import Msg
+
+from ...domain.job import ClaimedJob
+from .envelope import Envelope, decode_job
+from .puller import Puller, sequence_of
+from .registry import Held, Record, Running
+
+__all__ = ["Claim", "Claims", "Delivered", "Intake", "Stay", "delivered_of"]
+
+
+class Delivered(NamedTuple):
+    """A job message that this process has in hand."""
+
+    subject: str
+    reply: str
+    """Where it is acknowledged."""
+    seq: int
+    times: int
+    """How often it was delivered, this time included."""
+    envelope: Envelope
+    waited: bool = False
+    """Whether it was kept here until it was due."""
+
+
+class Claim(NamedTuple):
+    """A delivered job that was given to the engine."""
+
+    delivered: Delivered
+    job: ClaimedJob
+
+
+def delivered_of(message: Msg) -> Delivered:
+    """Read a message and where it comes from."""
+    seq, times = sequence_of(message.reply)
+    envelope = decode_job(message.subject, message.data)
+    return Delivered(message.subject, message.reply, seq, times, envelope)
+
+
+class Intake:
+    """What is delivered here of one lane and priority, and has not been claimed."""
+
+    def __init__(self, lane: str, priority: int, puller: Puller) -> None:
+        self.lane = lane
+        self.priority = priority
+        self.puller = puller
+        self.asked_at = time.monotonic()
+        self._later: list[tuple[int, int, Delivered]] = []
+        self._count = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._later) + len(self.puller.fresh)
+
+    @property
+    def waiting(self) -> int:
+        """How many are kept until they are due."""
+        return len(self._later)
+
+    @property
+    def next_due(self) -> int | None:
+        """When the first of those is due, in microseconds."""
+        return self._later[0][0] if self._later else None
+
+    def keep(self, delivered: Delivered, until: int) -> None:
+        """Look at it again at that instant."""
+        heapq.heappush(self._later, (until, next(self._count), delivered._replace(waited=True)))
+
+    def due(self, now: int, most: int) -> list[Delivered]:
+        """Those kept that may be looked at now."""
+        found: list[Delivered] = []
+        while self._later and self._later[0][0] <= now and len(found) < most:
+            found.append(heapq.heappop(self._later)[2])
+        return found
+
+    def arrived(self, most: int) -> list[Delivered]:
+        """The oldest of what has arrived and was not looked at yet."""
+        return [delivered_of(message) for message in self.puller.take(most)]
+
+    def replies(self) -> Iterator[str]:
+        """Where all of them are acknowledged."""
+        for _, _, delivered in self._later:
+            yield delivered.reply
+        for message in self.puller.fresh:
+            yield message.reply
+
+    def empty(self) -> list[Delivered]:
+        """Take everything out."""
+        left = [delivered for _, _, delivered in self._later]
+        self._later.clear()
+        return left + self.arrived(len(self.puller.fresh))
+
+
+class Stay:
+    """A worker's buckets from opening to closing or loss."""
+
+    def __init__(self, record: Record, lease_end: float) -> None:
+        self.record = record
+        self.buckets = frozenset(bucket.id for bucket in record.buckets)
+        self.lease_end = lease_end
+        """Monotonic instant until which its claims may be acted upon, unless it is renewed."""
+        self.claims: dict[UUID, Claim] = {}
+        self.running: dict[UUID, Running] = {}
+        self.lock = asyncio.Lock()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether its lease has not run out."""
+        return time.monotonic() < self.lease_end
+
+    def owned(self, job: ClaimedJob) -> Claim | None:
+        """The claim, if it is still held and trusted."""
+        claim = self.claims.get(job.id)
+        if claim is None or claim.job.claim_no != job.claim_no or claim.job.bucket_id != job.bucket_id:
+            return None
+        return claim if self.trusted else None
+
+    def describe(self) -> None:
+        """Bring the record up to what is held now."""
+        self.record.held = [
+            Held(job_id, c.job.bucket_id, c.job.lane, c.job.priority, c.delivered.seq, c.delivered.reply)
+            for job_id, c in self.claims.items()
+        ]
+        self.record.running = [row for job_id, row in self.running.items() if job_id in self.claims]
+
+    def forget(self, job_ids: Iterable[UUID]) -> None:
+        """These claims are given up."""
+        for job_id in job_ids:
+            self.claims.pop(job_id, None)
+            self.running.pop(job_id, None)
+
+
+class Claims:
+    """All stays and intakes of this process on one agent; everything happens in the agent's loop."""
+
+    def __init__(self) -> None:
+        self.stays: list[Stay] = []
+        self._by_bucket: dict[UUID, Stay] = {}
+        self.intakes: dict[tuple[str, int], Intake] = {}
+
+    def stay_of(self, bucket_id: UUID) -> Stay | None:
+        """The stay to which a bucket belongs."""
+        return self._by_bucket.get(bucket_id)
+
+    def add(self, stay: Stay) -> None:
+        """A worker has opened its buckets."""
+        self.stays.append(stay)
+        self._by_bucket.update(dict.fromkeys(stay.buckets, stay))
+
+    def close(self, stay: Stay, buckets: Collection[UUID]) -> None:
+        """These buckets of a stay are no more; nor is the stay when they were its last."""
+        for bucket in buckets:
+            self._by_bucket.pop(bucket, None)
+        stay.record.buckets = [row for row in stay.record.buckets if row.id not in buckets]
+        stay.buckets -= frozenset(buckets)
+        if not stay.record.buckets:
+            self.stays.remove(stay)
+
+    def in_buckets(self, buckets: Collection[UUID]) -> list[Claim]:
+        """What these buckets hold."""
+        return [
+            claim for stay in self.stays for claim in stay.claims.values() if claim.job.bucket_id in buckets
+        ]
+
+    def lanes(self) -> set[str]:
+        """The lanes of the stays."""
+        return {stay.record.lane for stay in self.stays}
+
+    def of_lane(self, lane: str) -> list[Intake]:
+        """The intakes of a lane."""
+        return [intake for (name, _), intake in self.intakes.items() if name == lane]

@@ -1,0 +1,290 @@
+"""Jobs and outcomes as the bytes of messages.
+
+A job's message is one line of JSON with what the engine needs, then its data as it came. Lane, priority and
+id stand in the subject. Instants are whole microseconds since 1970, ids are hexadecimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from ...domain.copies import EndedJob, JobCopy, Shipment
+from ...domain.job import AttemptOutcome, ClaimedJob, JobError, NewJob
+from ...domain.status import JobStatus
+from ...domain.verdict import AttemptRecord
+from ...payload.jsontext import read, write
+from .names import Names
+
+__all__ = [
+    "Envelope",
+    "claimed_of",
+    "copy_of_new",
+    "decode_job",
+    "decode_shipment",
+    "encode_job",
+    "encode_shipment",
+    "instant",
+    "micros",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
+_VERSION = 1
+
+
+class Envelope(NamedTuple):
+    """A job as its message says. ``copy.claim_no`` counts the claims before this message was made: the claim
+    that its first delivery makes has the next number."""
+
+    copy: JobCopy
+    recheck: bool = False
+    not_before: int = 0
+    """Nobody may run it before this instant, whatever it was due: it is being moved. 0 for none."""
+    taken: UUID | None = None
+    """By which bucket it is being moved."""
+
+    @property
+    def ready_at(self) -> int:
+        """From which instant on it may run."""
+        return max(micros(self.copy.run_at), self.not_before)
+
+
+def micros(when: datetime) -> int:
+    """Whole microseconds since 1970."""
+    return (when - _EPOCH) // _MICROSECOND
+
+
+def instant(value: int) -> datetime:
+    """The aware UTC instant."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def _micros(when: datetime | None) -> int | None:
+    return None if when is None else (when - _EPOCH) // _MICROSECOND
+
+
+def _instant(value: int | None) -> datetime | None:
+    return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+def copy_of_new(job: NewJob, now: datetime) -> JobCopy:
+    """A new job as it is stored at ``now``."""
+    return JobCopy(
+        job.id,
+        job.definition_id,
+        job.lane,
+        int(job.priority),
+        job.run_at if job.run_at is not None else now + job.delay,
+        now,
+        0,
+        0,
+        0,
+        0,
+        0,
+        job.data,
+        None,
+        job.metadata,
+        None if job.timeout is None else job.timeout // _MILLISECOND,
+        job.max_retries,
+        job.retry,
+        job.unique_key,
+        job.schedule_id,
+        job.occurrence_at,
+        None,
+        None,
+        None,
+        None,
+        job.agent,
+        None,
+    )
+
+
+def encode_job(envelope: Envelope) -> bytes:
+    """The message of a job. Raises ``UnicodeEncodeError`` for text that is no Unicode."""
+    copy = envelope.copy
+    head = write(
+        [
+            _VERSION,
+            copy.definition_id,
+            micros(copy.run_at),
+            micros(copy.enqueued_at),
+            copy.claim_no,
+            copy.attempt,
+            copy.failures,
+            copy.losses,
+            copy.placement,
+            copy.content_type,
+            copy.metadata,
+            copy.timeout_ms,
+            copy.max_retries,
+            copy.retry,
+            copy.unique_key,
+            copy.schedule_id,
+            _micros(copy.occurrence_at),
+            copy.error_type,
+            copy.error_message,
+            copy.error_traceback,
+            copy.agent,
+            _micros(copy.unknown_since),
+            envelope.recheck,
+            envelope.not_before,
+            None if envelope.taken is None else envelope.taken.hex,
+        ]
+    )
+    return f"{head}\n{copy.data}".encode()
+
+
+def decode_job(subject: str, body: bytes) -> Envelope:
+    """The job of a message."""
+    lane, priority, job_id = Names.parse_job(subject)
+    head, _, data = body.decode().partition("\n")
+    values = read(head)
+    copy = JobCopy(
+        job_id,
+        values[1],
+        lane,
+        priority,
+        _EPOCH + timedelta(microseconds=values[2]),
+        _EPOCH + timedelta(microseconds=values[3]),
+        values[4],
+        values[5],
+        values[6],
+        values[7],
+        values[8],
+        data,
+        values[9],
+        values[10],
+        values[11],
+        values[12],
+        values[13],
+        values[14],
+        values[15],
+        _instant(values[16]),
+        None,
+        values[17],
+        values[18],
+        values[19],
+        values[20],
+        _instant(values[21]),
+    )
+    taken = values[24]
+    return Envelope(copy, values[22], values[23], None if taken is None else UUID(hex=taken))
+
+
+def claimed_of(envelope: Envelope, bucket_id: UUID, *, cancel: bool = False) -> ClaimedJob:
+    """The job as its claimer sees it."""
+    copy = envelope.copy
+    return ClaimedJob(
+        copy.id,
+        bucket_id,
+        copy.claim_no + 1,
+        copy.definition_id,
+        copy.lane,
+        copy.priority,
+        copy.run_at,
+        copy.enqueued_at,
+        copy.attempt,
+        copy.failures,
+        copy.losses,
+        envelope.recheck,
+        cancel,
+        copy.data,
+        copy.metadata,
+        copy.timeout_ms,
+        copy.max_retries,
+        copy.retry,
+        copy.unknown_since,
+        copy.schedule_id,
+        copy.occurrence_at,
+    )
+
+
+_COPY_INSTANTS = (4, 5, 19, 20, 25)
+
+
+def encode_shipment(shipment: Shipment) -> bytes:
+    """A batch of outcomes. Raises ``UnicodeEncodeError`` for text that is no Unicode."""
+    body = [
+        _VERSION,
+        [_flat_ended(ended) for ended in shipment.ended],
+        [_flat_attempt(record) for record in shipment.attempts],
+        [_flat(copy) for copy in shipment.returned],
+    ]
+    return write(body).encode()
+
+
+def decode_shipment(body: bytes) -> Shipment:
+    """What :func:`encode_shipment` made."""
+    _, ended, attempts, returned = read(body.decode())
+    return Shipment(
+        [_ended(values) for values in ended],
+        [_attempt(values) for values in attempts],
+        [JobCopy._make(_round(values)) for values in returned],
+    )
+
+
+def _flat(copy: Sequence[Any]) -> list[Any]:
+    values = list(copy)
+    values[0] = values[0].hex
+    for place in _COPY_INSTANTS:
+        if values[place] is not None:
+            values[place] = (values[place] - _EPOCH) // _MICROSECOND
+    return values
+
+
+def _round(values: list[Any]) -> list[Any]:
+    values[0] = UUID(hex=values[0])
+    for place in _COPY_INSTANTS:
+        if values[place] is not None:
+            values[place] = _EPOCH + timedelta(microseconds=values[place])
+    return values
+
+
+def _flat_ended(ended: EndedJob) -> list[Any]:
+    # its last instant stands where a live job says since when it is unknown
+    values = _flat(ended)
+    values[24] = ended.status.value
+    if ended.worker_id is not None:
+        values[27] = ended.worker_id.hex
+    return values
+
+
+def _ended(values: list[Any]) -> EndedJob:
+    values = _round(values)
+    values[24] = JobStatus(values[24])
+    if values[27] is not None:
+        values[27] = UUID(hex=values[27])
+    return EndedJob._make(values)
+
+
+def _flat_attempt(record: AttemptRecord) -> list[Any]:
+    error = record.error
+    return [
+        record.job_id.hex,
+        record.claim_no,
+        record.number,
+        _micros(record.started_at),
+        _micros(record.finished_at),
+        record.outcome.value,
+        None if error is None else [error.type, error.message, error.traceback],
+        None if record.worker_id is None else record.worker_id.hex,
+        record.log,
+    ]
+
+
+def _attempt(values: list[Any]) -> AttemptRecord:
+    return AttemptRecord(
+        UUID(hex=values[0]),
+        values[1],
+        values[2],
+        _instant(values[3]),
+        _instant(values[4]),
+        AttemptOutcome(values[5]),
+        None if values[6] is None else JobError(*values[6]),
+        None if values[7] is None else UUID(hex=values[7]),
+        values[8],
+    )

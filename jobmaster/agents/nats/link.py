@@ -1,0 +1,390 @@
+"""The connection of one agent to its NATS servers. Everything here happens in the agent's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from ...errors import ConfigurationError, MessageTooLarge, StoreError, TransientStoreError
+from ...payload.jsontext import read, write
+from .messages import Ack, Batch, Outgoing, read_ack
+from .options import NatsOptions
+
+__all__ = ["ApiFault", "Link"]
+
+_RESEND_AFTER = 1.5
+"""Seconds after which a message that was not acknowledged is sent again, with its own id."""
+_MOST_UNDER_WAY = 4_000
+"""Messages that wait for their acknowledgement at a time."""
+_BREATH = 200
+_CONNECT_TIMEOUT = 2.0
+
+
+class ApiFault(StoreError):
+    """JetStream refused a request. ``code`` is its number for the reason."""
+
+    def __init__(self, message: str, code: int) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+_PLAIN_HEADERS = b"NATS/1.0\r\n"
+
+
+class _Client(Client):
+    """The client without the headers of messages that say nothing about themselves: nobody reads them here,
+    and to take them apart costs more than all the rest of a message. Where the library calls this otherwise,
+    nothing but that time is lost."""
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        if not headers or headers.startswith(_PLAIN_HEADERS):
+            return None
+        found: dict[str, str] | None = await super()._process_headers(headers)
+        return found
+
+
+class Link:
+    """One connection, kept alive: the client library reconnects, with jitter, to whichever server answers."""
+
+    def __init__(self, agent: str, options: NatsOptions, logger: logging.Logger) -> None:
+        self.agent = agent
+        self.options = options
+        self._logger = logger
+        self._api = f"$JS.{options.domain}.API" if options.domain else "$JS.API"
+        self._client: Client | None = None
+        self._inbox = ""
+        self._numbers = 0
+        self._waiting: dict[int, tuple[Batch, int]] = {}
+        self._cut = asyncio.Event()
+        self._whole = asyncio.Event()
+        self._said: list[str] = []
+        """What the server complained of, oldest first."""
+        self.on_reconnect: list[Callable[[], None]] = []
+
+    # --- life ---------------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """Whether a server answers at present."""
+        return self._client is not None and self._client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        """The largest message that the server takes, in bytes."""
+        assert self._client is not None
+        return self._client.max_payload
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Major and minor version of the server."""
+        assert self._client is not None
+        found = self._client.connected_server_version
+        return found.major, found.minor
+
+    def _name(self) -> str:
+        return f"agent {self.agent!r} at {self.options.shown}"
+
+    async def connect(self, wait: float) -> None:
+        """Connect, waiting so many seconds at most. Raises ``ConfigurationError`` for credentials that the
+        server refuses and for a server without JetStream, ``TransientStoreError`` when none answers."""
+        if self._client is not None:
+            return
+        deadline = time.monotonic() + wait
+        while True:
+            try:
+                await self._try_to_connect(max(0.3, min(_CONNECT_TIMEOUT, deadline - time.monotonic())))
+                break
+            except TransientStoreError:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise
+                await asyncio.sleep(min(left, random.uniform(0.1, 0.4)))
+
+    async def _try_to_connect(self, timeout: float) -> None:
+        client = _Client()
+        self._said.clear()
+        try:
+            async with asyncio.timeout(timeout):
+                await client.connect(
+                    servers=self.options.servers,
+                    name=f"jobmaster {self.agent}",
+                    connect_timeout=2,
+                    allow_reconnect=True,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=random.uniform(0.1, 0.4),  # type: ignore[arg-type]
+                    ping_interval=3,
+                    max_outstanding_pings=2,
+                    pending_size=64 * 1024 * 1024,
+                    error_cb=self._on_error,
+                    disconnected_cb=self._on_cut,
+                    closed_cb=self._on_cut,
+                    reconnected_cb=self._on_whole,
+                    **self.options.for_client(),
+                )
+        except (OSError, nats.errors.Error, TimeoutError, ValueError) as fault:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await client.close()
+            raise self._unreachable(fault) from fault
+        self._client = client
+        self._cut.clear()
+        self._whole.set()
+        self._inbox = client.new_inbox()
+        await client.subscribe(
+            f"{self._inbox}.*", cb=self._on_ack, pending_msgs_limit=-1, pending_bytes_limit=-1
+        )
+        try:
+            await self._require_jetstream()
+        except BaseException:
+            await self.close()
+            raise
+
+    def _unreachable(self, fault: BaseException) -> StoreError | ConfigurationError:
+        said = " ".join([*self._said, str(fault)]).lower()
+        if "authorization" in said or "authentication" in said or "nkey" in said or "jwt" in said:
+            return ConfigurationError(
+                f"{self._name()}: the server refuses the credentials: check user and password, token, nkey "
+                "or credentials in its URL or connect_args"
+            )
+        shown = self._said[-1] if self._said else str(fault) or type(fault).__name__
+        return TransientStoreError(f"{self._name()}: no server answers: {shown}")
+
+    async def _require_jetstream(self) -> None:
+        try:
+            await self.api("INFO", timeout=5.0)
+        except ApiFault as fault:
+            raise ConfigurationError(
+                f"{self._name()}: JetStream is not enabled for this account: {fault}; enable it for the "
+                "account in the server's configuration"
+            ) from fault
+        except TransientStoreError as fault:
+            assert self._client is not None
+            if not self._client._server_info.get("jetstream", False):
+                raise ConfigurationError(
+                    f"{self._name()}: JetStream is not enabled on this server: start nats-server with "
+                    "-js, or with a jetstream block in its configuration"
+                ) from fault
+            raise
+
+    async def close(self) -> None:
+        """Disconnect. Idempotent."""
+        client, self._client = self._client, None
+        self._whole.clear()
+        self._cut.set()
+        if client is not None:
+            with contextlib.suppress(nats.errors.Error, OSError, asyncio.TimeoutError):
+                await client.close()
+
+    async def _on_error(self, fault: Exception) -> None:
+        text = str(fault) or type(fault).__name__
+        self._said = [*self._said[-9:], text]
+        self._logger.debug("agent %r: %s", self.agent, text)
+
+    async def _on_cut(self) -> None:
+        self._whole.clear()
+        self._cut.set()
+        self._cut = asyncio.Event()
+
+    async def _on_whole(self) -> None:
+        self._whole.set()
+        self._logger.info("agent %r: connected again", self.agent)
+        for tell in self.on_reconnect:
+            tell()
+
+    # --- plain messages -----------------------------------------------------------------------------
+
+    async def ready(self, deadline: float) -> Client:
+        """The client, once a server answers."""
+        client = self._client
+        if client is None:
+            raise TransientStoreError(f"{self._name()}: not connected")
+        if not client.is_connected or not self._whole.is_set():
+            try:
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    await self._whole.wait()
+            except TimeoutError:
+                raise TransientStoreError(f"{self._name()}: no server answers") from None
+        return client
+
+    async def send(self, subject: str, body: bytes = b"", reply: str = "") -> None:
+        """A message that nobody acknowledges; dropped while no server answers."""
+        client = self._client
+        if client is not None and client.is_connected:
+            try:
+                await client.publish(subject, body, reply=reply)
+            except nats.errors.Error as fault:
+                raise TransientStoreError(f"{self._name()}: {fault}") from fault
+
+    async def ask(self, subject: str, body: bytes, timeout: float) -> bytes:
+        """A request and its answer."""
+        deadline = time.monotonic() + timeout
+        client = await self.ready(deadline)
+        try:
+            answer = await client.request(subject, body, timeout=max(0.05, deadline - time.monotonic()))
+        except nats.errors.NoRespondersError as fault:
+            raise TransientStoreError(f"{self._name()}: nobody answers {subject}") from fault
+        except (TimeoutError, nats.errors.Error) as fault:
+            denied = self._denied(subject)
+            if denied is not None:
+                raise denied from fault
+            raise TransientStoreError(f"{self._name()}: no answer to {subject}: {fault}") from fault
+        return bytes(answer.data)
+
+    def _denied(self, subject: str) -> ConfigurationError | None:
+        """The error for a subject on which the server lets this user not publish."""
+        for text in self._said:
+            if "permissions violation" in text.lower() and subject.lower() in text.lower():
+                return ConfigurationError(
+                    f"{self._name()}: the user has no permission for {subject}: allow it to publish to "
+                    f"{self._api}.>, $JS.ACK.> and the subjects of this agent, and to subscribe to "
+                    "_INBOX.> and those"
+                )
+        return None
+
+    async def subscribe(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Listen to a subject. What comes is never dropped for being too much."""
+        client = await self.ready(time.monotonic() + 5.0)
+        return await client.subscribe(subject, cb=on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
+
+    def new_inbox(self) -> str:
+        """A subject of one's own."""
+        assert self._client is not None
+        return str(self._client.new_inbox())
+
+    # --- JetStream ----------------------------------------------------------------------------------
+
+    async def api(self, endpoint: str, body: object = None, timeout: float = 5.0) -> dict[str, Any]:
+        """A request to JetStream. Raises :class:`ApiFault` for a refusal, ``TransientStoreError`` for one
+        that may pass."""
+        text = b"" if body is None else write(body).encode()
+        answer = read((await self.ask(f"{self._api}.{endpoint}", text, timeout)).decode())
+        fault = answer.get("error")
+        if fault is not None:
+            said = f"{self._name()}: {fault.get('description', fault)}"
+            if fault.get("code") == 503 and fault.get("err_code") != 10039:
+                raise TransientStoreError(said)
+            raise ApiFault(said, int(fault.get("err_code", 0)))
+        found: dict[str, Any] = answer
+        return found
+
+    @property
+    def api_prefix(self) -> str:
+        """What the subjects of JetStream's own requests begin with."""
+        return self._api
+
+    async def publish(self, messages: Sequence[Outgoing], timeout: float) -> list[Ack]:
+        """Store messages; one answer for each, in order. A message without answer is sent again, with the id
+        by which the server knows it.
+
+        Raises ``TransientStoreError`` when time is up, ``ambiguous`` when some may be stored."""
+        deadline = time.monotonic() + timeout
+        largest = max((len(message.body) + len(message.subject) for message in messages), default=0)
+        batch = Batch(len(messages))
+        left = list(range(len(messages)))
+        sent = False
+        while left:
+            try:
+                client = await self.ready(deadline)
+                if largest + 512 > client.max_payload:
+                    raise self._too_large(messages)
+                sent = await self._send_batch(client, messages, left, batch, deadline) or sent
+            except TransientStoreError as fault:
+                stored = any(ack is not None and ack.seq for ack in batch.acks)
+                raise TransientStoreError(str(fault), ambiguous=sent or stored) from fault
+            left = [n for n in left if batch.acks[n] is None]
+            if left and time.monotonic() >= deadline:
+                denied = self._denied(messages[left[0]].subject)
+                if denied is not None:
+                    raise denied
+                raise TransientStoreError(
+                    f"{self._name()}: {len(left)} of {len(messages)} messages were not acknowledged in time",
+                    ambiguous=True,
+                )
+        return [ack for ack in batch.acks if ack is not None]
+
+    def _too_large(self, messages: Sequence[Outgoing]) -> MessageTooLarge:
+        largest = max(messages, key=lambda message: len(message.body))
+        return MessageTooLarge(
+            f"{self._name()}: a message has {len(largest.body)} bytes, and the server takes "
+            f"{self.max_payload}: raise max_payload in its configuration, or lower max_message_bytes"
+        )
+
+    async def _send_batch(
+        self,
+        client: Client,
+        messages: Sequence[Outgoing],
+        left: Sequence[int],
+        batch: Batch,
+        deadline: float,
+    ) -> bool:
+        """Send these and wait a while for their answers; whether any was sent."""
+        numbers: list[int] = []
+        cut = self._cut
+        batch.left = len(left)
+        batch.done.clear()
+        try:
+            for start in range(0, len(left), _MOST_UNDER_WAY):
+                part = left[start : start + _MOST_UNDER_WAY]
+                answered = batch.left - len(part)
+                for count, place in enumerate(part, start=1):
+                    self._numbers += 1
+                    self._waiting[self._numbers] = (batch, place)
+                    numbers.append(self._numbers)
+                    message = messages[place]
+                    headers = {"Nats-Msg-Id": message.id}
+                    if message.expected is not None:
+                        headers["Nats-Expected-Last-Subject-Sequence"] = str(message.expected)
+                    await client.publish(
+                        message.subject, message.body, reply=f"{self._inbox}.{self._numbers}", headers=headers
+                    )
+                    if not count % _BREATH:
+                        await asyncio.sleep(0)
+                if not await self._answered(batch, answered, cut, deadline):
+                    break
+        except nats.errors.Error as fault:
+            if not numbers:
+                raise TransientStoreError(f"{self._name()}: {fault}") from fault
+        finally:
+            for number in numbers:
+                self._waiting.pop(number, None)
+        return bool(numbers)
+
+    async def _answered(self, batch: Batch, until: int, cut: asyncio.Event, deadline: float) -> bool:
+        """Wait until only so many are unanswered; ``False`` when the connection broke or it took too long."""
+        patience = min(deadline, time.monotonic() + _RESEND_AFTER)
+        while batch.left > until:
+            if cut.is_set() or time.monotonic() >= patience:
+                return False
+            before = batch.left
+            batch.done.clear()
+            try:
+                async with asyncio.timeout(max(0.01, min(0.25, patience - time.monotonic()))):
+                    await batch.done.wait()
+            except TimeoutError:
+                if batch.left < before:
+                    patience = min(deadline, time.monotonic() + _RESEND_AFTER)
+        return True
+
+    async def _on_ack(self, message: Msg) -> None:
+        found = self._waiting.pop(int(message.subject.rsplit(".", 1)[1]), None)
+        if found is None:
+            return
+        batch, place = found
+        if batch.acks[place] is None:
+            batch.acks[place] = read_ack(message)
+            if batch.acks[place] is None:
+                # nobody answers for the stream just now: sent again in a moment
+                return
+            batch.left -= 1
+        if batch.left <= 0 or not batch.left % _BREATH:
+            batch.done.set()

@@ -1,0 +1,65 @@
+"""Messages on their way into a stream, and what the server says about them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from nats.aio.msg import Msg
+
+from ...payload.jsontext import read
+
+__all__ = ["Ack", "Batch", "Outgoing", "read_ack"]
+
+_WRONG_SEQUENCE = 10071
+_NO_ROOM = (10077, 10023, 10047, 10122)
+"""The stream or the account is full: that is an answer, and not an absence."""
+
+
+class Outgoing(NamedTuple):
+    """A message for a stream. ``id`` makes a repetition known; ``expected``: only while the last message of
+    its subject has this sequence, 0 for none."""
+
+    subject: str
+    body: bytes
+    id: str
+    expected: int | None = None
+
+
+class Ack(NamedTuple):
+    """What the server said about one message: its sequence; or 0, and why it did not take it."""
+
+    seq: int
+    duplicate: bool = False
+    fault: int = 0
+    reason: str = ""
+
+    @property
+    def overtaken(self) -> bool:
+        """Whether the subject has another last message than was expected."""
+        return self.fault == _WRONG_SEQUENCE
+
+
+class Batch:
+    """Messages that wait for their acknowledgements."""
+
+    __slots__ = ("acks", "done", "left")
+
+    def __init__(self, size: int) -> None:
+        self.acks: list[Ack | None] = [None] * size
+        self.left = size
+        self.done = asyncio.Event()
+
+
+def read_ack(message: Msg) -> Ack | None:
+    """The answer to one message; ``None`` when nobody answers for the stream just now."""
+    if not message.data:
+        return None
+    answer = read(message.data.decode())
+    fault = answer.get("error")
+    if fault is None:
+        return Ack(answer["seq"], answer.get("duplicate", False))
+    code = int(fault.get("err_code", 0))
+    if fault.get("code") == 503 and code not in _NO_ROOM:
+        return None
+    return Ack(0, False, code, str(fault.get("description", "")))

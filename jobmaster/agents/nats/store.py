@@ -1,0 +1,197 @@
+"""One NATS agent connection as this process has it: opened once, shared by its adapters."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from ...errors import ConfigurationError, TransientStoreError
+from ...ports import Clock
+from .claims import Claims, Intake
+from .link import Link
+from .loopthread import LoopThread
+from .names import Names
+from .options import NatsOptions
+from .outbox import Outbox
+from .puller import Puller
+from .registry import Registry
+from .streams import ensure_streams
+
+__all__ = ["HORIZON", "FaultPoints", "NatsStore", "Session"]
+
+T = TypeVar("T")
+HORIZON = timedelta(seconds=2)
+"""How long before they are due jobs are on a NATS agent: a message that was delivered cannot wait there."""
+_OPEN_WAIT = 0.5
+_FOLD, _OVERHEAD = 4, 64 * 1024
+"""A message of outcomes holds data and result, each of which takes twice its room when it is quoted again."""
+
+
+class FaultPoints(Protocol):
+    """Called around what is written; see :class:`jobmaster.sql.gateway.FaultPoints`."""
+
+    def reach(self, name: str) -> None:
+        """The point ``name`` has been reached."""
+        ...
+
+
+class Session:
+    """Everything that lives as long as the connection; it belongs to the agent's loop."""
+
+    def __init__(self, store: NatsStore, names: Names) -> None:
+        self.names = names
+        self.lease = store.lease
+        self.timeout = store.operation_timeout
+        self.logger = store.logger
+        self.link = Link(names.agent, store.options, store.logger)
+        self.outbox = Outbox(self.link, names, store.logger)
+        self.registry = Registry(self.link, names)
+        self.claims = Claims()
+        self.store_id = UUID(int=0)
+        self._store = store
+
+    async def open(self, wait: float) -> None:
+        """Connect, make or check the streams."""
+        await self.link.connect(wait)
+        try:
+            self._check_payload()
+            self.store_id = await ensure_streams(
+                self.link, self.names, self._store.options, self._store.provision
+            )
+        except BaseException:
+            await self.close()
+            raise
+
+    def _check_payload(self) -> None:
+        """A job with its result has to fit into one message of the server."""
+        largest, takes = self._store.largest, self.link.max_payload
+        if largest is not None and takes < _FOLD * largest + _OVERHEAD:
+            fits = max(0, (takes - _OVERHEAD) // _FOLD)
+            raise ConfigurationError(
+                f"agent {self.names.agent!r}: the NATS server takes messages of {takes} bytes; with "
+                f"max_message_bytes {largest} a job and its result need {_FOLD * largest + _OVERHEAD}: raise "
+                f"max_payload of the server, or lower max_message_bytes to {fits}"
+            )
+
+    async def close(self) -> None:
+        """Disconnect. What was held is delivered to others when its lease has run out."""
+        for intake in self.claims.intakes.values():
+            await intake.puller.close()
+        await self.outbox.close()
+        await self.link.close()
+
+    def intake(self, lane: str, priority: int) -> Intake:
+        """The intake of a lane and priority."""
+        found = self.claims.intakes.get((lane, priority))
+        if found is None:
+            puller = Puller(
+                self.link,
+                self.names.jobs,
+                self.names.consumer(lane, priority),
+                self.names.jobs_of(lane, priority),
+                self.lease.total_seconds(),
+                self._store.options.max_ack_pending,
+                self.logger,
+            )
+            found = self.claims.intakes[lane, priority] = Intake(lane, priority, puller)
+        return found
+
+    def now(self) -> datetime:
+        """The present by the master's clock."""
+        return self._store.now()
+
+    def reach(self, name: str) -> None:
+        """Pass a fault point. An error that a test raises there is a lost answer."""
+        faults = self._store.faults
+        if faults is not None:
+            try:
+                faults.reach(name)
+            except Exception as error:
+                raise TransientStoreError(f"{name}: {error}", ambiguous=True) from error
+
+
+class NatsStore:
+    """Opens and closes the session; runs what the adapters ask for in its loop. Safe from any thread."""
+
+    def __init__(
+        self,
+        name: str,
+        cluster_id: str,
+        prefix: str,
+        options: NatsOptions,
+        lease: timedelta,
+        operation_timeout: float,
+        clock: Clock,
+        logger: logging.Logger,
+        *,
+        provision: bool = True,
+        largest: int | None = None,
+        faults: FaultPoints | None = None,
+    ) -> None:
+        self.name = name
+        self.names = Names(prefix.strip("_") or "jm", cluster_id, name)
+        self.options = options
+        self.lease = lease
+        self.operation_timeout = operation_timeout
+        self.provision = provision
+        self.largest = largest
+        self.faults = faults
+        self.logger = logger
+        self._clock = clock
+        self._loop = LoopThread(f"jobmaster-nats-{name}")
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._session: Session | None = None
+
+    def now(self) -> datetime:
+        """The present: NATS has no clock to ask, so it is the master's, as this process follows it."""
+        return self._clock.now()
+
+    def follow(self, clock: Clock) -> None:
+        """Take the time from this clock, which follows the master's."""
+        self._clock = clock
+
+    def open(self, wait: float = _OPEN_WAIT) -> None:
+        """Connect when need be. Raises ``ConfigurationError`` or ``TransientStoreError``."""
+        with self._lock:
+            if self._session is not None and self._pid == os.getpid():
+                return
+            self._pid = os.getpid()
+            session = Session(self, self.names)
+            try:
+                self._loop.run(session.open(max(wait, 1.0)))
+            except BaseException:
+                self._loop.close()
+                raise
+            self._session = session
+
+    def close(self) -> None:
+        """Disconnect and end the thread. Idempotent."""
+        with self._lock:
+            session, self._session = self._session, None
+            if session is not None and self._pid == os.getpid():
+                self._loop.run(session.close())
+                self._loop.close()
+
+    @property
+    def store_id(self) -> UUID:
+        """The random id in the stamp; opens when need be."""
+        return self._open_session().store_id
+
+    def _open_session(self) -> Session:
+        session = self._session
+        if session is None or self._pid != os.getpid():
+            self.open()
+            session = self._session
+        assert session is not None
+        return session
+
+    def call(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+        """Run this in the agent's loop and wait for it."""
+        session = self._open_session()
+        return self._loop.run(work(session))

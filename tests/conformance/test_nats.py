@@ -1,0 +1,200 @@
+"""The suites on a NATS agent with a master in SQLite, on the newest and the oldest server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from jobmaster.agents.nats.options import NatsOptions
+from jobmaster.agents.nats.reader import NatsJobReader
+from jobmaster.agents.nats.settlement import NatsSettlement
+from jobmaster.agents.nats.store import NatsStore
+from jobmaster.agents.nats.transport import NatsTransport
+from jobmaster.agents.same_database import SameDatabaseSettlement
+from jobmaster.agents.sql import SqlTransport
+from jobmaster.domain.copies import Shipment
+from jobmaster.domain.ids import uuid7
+from jobmaster.domain.job import Attempt, Job
+from jobmaster.domain.status import JobStatus
+from jobmaster.engine.clock import SystemClock
+from jobmaster.master.sql import SqlMasterStore
+from jobmaster.sql import open_database
+from jobmaster.sql.database import Database
+from jobmaster.testing.conformance import AgentTransportConformance, ClusterConformance, Parties, Stores
+from jobmaster.testing.conformance.claiming import ClaimConformance
+from jobmaster.testing.conformance.rescue import RescueConformance
+from jobmaster.testing.conformance.settling import SettleConformance
+from jobmaster.testing.conformance.stores import LEASE
+
+pytestmark = [pytest.mark.nats, pytest.mark.sqlite]
+LOGGER = logging.getLogger("conformance")
+ELSEWHERE = None
+"""In place of a test of what a NATS agent leaves to the master, or does not promise; each says which."""
+
+
+class WholeMaster(SqlMasterStore):
+    """A master that knows what the agent knows, as the library shows both to its users."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.reader: NatsJobReader
+
+    def get_job(self, job_id: UUID) -> Job | None:
+        return _ready(self.reader.get_job(job_id)) or super().get_job(job_id)
+
+    def attempts(self, job_id: UUID) -> list[Attempt]:
+        return self.reader.attempts(job_id) or super().attempts(job_id)
+
+
+class ShownTransport(NatsTransport):
+    """Shows what waits as the suite knows it."""
+
+    def find_live(self, job_id: UUID) -> Job | None:
+        return _ready(super().find_live(job_id))
+
+
+def _ready(job: Job | None) -> Job | None:
+    """A job that the master does not know yet is ready all the same."""
+    if job is None or job.status is not JobStatus.SAVE_PENDING:
+        return job
+    return replace(job, status=JobStatus.READY)
+
+
+@pytest.fixture
+def home(sqlite_url: str) -> Database:
+    """The master's database."""
+    return open_database(sqlite_url, cluster_id="conformance", role="master")
+
+
+def _store(url: str) -> NatsStore:
+    options = NatsOptions(url)
+    return NatsStore("agent", "conformance", "jm_", options, LEASE, 10.0, SystemClock(), LOGGER)
+
+
+@pytest.fixture
+def parties(nats_url: str, home: Database) -> Iterator[Parties]:
+    """A master and a NATS agent."""
+    master, store = SqlMasterStore(home), _store(nats_url)
+    agent = Stores(NatsTransport(store), NatsSettlement(store, master, lambda: 5, LOGGER), master)
+    parties = Parties(master, SqlTransport(home), SameDatabaseSettlement(home), agent, NatsJobReader(store))
+    parties.open()
+    yield parties
+    parties.close()
+
+
+@pytest.fixture
+def stores(nats_url: str, home: Database) -> Iterator[Stores]:
+    """The agent, seen together with its master."""
+    master, store = WholeMaster(home), _store(nats_url)
+    master.reader = NatsJobReader(store)
+    stores = Stores(ShownTransport(store), NatsSettlement(store, master, lambda: 5, LOGGER), master)
+    stores.open()
+    yield stores
+    stores.close()
+
+
+class TestCluster(ClusterConformance):
+    """A master and an agent."""
+
+    KEEPS_FAR_JOBS = False
+    RESCUE_ASKS_THE_MASTER = True
+
+
+class TestTransport(AgentTransportConformance):
+    """The agent."""
+
+    # what is due when is known of what was delivered here only; the rest is found by claiming
+    test_next_due_is_the_earliest_waiting_job = ELSEWHERE
+
+    def test_next_due_tells_of_what_is_kept_here(self, stores: Stores) -> None:
+        now = stores.transport.now()
+        stores.enqueue(run_at=now + timedelta(seconds=1.5))
+        holder = stores.holder()
+        assert holder.claim() == []
+        answer = stores.transport.next_due("default")
+        assert answer is not None
+        assert answer[1] == now + timedelta(seconds=1.5)
+
+
+class TestClaims(ClaimConformance):
+    """Claims."""
+
+    # a stream gives in the order in which jobs came; due time and cursor mean nothing to it
+    test_claims_come_by_priority_then_due_time_then_id = ELSEWHERE
+    test_the_cursor_skips_what_came_before = ELSEWHERE
+
+    def test_claims_come_by_priority_then_in_the_order_of_arrival(self, stores: Stores) -> None:
+        ids = {priority: stores.enqueue(3, priority=priority) for priority in (3, 5, 1)}
+        claimed = stores.holder().claim()
+        assert [job.id for job in claimed] == [*ids[5], *ids[3], *ids[1]]
+
+    def test_a_job_due_far_ahead_goes_to_the_master(self, stores: Stores) -> None:
+        (job_id,) = stores.enqueue(delay=timedelta(hours=1))
+        assert stores.holder().claim() == []
+        job = stores.job(job_id)
+        assert (job.status, job.failures) == (JobStatus.READY, 0)
+        assert stores.transport.unshipped()[0] == 1
+        stores.transport.ship(10, lambda shipment: _record(stores, shipment))
+        assert stores.job(job_id).status is JobStatus.HELD_ON_MASTER
+        assert stores.transport.find_live(job_id) is None
+
+
+def _record(stores: Stores, shipment: Shipment) -> None:
+    stores.master.record(stores.transport.key, shipment)
+
+
+class TestSettling(SettleConformance):
+    """Settling."""
+
+    # what waits for an hour waits on the master, and what has ended is revived there
+    test_a_retry_waits_for_its_delay = ELSEWHERE
+    test_reschedule_moves_waiting_jobs_only = ELSEWHERE
+    test_revive_makes_a_finished_job_live_again = ELSEWHERE
+    # the server knows the id again, so the second job of that id is never stored
+    test_the_first_end_of_a_job_stays = ELSEWHERE
+
+    def test_a_retry_far_ahead_waits_on_the_master(self, stores: Stores) -> None:
+        (job_id,) = stores.enqueue(data='{"n": 1}')
+        holder = stores.holder()
+        (claimed,) = holder.claim()
+        settled = holder.settle(holder.failed(claimed, timedelta(hours=1)))
+        assert not settled.refused
+        assert stores.job(job_id).status is JobStatus.RETRYING
+        assert holder.claim() == []
+        stores.transport.ship(10, lambda shipment: _record(stores, shipment))
+        job = stores.job(job_id)
+        assert job.status is JobStatus.HELD_ON_MASTER
+        assert (job.attempt, job.failures, job.data) == (1, 1, {"n": 1})
+        assert abs(job.scheduled_at - settled.now - timedelta(hours=1)) < timedelta(seconds=5)
+        # told once more, the master does not take it away from where it went since
+        assert stores.master.place("default", timedelta(hours=2), 10, {stores.transport.key: 1.0})
+
+    def test_a_waiting_job_is_rescheduled_here_or_to_the_master(self, stores: Stores) -> None:
+        (near, far) = stores.enqueue(2)
+        soon = stores.transport.now() + timedelta(seconds=1)
+        assert stores.settlement.reschedule(near, soon)
+        assert stores.job(near).scheduled_at == soon
+        later = stores.transport.now() + timedelta(hours=1)
+        assert stores.settlement.reschedule(far, later)
+        job = stores.job(far)
+        assert (job.status, job.scheduled_at) == (JobStatus.HELD_ON_MASTER, later)
+        assert not stores.settlement.reschedule(far, later)
+        assert not stores.settlement.reschedule(uuid7(), later)
+
+    def test_a_claimed_job_is_not_rescheduled(self, stores: Stores) -> None:
+        (job_id,) = stores.enqueue()
+        holder = stores.holder()
+        (claimed,) = holder.claim()
+        for ahead in (timedelta(0), timedelta(hours=1)):
+            assert not stores.settlement.reschedule(job_id, stores.transport.now() + ahead)
+        assert not holder.settle(holder.succeeded(claimed)).refused
+        assert stores.job(job_id).status is JobStatus.SUCCEEDED
+
+
+class TestRescue(RescueConformance):
+    """Rescue."""
