@@ -48,7 +48,11 @@ SQLITE = {
     f"{_SCHEDULES}test_kills.py": ("standalone-sqlite-plan.jobs_written", "agents-sqlite-plan.after"),
     f"{_SCHEDULES}test_coordinators.py": ("standalone",),
 }
-THINNED = {"mariadb": MARIADB, "sqlite": SQLITE}
+NATS = {
+    # Schedules live on the master: only that occurrences get to such an agent and back is of interest.
+    f"{_SCHEDULES}test_kills.py": (),
+}
+THINNED = {"mariadb": MARIADB, "sqlite": SQLITE, "nats": NATS}
 """By engine: files, and single tests in them, that take long or never touch what differs between engines; in
 brackets, parts of the names of those that run on it all the same."""
 
