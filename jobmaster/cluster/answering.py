@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import TransientStoreError, TransportUnavailable
+from ..errors import StoreError, TransportUnavailable
 
 __all__ = ["answering"]
 
 
 @contextmanager
 def answering(what: str) -> Iterator[None]:
-    """Raise ``TransportUnavailable`` for a fault of a store that may pass; ``what`` begins its sentence.
+    """Raise ``TransportUnavailable`` for a fault of a store; ``what`` begins its sentence.
 
     >>> with answering("the settings cannot be read"):
     ...     raise TransientStoreError("connection lost")
@@ -21,5 +21,5 @@ def answering(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except TransientStoreError as fault:
+    except StoreError as fault:
         raise TransportUnavailable(f"{what}: {fault}") from fault

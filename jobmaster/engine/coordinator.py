@@ -10,7 +10,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from ..domain.events import BucketsRescued
-from ..errors import StoreError
+from ..errors import ConfigurationError, StoreError
 from ..ports import Clock, MasterStore, Settlement, WorkerInfo
 from .announcer import Announcer
 from .options import ClusterLimits
@@ -111,7 +111,7 @@ class Coordinator:
     async def _rescue_on(self, name: str, settlement: Settlement) -> None:
         try:
             rescued = await self._calls.run(settlement.rescue, self._limits.max_losses)
-        except StoreError as fault:
+        except (StoreError, ConfigurationError) as fault:
             if self._roster is None:
                 raise
             self._roster.down(name)

@@ -15,7 +15,7 @@ from uuid import UUID
 from ..domain.copies import JobCopy
 from ..domain.ids import uuid7
 from ..domain.status import BucketStatus, Priority
-from ..errors import StoreError
+from ..errors import ConfigurationError, StoreError
 from ..ports import AgentTransport, BucketInfo, Clock, MasterStore, TakeRequest
 from .roster import Roster
 from .storethreads import StoreCalls
@@ -110,7 +110,7 @@ class Mover:
         try:
             for request in requests:
                 await self._move(self._agents[name], request)
-        except StoreError as fault:
+        except (StoreError, ConfigurationError) as fault:
             # of the agent or of the master: what was taken waits there again when its lease has run out
             self._roster.down(name)
             self._logger.warning("jobs of agent %r cannot be moved now: %s", name, fault)

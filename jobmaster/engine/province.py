@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 
-from ..errors import StoreError
+from ..errors import ConfigurationError, StoreError
 from ..ports import AgentTransport, Clock, Listener, MasterStore
 from .border import Border
 from .mover import Mover
@@ -88,7 +88,7 @@ class Province:
     async def _flush(self, name: str) -> None:
         try:
             await self._savers[name].flush()
-        except StoreError as fault:
+        except (StoreError, ConfigurationError) as fault:
             self._logger.warning("outcomes stay on agent %r until others ship them: %s", name, fault)
 
     def border(self, agent: str) -> Border:

@@ -119,6 +119,8 @@ class Database:
                     self._open_once(min(wait, self.dialect.options.operation_timeout))
                     return
                 except AccessRefused as error:
+                    if self._stamp is not None:
+                        raise  # it was open before: an outage like any other
                     raise ConfigurationError(str(error)) from error
                 except (TransientStoreError, ConflictError) as error:
                     left = deadline - time.monotonic()
