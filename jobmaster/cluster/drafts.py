@@ -18,7 +18,7 @@ from ..engine.decider import recurrence_of
 from ..errors import ConfigurationError, ConflictError, InvalidJob
 from ..ports import Clock, Decision, Runs
 from ..recurrence.zones import zone_data_version
-from .expressions import ScheduleExpression, dates, read
+from .expressions import Expression, ScheduleExpression, dates, read
 from .requests import HandlerReference, JobOptions, RequestDesk, aware_utc
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 
 E = TypeVar("E", bound=Enum)
 MOST_BACKFILLED = 10_000
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class ScheduleDesk:
         if found.kind == "interval" and not excluded:
             time_zone = None
         record = ScheduleRecord(
-            id=options.id or _derived_id(new, found.kind, found.text, time_zone, profile_id),
+            id=options.id or _derived_id(new, found, profile_id),
             definition_id=new.definition_id,
             kind=found.kind,
             expression=found.text,
@@ -153,11 +154,22 @@ def declared(draft: Draft, existing: ScheduleRecord | None, now: datetime, runs:
         missed_from=existing.missed_from,
         missed_to=existing.missed_to,
     )
-    cursor = existing.cursor_at if kept and existing.anchor == anchor else now
+    cursor = _cursor(existing, wanted, now) if kept and existing.anchor == anchor else now
     record = planned(record, cursor, now, runs)
     if existing.status is ScheduleStatus.PAUSED and existing.error is None:
         record = replace(record, status=ScheduleStatus.PAUSED, due_at=None)
-    return Decision(record, withdraw=True)
+    return Decision(record, rewrite=True)
+
+
+def _cursor(existing: ScheduleRecord, wanted: ScheduleRecord, now: datetime) -> datetime:
+    """From where a schedule is planned on whose occurrences stay, but for their bounds: what the new bounds
+    let in of the time before is not made up for."""
+    if existing.is_bounded_like(wanted):
+        return existing.cursor_at
+    owed = existing.next_run_at
+    if existing.status is not ScheduleStatus.ENDED and owed is not None and owed <= now:
+        return max(existing.cursor_at, owed - _TICK)
+    return max(existing.cursor_at, now)
 
 
 def planned(record: ScheduleRecord, cursor: datetime, now: datetime, runs: Runs) -> ScheduleRecord:
@@ -188,11 +200,11 @@ def _owned(wanted: ScheduleRecord, existing: ScheduleRecord) -> str:
     )
 
 
-def _derived_id(
-    new: NewJob, kind: str, expression: str, time_zone: str | None, profile_id: str | None
-) -> str:
-    """The id of a schedule that was given none: the same for the same handler, expression and data."""
-    text = json.dumps([new.definition_id, kind, expression, time_zone, new.data, profile_id])
+def _derived_id(new: NewJob, found: Expression, profile_id: str | None) -> str:
+    """The id of a schedule that was given none: the same for the same handler, expression and data. The zone
+    of an interval is no part of it: it comes and goes with the holidays."""
+    time_zone = None if found.kind == "interval" else found.time_zone
+    text = json.dumps([new.definition_id, found.kind, found.text, time_zone, new.data, profile_id])
     return f"{new.definition_id}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

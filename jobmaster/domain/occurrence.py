@@ -9,7 +9,7 @@ import json
 
 from .planning import Due
 
-__all__ = ["IS_CATCHUP", "MISSED_COUNT", "RESERVED", "catchup_of", "with_catchup"]
+__all__ = ["IS_CATCHUP", "MISSED_COUNT", "RESERVED", "catchup_of", "rewritten", "with_catchup"]
 
 RESERVED = "jobmaster."
 """What metadata keys of users must not begin with."""
@@ -27,6 +27,18 @@ def with_catchup(metadata: str | None, due: Due) -> str | None:
     if due.missed_count:
         found[MISSED_COUNT] = due.missed_count
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def rewritten(before: str | None, after: str | None) -> str | None:
+    """The metadata ``after`` of a changed schedule for a run that was made with ``before``: it still makes up
+    for what it made up for."""
+    if before is None or RESERVED not in before:
+        return after
+    marks = {key: value for key, value in json.loads(before).items() if key in (IS_CATCHUP, MISSED_COUNT)}
+    if not marks:
+        return after
+    found = {} if after is None else json.loads(after)
+    return json.dumps(found | marks, ensure_ascii=False, separators=(",", ":"))
 
 
 def catchup_of(metadata: str | None) -> tuple[bool, int]:

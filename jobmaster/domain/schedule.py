@@ -166,14 +166,25 @@ class ScheduleRecord:
         return all(getattr(self, name) == getattr(other, name) for name in DECLARED)
 
     def recurs_the_same(self, other: ScheduleRecord) -> bool:
-        """Whether both have the same occurrences, counted from the same anchor."""
-        return all(getattr(self, name) == getattr(other, name) for name in _WHEN)
+        """Whether both have the same occurrences, counted from the same anchor, but for their bounds.
+
+        The zone of an interval only says to which day an occurrence belongs.
+        """
+        if (self.kind, self.expression) != (other.kind, other.expression):
+            return False
+        return self.kind == "interval" or self.time_zone == other.time_zone
+
+    def is_bounded_like(self, other: ScheduleRecord) -> bool:
+        """Whether the same bounds and holidays hold for both."""
+        return all(getattr(self, name) == getattr(other, name) for name in _BOUNDS)
 
 
-_WHEN = ("kind", "expression", "time_zone", "start_after", "end_before", "excluded_dates")
+_BOUNDS = ("time_zone", "start_after", "end_before", "excluded_dates")
 DECLARED = (
     "definition_id",
-    *_WHEN,
+    "kind",
+    "expression",
+    *_BOUNDS,
     "data",
     "metadata",
     "lane",

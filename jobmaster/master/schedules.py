@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from ..domain.job import NewJob
+from ..domain.occurrence import rewritten
 from ..domain.schedule import WAITS_ITS_TURN, OverlapPolicy, ScheduleFilter, ScheduleRecord
 from ..errors import ConflictError
 from ..ports.schedules import PLANNERS, Change, Decide, DecideOne, Decision, Planned, Runs
 from ..sql.database import Database
 from ..sql.gateway import Gateway, Tx
-from ..sql.newjobs import lanes_to_wake
+from ..sql.newjobs import lanes_to_wake, millis
 from ..sql.schedulerows import UnreadableSchedule, move_row, record_of, row_values
 from ..sql.schedulestatements import SCHEDULE_COLUMNS
 
@@ -132,12 +132,9 @@ class SqlScheduleStore:
             if target is None:
                 return Change(now, None, None)
             if decision.withdraw:
-                oldest = self._withdraw(tx, schedule_id)
-                if record is not None and oldest is not None and oldest <= record.cursor_at:
-                    due_at = None if record.due_at is None else min(record.due_at, now)
-                    record = replace(
-                        record, cursor_at=oldest - _MICROSECOND, next_run_at=oldest, due_at=due_at
-                    )
+                _drop(tx, [tx.dialect.uuid(row[0]) for row in _unstarted(tx, schedule_id)])
+            if decision.rewrite:
+                _rewrite(tx, target)
             _, cancel = self._write_jobs(tx, [(target, decision)])
             jobs = self._insert(tx, decision.jobs, now)
             tx.reach("schedule_change.jobs_written")
@@ -154,12 +151,6 @@ class SqlScheduleStore:
             return Change(now, before, record, tuple(jobs), left)
 
         return self._again("schedule_change", work)
-
-    def _withdraw(self, tx: Tx, schedule_id: str) -> datetime | None:
-        """Delete the occurrences that wait here and never began; the oldest of them."""
-        rows = tx.rows("schedule_unstarted", schedule_id=schedule_id, limit=_MOST_WITHDRAWN)
-        _drop(tx, [tx.dialect.uuid(row[0]) for row in rows])
-        return min((tx.dialect.instant(row[1]) for row in rows), default=None)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -251,6 +242,32 @@ def _runs(tx: Tx, schedules: Sequence[str]) -> dict[str, Runs]:
 
 def _waiting(tx: Tx, schedule_id: str, limit: int) -> list[tuple[Any, ...]]:
     return tx.rows("schedule_waiting", schedule_id=schedule_id, far=WAITS_ITS_TURN, limit=limit)
+
+
+def _unstarted(tx: Tx, schedule_id: str) -> list[tuple[Any, ...]]:
+    return tx.rows("schedule_unstarted", schedule_id=schedule_id, limit=_MOST_WITHDRAWN)
+
+
+def _rewrite(tx: Tx, record: ScheduleRecord) -> None:
+    """Give the occurrences that wait here and never began what their schedule says now."""
+    alike: dict[str | None, list[UUID]] = {}
+    for row in _unstarted(tx, record.id):
+        alike.setdefault(rewritten(row[1], record.metadata), []).append(tx.dialect.uuid(row[0]))
+    values = {
+        "definition_id": record.definition_id,
+        "lane": record.lane,
+        "priority": int(record.priority),
+        "data": record.data,
+        "timeout_ms": millis(record.timeout),
+        "max_retries": record.max_retries,
+        "retry": record.retry,
+        "agent": record.agent,
+    }
+    for metadata, ids in alike.items():
+        for part in _parts(ids):
+            tx.run("schedule_rewrite", ids=part, metadata=metadata, **values)
+    if alike:
+        tx.dialect.notify(tx, {record.lane})
 
 
 def _drop(tx: Tx, ids: Sequence[UUID]) -> None:

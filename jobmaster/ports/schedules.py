@@ -32,8 +32,8 @@ class Decision:
     ``record``: how the schedule is stored from now on; ``None`` deletes it. ``jobs``: to be inserted; an id
     that exists, live or in history, is left alone. ``release``: so many that wait for their turn are due now,
     the oldest first. ``drop``: those that wait for their turn are deleted. ``withdraw``: all planned
-    occurrences are deleted that wait here and were never started; when ``record`` is given, its cursor moves
-    back before the oldest of them, so that they are planned anew. ``cancel``: tell which runs are live.
+    occurrences are deleted that wait here and were never started. ``rewrite``: these stay, with their ids and
+    due times, and become what ``record`` says now. ``cancel``: tell which runs are live.
     """
 
     record: ScheduleRecord | None
@@ -41,6 +41,7 @@ class Decision:
     release: int = 0
     drop: bool = False
     withdraw: bool = False
+    rewrite: bool = False
     cancel: bool = False
 
 

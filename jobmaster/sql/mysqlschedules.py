@@ -16,6 +16,7 @@ _HINTS = {
     "schedule_live": ("job", _OF_SCHEDULE),
     "schedule_waiting": ("job", _OF_SCHEDULE),
     "schedule_unstarted": ("job", _OF_SCHEDULE),
+    "schedule_rewrite": ("job", _PRIMARY),
     "schedule_release": ("job", _PRIMARY),
 }
 

@@ -66,9 +66,14 @@ SELECT {top:limit}id, lane FROM {table:job}{locks:job}
 WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id AND run_at >= :far
 ORDER BY occurrence_at {limit:limit} {lock}""",
     "schedule_unstarted": """
-SELECT {top:limit}id, occurrence_at FROM {table:job}{skips:job}
+SELECT {top:limit}id, metadata FROM {table:job}{skips:job}
 WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id AND occurrence_at IS NOT NULL
   AND bucket_id IS NULL AND attempt = 0 {limit:limit} {lock_skip}""",
+    "schedule_rewrite": """
+UPDATE {table:job}
+SET definition_id = :definition_id, lane = :lane, priority = :priority, data = :data, metadata = :metadata,
+    timeout_ms = :timeout_ms, max_retries = :max_retries, retry = :retry, agent = :agent, unknown_since = NULL
+WHERE id {in:ids}""",
     "schedule_release": "UPDATE {table:job} SET run_at = {now} WHERE id {in:ids}",
 }
 

@@ -40,6 +40,11 @@ SCHEDULE_OWN: dict[str, str] = {
     "schedule_live": _job("schedule_live"),
     "schedule_waiting": _with("schedule_waiting", "{locks:job}", f" WITH ({LOCKS}, {_OF_SCHEDULE})"),
     "schedule_unstarted": _with("schedule_unstarted", "{skips:job}", f" WITH ({SKIPPING}, {_OF_SCHEDULE})"),
+    "schedule_rewrite": """
+UPDATE t
+SET definition_id = :definition_id, lane = :lane, priority = :priority, data = :data, metadata = :metadata,
+    timeout_ms = :timeout_ms, max_retries = :max_retries, retry = :retry, agent = :agent, unknown_since = NULL
+FROM {listed:ids} AS a INNER LOOP JOIN {table:job} AS t WITH (ROWLOCK) ON t.id = a.id""",
     "schedule_release": """
 UPDATE t SET run_at = {now}
 FROM {listed:ids} AS a INNER LOOP JOIN {table:job} AS t WITH (ROWLOCK) ON t.id = a.id""",

@@ -296,7 +296,7 @@ class ScheduleStoreConformance:
             timetable.schedules.change("one", partial(_decided, Decision(record, [job])))
         assert set(timetable.schedules.live_jobs("one")) == {job.id for job in jobs}
 
-    def test_withdrawing_deletes_what_never_began_and_plans_anew(self, timetable: Timetable) -> None:
+    def test_withdrawing_deletes_what_never_began(self, timetable: Timetable) -> None:
         now = timetable.now
         record = timetable.put(cursor_at=now, next_run_at=now + _MINUTE, due_at=now + _MINUTE)
         old = [timetable.job(record, now - n * _MINUTE) for n in range(4)]
@@ -308,13 +308,58 @@ class ScheduleStoreConformance:
             "one", lambda found, at, runs: Decision(replace(record, version=2), withdraw=True)
         )
         assert set(change.left) == {running.id, by_hand.id}
-        after = timetable.get()
-        assert after.version == 2
-        assert after.cursor_at == now - 2 * _MINUTE - timedelta(microseconds=1)
-        assert after.next_run_at == now - 2 * _MINUTE
-        assert after.due_at is not None
-        assert after.due_at <= change.now
+        assert timetable.get() == replace(record, version=2)
         assert set(timetable.schedules.live_jobs("one")) == {running.id, by_hand.id}
+
+    def test_rewriting_keeps_what_never_began(self, timetable: Timetable) -> None:
+        """Ids, due times and what a run makes up for stay; all else is as the schedule says now."""
+        now = timetable.now
+        record = timetable.put(cursor_at=now, next_run_at=now + _MINUTE, due_at=now + _MINUTE)
+        transport = timetable.stores.transport
+        began = timetable.job(record, now - 3 * _MINUTE, data='{"n":1}')
+        transport.enqueue([began])
+        holder = timetable.stores.holder()
+        assert [job.id for job in holder.claim()] == [began.id]
+        ready = timetable.job(record, now - 2 * _MINUTE, data='{"n":1}', metadata='{"a":1}')
+        marks = '{"a":1,"jobmaster.is_catchup":true,"jobmaster.missed_count":1}'
+        late = timetable.job(record, now - _MINUTE, data='{"n":1}', metadata=marks)
+        later = now + timedelta(hours=3)
+        moved = timetable.job(record, now, run_at=later, data='{"n":1}')
+        waits = timetable.job(record, now - 4 * _MINUTE, run_at=WAITS_ITS_TURN, data='{"n":1}')
+        by_hand = timetable.job(record, now, occurrence_at=None, run_at=later, data='{"n":1}')
+        transport.enqueue([ready, late, moved, waits, by_hand])
+        edited = replace(
+            record,
+            version=2,
+            data='{"n":2}',
+            metadata='{"b":2}',
+            priority=Priority.HIGH,
+            timeout=timedelta(seconds=5),
+            max_retries=7,
+        )
+        change = timetable.schedules.change("one", lambda found, at, runs: Decision(edited, rewrite=True))
+        assert (change.after, change.jobs) == (edited, ())
+        assert timetable.get() == edited
+        found = {job.id: timetable.stores.job(job.id) for job in (ready, late, moved, waits, by_hand, began)}
+        assert {key for key, job in found.items() if job.data == {"n": 2}} == {
+            ready.id,
+            late.id,
+            moved.id,
+            waits.id,
+        }
+        assert found[ready.id].metadata == {"b": 2}
+        assert found[late.id].metadata == {
+            "b": 2,
+            "jobmaster.is_catchup": True,
+            "jobmaster.missed_count": 1,
+        }
+        assert found[late.id].priority is Priority.HIGH
+        assert (found[moved.id].scheduled_at, found[waits.id].scheduled_at) == (later, WAITS_ITS_TURN)
+        plain = replace(edited, metadata=None, lane="elsewhere")
+        timetable.schedules.change("one", lambda found, at, runs: Decision(plain, rewrite=True))
+        bare = timetable.stores.job(ready.id)
+        assert (bare.metadata, bare.lane) == ({}, "elsewhere")
+        assert holder.claim() == []
 
     def test_listeners_hear_of_changes(self, timetable: Timetable) -> None:
         heard: list[str | None] = []

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from ...domain.job import NewJob
+from ...domain.occurrence import rewritten
 from ...domain.schedule import WAITS_ITS_TURN, ScheduleFilter, ScheduleRecord, ScheduleStatus
+from ...domain.status import Priority
 from ...ports import PLANNERS, Change, Decide, DecideOne, Decision, Planned, Runs
 from .database import MemoryDatabase, Row
 
 __all__ = ["MemoryScheduleStore"]
-
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class MemoryScheduleStore:
@@ -105,12 +105,10 @@ class MemoryScheduleStore:
                 return Change(now, before, before)
             record = decision.record
             if decision.withdraw:
-                oldest = self._withdraw(schedule_id)
-                if record is not None and oldest is not None and oldest <= record.cursor_at:
-                    due_at = None if record.due_at is None else min(record.due_at, now)
-                    record = replace(
-                        record, cursor_at=oldest - _MICROSECOND, next_run_at=oldest, due_at=due_at
-                    )
+                for row in self._unstarted(schedule_id):
+                    del database.live[row.new.id]
+            if decision.rewrite and record is not None:
+                self._rewrite(record, lanes)
             _, left = self._write(schedule_id, decision, lanes)
             jobs = self._insert(decision.jobs, now, lanes)
             if record is None:
@@ -122,13 +120,29 @@ class MemoryScheduleStore:
         database.wake(lanes)
         return Change(now, before, record, tuple(jobs), tuple(left))
 
-    def _withdraw(self, schedule_id: str) -> datetime | None:
-        found: list[datetime] = []
-        for row in self._jobs(schedule_id):
-            if row.bucket_id is None and row.attempt == 0 and row.new.occurrence_at is not None:
-                del self._database.live[row.new.id]
-                found.append(row.new.occurrence_at)
-        return min(found, default=None)
+    def _unstarted(self, schedule_id: str) -> list[Row]:
+        return [
+            row
+            for row in self._jobs(schedule_id)
+            if row.bucket_id is None and row.attempt == 0 and row.new.occurrence_at is not None
+        ]
+
+    def _rewrite(self, record: ScheduleRecord, lanes: set[str]) -> None:
+        for row in self._unstarted(record.id):
+            row.new = replace(
+                row.new,
+                definition_id=record.definition_id,
+                lane=record.lane,
+                priority=Priority(record.priority),
+                data=record.data,
+                metadata=rewritten(row.new.metadata, record.metadata),
+                timeout=record.timeout,
+                max_retries=record.max_retries,
+                retry=record.retry,
+                agent=record.agent,
+            )
+            row.unknown_since = None
+            lanes.add(record.lane)
 
     # --- reading ------------------------------------------------------------------------------------
 

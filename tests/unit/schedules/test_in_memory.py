@@ -333,8 +333,8 @@ async def test_an_edit_begins_now_and_keeps_what_both_have() -> None:
         assert job.data == {"n": 2}
 
 
-async def test_an_edit_makes_waiting_occurrences_anew() -> None:
-    """What has not begun is made again from the edited schedule, under the same id."""
+async def test_an_edit_rewrites_waiting_occurrences() -> None:
+    """What has not begun becomes what the edited schedule says, and all of it runs."""
     async with MemoryCluster(config(lane="elsewhere"), NEW_YEAR) as cluster:
         s = cluster.scheduler
         await s.recurring_async(Tick, "0 * * * *", id="e", overlap="allow")
@@ -342,9 +342,137 @@ async def test_an_edit_makes_waiting_occurrences_anew() -> None:
         assert await s.count_jobs_async(schedule_id="e") == 2
         await s.recurring_async(Tick, "0 * * * *", {"n": 2}, id="e", lane="elsewhere", overlap="allow")
         await cluster.advance(MINUTE)
-        assert instants("e") == [NEW_YEAR + 2 * HOUR]
-        job = await s.get_job_async(occurrence_id("memory", "e", NEW_YEAR + 2 * HOUR))
-        assert (job.data, job.metadata) == ({"n": 2}, {"jobmaster.missed_count": 1})
+        assert instants("e") == [NEW_YEAR + HOUR, NEW_YEAR + 2 * HOUR]
+        for hour in (1, 2):
+            job = await s.get_job_async(occurrence_id("memory", "e", NEW_YEAR + hour * HOUR))
+            assert (job.data, job.metadata) == ({"n": 2}, {})
+        assert (await s.get_schedule_async("e")).missed == 0
+
+
+@pytest.mark.parametrize("misfire", ["fire_once", "skip", "fire_all"])
+async def test_an_edit_loses_nothing_that_waits_its_turn(misfire: str) -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        options: dict[str, Any] = {"id": "h", "overlap": "buffer_all", "misfire": misfire}
+        await s.recurring_async(Tick, "0 * * * *", lane="elsewhere", **options)
+        await cluster.advance(10 * HOUR + MINUTE)
+        assert await s.count_jobs_async(schedule_id="h") == 10
+        edited = await s.recurring_async(Tick, "0 * * * *", {"n": 2}, **options)
+        assert (edited.next_run_at, edited.missed) == (NEW_YEAR + 11 * HOUR, 0)
+        await cluster.advance(5 * MINUTE)
+        assert instants("h") == [NEW_YEAR + n * HOUR for n in range(1, 11)]
+        assert (await s.get_schedule_async("h")).missed == 0
+
+
+async def test_an_edit_keeps_an_occurrence_that_waits_for_its_jitter() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        options: dict[str, Any] = {"id": "j", "jitter": 50 * MINUTE, "misfire": "skip"}
+        await s.recurring_async(Tick, "0 * * * *", **options)
+        await cluster.advance(HOUR + 2 * MINUTE)
+        assert instants("j") == []
+        await s.recurring_async(Tick, "0 * * * *", {"n": 2}, **options)
+        await cluster.advance(HOUR - 3 * MINUTE)
+        assert instants("j") == [NEW_YEAR + HOUR]
+
+
+async def test_an_edit_keeps_a_backfill() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Tick, "0 * * * *", id="h", lane="elsewhere")
+        await cluster.advance(2 * HOUR)
+        past = NEW_YEAR - timedelta(days=30)
+        assert len(await s.backfill_async("h", past, past + 24 * HOUR)) == 24
+        await s.recurring_async(Tick, "*/30 * * * *", {"n": 2}, id="h")
+        await cluster.advance(20 * MINUTE)
+        assert set(instants("h")) == {past + n * HOUR for n in range(24)} | {NEW_YEAR + HOUR}
+        assert {late for at, late, _ in runs["h"] if at is not None and at < NEW_YEAR} == {True}
+        assert (await s.get_schedule_async("h")).missed == 0
+
+
+async def test_another_expression_makes_nothing_of_the_time_before_it() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Tick, "0 * * * *", id="h", lane="elsewhere")
+        await cluster.advance(5 * HOUR + 5 * MINUTE)
+        await s.recurring_async(Tick, "* * * * *", id="h", misfire="fire_all")
+        await cluster.advance(2 * MINUTE)
+        assert instants("h") == [NEW_YEAR + HOUR] + [
+            NEW_YEAR + 5 * HOUR + n * MINUTE for n in (6, 7)
+        ]
+        assert (await s.get_schedule_async("h")).missed == 0
+
+
+@pytest.mark.parametrize("misfire", ["fire_once", "fire_all"])
+async def test_an_edit_doubles_nothing(misfire: str) -> None:
+    """One occurrence was put off; those after it have run, and their history is gone."""
+    async with MemoryCluster(config().data_retention(HOUR), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        options: dict[str, Any] = {"id": "h", "overlap": "allow", "misfire": misfire, "jitter": 30 * MINUTE}
+        await s.recurring_async(Tick, "0 * * * *", **options)
+        await cluster.advance(HOUR + SECOND)
+        await s.reschedule_async(occurrence_id("memory", "h", NEW_YEAR + HOUR), NEW_YEAR + 20 * HOUR)
+        await cluster.advance(12 * HOUR)
+        await s.recurring_async(Tick, "0 * * * *", {"n": 2}, **options)
+        await cluster.advance(8 * HOUR)
+        assert sorted(instants("h")) == [NEW_YEAR + n * HOUR for n in range(1, 21)]
+        assert (await s.get_schedule_async("h")).missed == 0
+
+
+async def test_bounds_and_holidays_move_neither_anchor_nor_place() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        weeks = await s.recurring_async(Tick, "every 2 weeks at 09:00", id="w")
+        every_eight = await s.recurring_async(Tick, 8 * HOUR, id="i")
+        await cluster.advance(timedelta(days=5, hours=3))
+        before = {name: await s.next_occurrences_async(name, 3) for name in ("w", "i")}
+        again = await s.recurring_async(
+            Tick, "every 2 weeks at 09:00", id="w", excluded_dates=["2026-12-25"]
+        )
+        assert (again.anchor, again.next_run_at) == (weeks.anchor, before["w"][0])
+        for bounds in ({"end_before": datetime(2027, 1, 1, tzinfo=UTC)}, {"excluded_dates": ["2026-12-25"]}):
+            again = await s.recurring_async(Tick, 8 * HOUR, id="i", **bounds)  # type: ignore[arg-type]
+            assert (again.anchor, again.next_run_at) == (every_eight.anchor, before["i"][0])
+        assert {name: await s.next_occurrences_async(name, 3) for name in ("w", "i")} == before
+
+
+async def test_a_holiday_added_after_an_outage_hides_nothing_that_was_missed() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Tick, "0 * * * *", id="h")
+        cluster.cluster.set_mode("passive")
+        await cluster.advance(5 * HOUR + MINUTE * 30)
+        await s.recurring_async(Tick, "0 * * * *", id="h", excluded_dates=["2026-12-25"])
+        cluster.cluster.set_mode("active")
+        await cluster.advance(MINUTE)
+        assert runs["h"] == [(NEW_YEAR + 5 * HOUR, True, 5)]
+
+
+async def test_bounds_that_are_loosened_bring_back_nothing_of_the_past() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        late = NEW_YEAR + timedelta(days=3)
+        await s.recurring_async(Tick, "0 * * * *", id="start", start_after=late, misfire="fire_all")
+        await s.recurring_async(
+            Tick, "0 * * * *", id="end", end_before=NEW_YEAR + 90 * MINUTE, misfire="fire_all"
+        )
+        await cluster.advance(10 * HOUR + MINUTE)
+        assert (await s.get_schedule_async("end")).status is ScheduleStatus.ENDED
+        for name in ("start", "end"):
+            found = await s.recurring_async(Tick, "0 * * * *", id=name, misfire="fire_all")
+            assert found.next_run_at == NEW_YEAR + 11 * HOUR
+        await cluster.advance(HOUR)
+        assert instants("start") == [NEW_YEAR + 11 * HOUR]
+        assert instants("end") == [NEW_YEAR + HOUR, NEW_YEAR + 11 * HOUR]
+        assert (await s.get_schedule_async("start")).missed == 0
+
+
+async def test_an_interval_that_gets_holidays_stays_one_schedule() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        plain = await s.recurring_async(Tick, HOUR)
+        free = await s.recurring_async(Tick, HOUR, excluded_dates=["2026-12-25"], time_zone="Asia/Tokyo")
+        assert (free.id, free.anchor, free.version) == (plain.id, plain.anchor, 2)
 
 
 async def test_cancelling_deletes_what_has_not_begun() -> None:

@@ -1,3 +1,3 @@
-SELECT id, occurrence_at FROM "public"."jm_job"
+SELECT id, metadata FROM "public"."jm_job"
 WHERE schedule_id IS NOT NULL AND schedule_id = %(schedule_id)s AND occurrence_at IS NOT NULL
   AND bucket_id IS NULL AND attempt = 0 LIMIT %(limit)s FOR UPDATE SKIP LOCKED

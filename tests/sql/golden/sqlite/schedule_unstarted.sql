@@ -1,3 +1,3 @@
-SELECT id, occurrence_at FROM "jm_job"
+SELECT id, metadata FROM "jm_job"
 WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id AND occurrence_at IS NOT NULL
   AND bucket_id IS NULL AND attempt = 0 LIMIT :limit
