@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from ..domain.ids import uuid7
@@ -111,7 +111,7 @@ class Timetable:
             if record.status is not ScheduleStatus.ACTIVE:
                 return None
             return Decision(
-                replace(record, status=ScheduleStatus.PAUSED, due_at=None, updated_at=now, error=None)
+                _touched(record, now, status=ScheduleStatus.PAUSED, due_at=None, error=None)
             )
 
         return self._changed(schedule_id, decide)
@@ -125,7 +125,7 @@ class Timetable:
             if record.status is not ScheduleStatus.PAUSED:
                 return None
             cursor = record.cursor_at if catch_up else max(now, record.cursor_at)
-            return Decision(planned(replace(record, updated_at=now), cursor, now, runs))
+            return Decision(planned(_touched(record, now), cursor, now, runs))
 
         return self._changed(schedule_id, decide)
 
@@ -224,7 +224,9 @@ class Timetable:
             if verdict.wait and record.status is not ScheduleStatus.PAUSED:
                 # somebody has to look when those that wait may begin
                 record = replace(record, status=ScheduleStatus.ACTIVE, due_at=now)
-            return Decision(record, jobs, verdict.release)
+            loosened = chosen is OverlapPolicy.ALLOW and record.overlap is not OverlapPolicy.ALLOW
+            # what the schedule itself lets wait keeps waiting for its turn
+            return Decision(record, jobs, 0 if loosened else verdict.release)
 
         return self._made(self._change(schedule_id, decide)[0])
 
@@ -302,6 +304,11 @@ def _between(recurrence: Recurrence, start: datetime, end: datetime) -> list[dat
         found.append(at)
         at = recurrence.next_after(at)
     return found
+
+
+def _touched(record: ScheduleRecord, now: datetime, **changes: Any) -> ScheduleRecord:
+    """A schedule that somebody changes now."""
+    return replace(record, version=record.version + 1, updated_at=now, **changes)
 
 
 def _existing(record: ScheduleRecord | None, schedule_id: str) -> ScheduleRecord:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 
 from .planning import Due
+from .schedule import MisfirePolicy
 
-__all__ = ["IS_CATCHUP", "MISSED_COUNT", "RESERVED", "catchup_of", "rewritten", "with_catchup"]
+__all__ = ["IS_CATCHUP", "MISSED_COUNT", "RESERVED", "catchup_of", "is_owed", "rewritten", "with_catchup"]
 
 RESERVED = "jobmaster."
 """What metadata keys of users must not begin with."""
@@ -27,6 +28,13 @@ def with_catchup(metadata: str | None, due: Due) -> str | None:
     if due.missed_count:
         found[MISSED_COUNT] = due.missed_count
     return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+
+def is_owed(metadata: str | None, misfire: MisfirePolicy) -> bool:
+    """Whether a run was asked for by a backfill or is one of those that ``fire_all`` makes up for: it runs
+    whatever comes after it."""
+    late, count = catchup_of(metadata)
+    return late and (count == 0 or misfire is MisfirePolicy.FIRE_ALL)
 
 
 def rewritten(before: str | None, after: str | None) -> str | None:

@@ -185,45 +185,74 @@ class Admission:
     release: int = 0
     """So many of those that wait already run now, the oldest first."""
     drop: bool = False
-    """Those that wait already are given up."""
+    """Those that wait already are given up, but for those that are owed."""
     cancel: bool = False
-    """The live runs are asked to stop."""
+    """The live runs are asked to stop, but for those that are owed."""
 
 
 def admit(
-    policy: OverlapPolicy, limit: int, live: int, waiting: int, due: Sequence[Due], catch_up: bool
+    policy: OverlapPolicy,
+    limit: int,
+    live: int,
+    waiting: int,
+    due: Sequence[Due],
+    catch_up: bool,
+    owed: int = 0,
 ) -> Admission:
     """Decide between ``live`` runs of a schedule, the ``waiting`` ones behind them and what is due.
 
     ``catch_up``: occurrences that make up for missed ones are all to run (``fire_all``, backfill). Unless
     runs may overlap they then wait for their turn, whatever the policy, so that each runs and no two at once.
+    ``owed``: so many of those that wait are of that sort, and are given up for no other.
     """
+    if policy is OverlapPolicy.CANCEL_OTHER:
+        return _newest_wins(live, waiting, owed, due, catch_up)
     if policy is OverlapPolicy.ALLOW:
         return Admission(start=tuple(due), release=waiting)
     release = 1 if live == 0 and waiting else 0
     live, waiting = live + release, waiting - release
     start: list[Due] = []
     wait: list[Due] = []
-    skipped, drop, cancel = 0, False, False
+    skipped = 0
     for one in due:
         queued = waiting + len(wait)
         if live + queued + len(start) == 0:
             start.append(one)
-        elif catch_up and one.is_catchup:
-            wait.append(one)
-        elif policy is OverlapPolicy.CANCEL_OTHER:
-            skipped += queued
-            waiting, wait, drop = 0, [], drop or waiting > 0
-            if start:
-                skipped += len(start)
-                start = [one]
-            else:
-                wait, cancel = [one], True
-        elif queued < _room(policy, limit):
+        elif (catch_up and one.is_catchup) or queued < _room(policy, limit):
             wait.append(one)
         else:
             skipped += 1
-    return Admission(tuple(start), tuple(wait), skipped, release, drop, cancel)
+    return Admission(tuple(start), tuple(wait), skipped, release)
+
+
+def _newest_wins(live: int, waiting: int, owed: int, due: Sequence[Due], catch_up: bool) -> Admission:
+    """``cancel_other``: of those that are not owed one waits at most, and the live runs make way for it.
+
+    That is asked for as long as it waits, since nobody knows whether the live runs have heard. While owed
+    ones wait the live run ends in its own time: the newest comes after them.
+    """
+    release = 1 if live == 0 and waiting else 0
+    waiting -= release
+    owed = min(owed, waiting)
+    passing, dropped = waiting - owed, 0
+    start: Due | None = None
+    kept: list[Due] = []
+    newest: Due | None = None
+    skipped = 0
+    for one in due:
+        is_owed = catch_up and one.is_catchup
+        if live + release + waiting + len(kept) == 0 and start is None:
+            start = one
+        elif is_owed:
+            kept.append(one)
+        else:
+            skipped += passing + (newest is not None)
+            dropped, passing, newest = dropped + passing, 0, one
+            if start is not None and not kept and not (catch_up and start.is_catchup):
+                start, newest, skipped = one, None, skipped + 1
+    wait = kept if newest is None else sorted([*kept, newest])
+    cancel = live > 0 and owed == 0 and not kept and (passing > 0 or newest is not None)
+    return Admission(() if start is None else (start,), tuple(wait), skipped, release, dropped > 0, cancel)
 
 
 def _room(policy: OverlapPolicy, limit: int) -> int:

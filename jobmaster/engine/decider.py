@@ -23,6 +23,9 @@ __all__ = ["Decider", "UnknownZone", "failed", "job_for", "recurrence_of"]
 _SOONEST, _LATEST = timedelta(seconds=0.25), timedelta(seconds=5)
 """How soon a schedule is looked at of which occurrences wait for their turn: a tenth of the time for which
 the last of them has been due, within these bounds. An end in this process is heard of at once."""
+_LEAST_GRACE = timedelta(seconds=2)
+"""An occurrence that is late by no more than this is punctual, whatever the schedule says: no planner, and no
+network before it, is so fast that a schedule could ask for less."""
 _HANDLER_PAUSE = timedelta(seconds=5)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 _BUDGET = 0.5
@@ -135,7 +138,10 @@ class Decider:
         try:
             recurrence = recurrence_of(record)
             misfire = Misfire(
-                record.misfire, record.misfire_grace, record.misfire_cap, record.catchup_window
+                record.misfire,
+                max(record.misfire_grace, _LEAST_GRACE),
+                record.misfire_cap,
+                record.catchup_window,
             )
             found = reach(recurrence.next_after, record.cursor_at, now, misfire)
         except Exception as fault:
@@ -146,9 +152,10 @@ class Decider:
     def _admit(self, record: ScheduleRecord, now: datetime, runs: Runs, found: Reach) -> Decision:
         catch_up = record.misfire is MisfirePolicy.FIRE_ALL
         verdict = admit(
-            record.overlap, record.buffer_limit, runs.live, runs.waiting, found.due, catch_up
+            record.overlap, record.buffer_limit, runs.live, runs.waiting, found.due, catch_up, runs.owed
         )
-        waiting = len(verdict.wait) + (0 if verdict.drop else runs.waiting - verdict.release)
+        kept = runs.owed if verdict.drop else runs.waiting
+        waiting = len(verdict.wait) + kept - (0 if verdict.drop else verdict.release)
         jobs = [job_for(self._cluster_id, record, due) for due in verdict.start]
         jobs += [job_for(self._cluster_id, record, due, waits=True) for due in verdict.wait]
         runs_at = [due.at for due in (*verdict.start, *verdict.wait)]

@@ -151,8 +151,9 @@ class Planner:
                 decision = replace(decision, record=moved)
             return decision
 
-        await self._calls.run(self._store.change, schedule_id, decide)
+        change = await self._calls.run(self._store.change, schedule_id, decide)
         self._note(decider)
+        await self._stop(change.left)
 
     def _note(self, decider: Decider) -> None:
         self._waiting = (self._waiting - decider.notes.keys()) | decider.waiting
@@ -210,7 +211,12 @@ class Planner:
 
     async def _told(self, decider: Decider, planned: Planned) -> None:
         self._note(decider)
-        for job_id in planned.cancel:
+        await self._stop(planned.cancel)
+
+    async def _stop(self, jobs: Collection[UUID]) -> None:
+        """Ask runs to stop. What cannot be asked now is asked again at the next look at its schedule, for as
+        long as an occurrence waits for it."""
+        for job_id in jobs:
             try:
                 await self._calls.run(self._cancel, job_id)
             except JobNotFound:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from ..domain.job import NewJob
-from ..domain.occurrence import rewritten
+from ..domain.occurrence import is_owed, rewritten
 from ..domain.schedule import WAITS_ITS_TURN, OverlapPolicy, ScheduleFilter, ScheduleRecord
 from ..errors import ConflictError
 from ..ports.schedules import PLANNERS, Change, Decide, DecideOne, Decision, Planned, Runs
@@ -23,6 +23,7 @@ __all__ = ["SqlScheduleStore"]
 T = TypeVar("T")
 _MICROSECOND = timedelta(microseconds=1)
 _IDS = 1000
+_TRIES = 9
 _NONE = Runs(0, 0)
 _MOST_WITHDRAWN = 20_000
 _UNREADABLE = timedelta(minutes=5)
@@ -58,7 +59,7 @@ class SqlScheduleStore:
             if not rows:
                 return Planned(now, 0, 0, (), False)
             records = _readable(tx, rows)
-            runs = _runs(tx, [r.id for r in records if r.overlap is not OverlapPolicy.ALLOW])
+            runs = _runs(tx, [r for r in records if r.overlap is not OverlapPolicy.ALLOW])
             decided: list[tuple[ScheduleRecord, Decision]] = []
             for record in records:
                 decision = decide(record, now, runs.get(record.id, _NONE))
@@ -88,10 +89,12 @@ class SqlScheduleStore:
                 released += [uuid(row[0]) for row in rows[: decision.release]]
                 lanes |= {row[1] for row in rows[: decision.release]}
                 if decision.drop:
-                    _drop(tx, [uuid(row[0]) for row in rows[decision.release :]])
+                    left = rows[decision.release :]
+                    _drop(tx, [uuid(row[0]) for row in left if not is_owed(row[2], record.misfire)])
             if decision.cancel:
-                rows = tx.rows("schedule_live", schedule_id=record.id, far=WAITS_ITS_TURN)
-                cancel += [uuid(row[0]) for row in rows]
+                asked, heard = _ask_to_stop(tx, record)
+                cancel += asked
+                lanes |= heard
         for part in _parts(released):
             tx.run("schedule_release", ids=part)
         tx.dialect.notify(tx, lanes)
@@ -119,12 +122,18 @@ class SqlScheduleStore:
     # --- one schedule -------------------------------------------------------------------------------
 
     def change(self, schedule_id: str, decide: DecideOne) -> Change:
+        refused: list[ConflictError] = []
+
         def work(tx: Tx) -> Change:
             row = tx.row("schedule_lock", schedule_id=schedule_id)
             before = None if row is None else record_of(tx.dialect, row)
             now = tx.now()
-            runs = _runs(tx, [schedule_id]).get(schedule_id, _NONE)
-            decision = decide(before, now, runs)
+            runs = _NONE if before is None else _runs(tx, [before]).get(schedule_id, _NONE)
+            try:
+                decision = decide(before, now, runs)
+            except ConflictError as fault:
+                refused.append(fault)
+                raise
             if decision is None:
                 return Change(now, before, before)
             record = decision.record
@@ -150,7 +159,7 @@ class SqlScheduleStore:
                 )
             return Change(now, before, record, tuple(jobs), left)
 
-        return self._again("schedule_change", work)
+        return self._again("schedule_change", work, refused)
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -211,12 +220,16 @@ class SqlScheduleStore:
 
         return self._gateway.transaction("schedule_prune", work)
 
-    def _again(self, what: str, work: Callable[[Tx], T]) -> T:
-        """Twice when somebody else inserts the same rows at the same moment: the second time they are met."""
-        try:
-            return self._gateway.transaction(what, work)
-        except ConflictError:
-            return self._gateway.transaction(what, work)
+    def _again(self, what: str, work: Callable[[Tx], T], refused: Sequence[ConflictError] = ()) -> T:
+        """Again when somebody else inserts the same rows at the same moment: the next time they are met,
+        unless they were deleted and inserted once more. What is ``refused`` is refused at once."""
+        for _ in range(_TRIES):
+            try:
+                return self._gateway.transaction(what, work)
+            except ConflictError:
+                if refused:
+                    raise
+        return self._gateway.transaction(what, work)
 
 
 def _readable(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[ScheduleRecord]:
@@ -231,13 +244,46 @@ def _readable(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[ScheduleRecord]:
     return found
 
 
-def _runs(tx: Tx, schedules: Sequence[str]) -> dict[str, Runs]:
+def _runs(tx: Tx, records: Sequence[ScheduleRecord]) -> dict[str, Runs]:
     found: dict[str, Runs] = {}
-    for start in range(0, len(schedules), _IDS):
-        part = schedules[start : start + _IDS]
+    for start in range(0, len(records), _IDS):
+        part = [record.id for record in records[start : start + _IDS]]
         for row in tx.rows("schedule_runs", schedules=part, far=WAITS_ITS_TURN):
             found[row[0]] = Runs(int(row[1]), int(row[2]))
+    for record in records:
+        runs = found.get(record.id, _NONE)
+        if record.overlap is OverlapPolicy.CANCEL_OTHER and runs.waiting:
+            rows = _waiting(tx, record.id, _MOST_WITHDRAWN)
+            found[record.id] = runs._replace(owed=sum(is_owed(row[2], record.misfire) for row in rows))
     return found
+
+
+def _ask_to_stop(tx: Tx, record: ScheduleRecord) -> tuple[list[UUID], set[str]]:
+    """The live runs that have to stop and were not asked yet, and their lanes.
+
+    Those in a bucket of this store are asked here and now, so that it is not forgotten.
+    """
+    uuid = tx.dialect.uuid
+    rows = [
+        row
+        for row in tx.rows("schedule_live", schedule_id=record.id, far=WAITS_ITS_TURN)
+        if not is_owed(row[2], record.misfire)
+    ]
+    asked = [uuid(row[0]) for row in rows]
+    for part in _parts(asked):
+        holders = {
+            uuid(row[0]): uuid(row[1]) for row in tx.rows("owned_lock", ids=part) if row[1] is not None
+        }
+        if not holders:
+            continue
+        buckets = list(set(holders.values()))
+        there = {uuid(row[0]) for row in tx.rows("buckets_there", ids=buckets)}
+        # what is on its way to another store is asked there
+        there -= {uuid(row[0]) for row in tx.rows("movers_there", ids=buckets)}
+        for job_id, bucket in holders.items():
+            if bucket in there:
+                tx.run("job_ask_cancel", id=job_id, reason="cancelled")
+    return asked, {row[1] for row in rows}
 
 
 def _waiting(tx: Tx, schedule_id: str, limit: int) -> list[tuple[Any, ...]]:

@@ -19,10 +19,15 @@ that."""
 
 
 class Runs(NamedTuple):
-    """The live jobs of a schedule: ``waiting`` for their turn, and all others."""
+    """The live jobs of a schedule: ``waiting`` for their turn, and all others.
+
+    ``owed``: how many of those that wait make up for missed occurrences or were asked for by a backfill;
+    counted where others that wait may be given up (``cancel_other``), else 0.
+    """
 
     live: int
     waiting: int
+    owed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +36,11 @@ class Decision:
 
     ``record``: how the schedule is stored from now on; ``None`` deletes it. ``jobs``: to be inserted; an id
     that exists, live or in history, is left alone. ``release``: so many that wait for their turn are due now,
-    the oldest first. ``drop``: those that wait for their turn are deleted. ``withdraw``: all planned
-    occurrences are deleted that wait here and were never started. ``rewrite``: these stay, with their ids and
-    due times, and become what ``record`` says now. ``cancel``: tell which runs are live.
+    the oldest first. ``drop``: those that wait for their turn are deleted, but for those that are owed.
+    ``withdraw``: all planned occurrences are deleted that wait here and were never started. ``rewrite``:
+    these stay, with their ids and due times, and become what ``record`` says now. ``cancel``: live runs that
+    are not owed are asked to stop, those held by a bucket of this store in the same transaction; the ids of
+    the others, and of these once, are told, and have to be asked by whoever decides.
     """
 
     record: ScheduleRecord | None

@@ -60,9 +60,11 @@ FROM {table:job} WHERE schedule_id IS NOT NULL AND schedule_id {in:schedules} GR
     "schedule_jobs": """
 SELECT id FROM {table:job} WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id""",
     "schedule_live": """
-SELECT id FROM {table:job} WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id AND run_at < :far""",
+SELECT id, lane, metadata FROM {table:job}
+WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id AND run_at < :far
+  AND (bucket_id IS NULL OR cancel_requested_at IS NULL) ORDER BY id""",
     "schedule_waiting": """
-SELECT {top:limit}id, lane FROM {table:job}{locks:job}
+SELECT {top:limit}id, lane, metadata FROM {table:job}{locks:job}
 WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id AND run_at >= :far
 ORDER BY occurrence_at {limit:limit} {lock}""",
     "schedule_unstarted": """

@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
-from jobmaster import ClusterConfig, JobContext, JobHandler, JobStatus
+from jobmaster import ClusterConfig, JobContext, JobHandler, JobStatus, TransportUnavailable
+from jobmaster.cluster.directory import JobDirectory
 from tests.cluster.conftest import Site
 
 began: list[object] = []
@@ -108,3 +110,36 @@ def test_a_child_process_knows_its_occurrence(site: Site) -> None:
         assert made.next_run_at is not None
         assert job.result == ["p", made.next_run_at.isoformat(), False, 0]
         until(lambda: s.count_jobs(status=[x for x in JobStatus if not x.is_final]) == 0)
+
+
+class Endless(JobHandler, definition_id="endless", max_retries=0, timeout=timedelta(minutes=5)):
+    async def handle(self, job: JobContext) -> None:
+        began.append(job.occurrence_at)
+        await asyncio.Event().wait()
+
+
+def test_an_agent_that_could_not_be_asked_is_asked_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as an occurrence waits for the live run, although none is due any more."""
+    began.clear()
+    refused: list[UUID] = []
+    end = datetime.now(UTC) + timedelta(seconds=4)
+    cancel = JobDirectory.cancel
+
+    def away(directory: JobDirectory, job_id: UUID) -> bool:
+        if datetime.now(UTC) < end:
+            refused.append(job_id)
+            raise TransportUnavailable("agent 'north' does not answer")
+        return cancel(directory, job_id)
+
+    monkeypatch.setattr(JobDirectory, "cancel", away)
+    cluster = config(site).add_handlers(Endless).grace_period(0).add_worker("north").build()
+    with cluster:
+        s = cluster.scheduler
+        s.recurring(Endless, "every 1 second", id="e", overlap="cancel_other", end_before=end)
+        until(lambda: bool(refused))
+        until(lambda: s.get_job(refused[0]).status is JobStatus.CANCELLED)
+        until(lambda: len(began) == 2)
+        assert began[1] > began[0]  # type: ignore[operator]
+        assert s.get_schedule("e").next_run_at is None

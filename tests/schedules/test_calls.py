@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -80,6 +82,22 @@ def back(cluster: Cluster, schedule_id: str, by: timedelta) -> None:
         return Decision(replace(record, cursor_at=cursor, next_run_at=cursor, due_at=cursor))
 
     store.change(schedule_id, decide)
+
+
+def test_many_may_declare_and_cancel_one_schedule_at_once(s: Scheduler) -> None:
+    """Whoever inserts a moment later than another meets what that one made."""
+    together = threading.Barrier(6)
+
+    def declare(number: int) -> None:
+        for turn in range(15):
+            together.wait(30)
+            s.recurring(Beat, "0 0 1 1 *", {"n": number if turn % 2 else 0}, id="raced")
+            if number == 0:
+                s.cancel_recurring("raced")
+
+    with ThreadPoolExecutor(6) as callers:
+        for done in [callers.submit(declare, number) for number in range(6)]:
+            done.result(120)
 
 
 def test_a_schedule_is_stored_with_all_it_was_given(s: Scheduler) -> None:

@@ -254,6 +254,47 @@ class ScheduleStoreConformance:
         assert planned.cancel == (runs.id,)
         assert set(timetable.schedules.live_jobs(record.id)) == {runs.id, new.id}
 
+    def test_those_that_are_owed_are_never_given_up(self, timetable: Timetable) -> None:
+        """Nor asked to stop: they were asked for by a backfill, or make up for missed ones."""
+        record = timetable.put(overlap=OverlapPolicy.CANCEL_OTHER)
+        now = timetable.now
+        owed = '{"jobmaster.is_catchup":true}'
+        marked = [
+            timetable.job(record, now - 9 * _MINUTE, run_at=WAITS_ITS_TURN, metadata=owed),
+            timetable.job(record, now - 8 * _MINUTE, metadata=owed),
+        ]
+        plain = [timetable.job(record, now - n * _MINUTE, run_at=WAITS_ITS_TURN) for n in (1, 2)]
+        live = timetable.job(record, now - 3 * _MINUTE)
+        timetable.stores.transport.enqueue([*marked, *plain, live])
+        seen: list[Runs] = []
+
+        def decide(found: ScheduleRecord, at: datetime, runs: Runs) -> Decision:
+            seen.append(runs)
+            return Decision(found, drop=True, cancel=True)
+
+        assert timetable.schedules.plan(decide, 10).cancel == (live.id,)
+        assert seen == [Runs(2, 3, 1)]
+        assert set(timetable.schedules.live_jobs(record.id)) == {live.id, *(job.id for job in marked)}
+
+    def test_asking_to_stop_is_written_with_the_decision(self, timetable: Timetable) -> None:
+        """Whoever holds the run hears of it, and it is told once; one that nobody holds is told each time."""
+        record = timetable.put()
+        held = timetable.job(record, timetable.now - _MINUTE)
+        timetable.stores.transport.enqueue([held])
+        holder = timetable.stores.holder()
+        assert [job.id for job in holder.claim()] == [held.id]
+        free = timetable.job(record, timetable.now)
+        timetable.stores.transport.enqueue([free])
+        cancellations = timetable.stores.transport.cancellations
+        assert cancellations(holder.buckets.values()) == frozenset()
+
+        def decide(found: ScheduleRecord, at: datetime, runs: Runs) -> Decision:
+            return Decision(found, cancel=True)
+
+        assert set(timetable.schedules.plan(decide, 10).cancel) == {held.id, free.id}
+        assert set(cancellations(holder.buckets.values())) == {held.id}
+        assert timetable.schedules.plan(decide, 10).cancel == (free.id,)
+
     def test_the_oldest_may_be_released_and_the_others_given_up(self, timetable: Timetable) -> None:
         record = timetable.put()
         now = timetable.now

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from ...domain.job import NewJob
-from ...domain.occurrence import rewritten
-from ...domain.schedule import WAITS_ITS_TURN, ScheduleFilter, ScheduleRecord, ScheduleStatus
-from ...domain.status import Priority
+from ...domain.occurrence import is_owed, rewritten
+from ...domain.schedule import WAITS_ITS_TURN, OverlapPolicy, ScheduleFilter, ScheduleRecord, ScheduleStatus
+from ...domain.status import Priority, WorkerMode
 from ...ports import PLANNERS, Change, Decide, DecideOne, Decision, Planned, Runs
 from .database import MemoryDatabase, Row
 
@@ -64,8 +64,12 @@ class MemoryScheduleStore:
 
     def _runs(self, schedule_id: str) -> Runs:
         rows = self._jobs(schedule_id)
-        waiting = sum(1 for row in rows if row.run_at >= WAITS_ITS_TURN)
-        return Runs(len(rows) - waiting, waiting)
+        waiting = [row for row in rows if row.run_at >= WAITS_ITS_TURN]
+        record = self._database.schedules.get(schedule_id)
+        owed = 0
+        if record is not None and record.overlap is OverlapPolicy.CANCEL_OTHER:
+            owed = sum(is_owed(row.new.metadata, record.misfire) for row in waiting)
+        return Runs(len(rows) - len(waiting), len(waiting), owed)
 
     def _write(self, schedule_id: str, decision: Decision, lanes: set[str]) -> tuple[int, list[UUID]]:
         database = self._database
@@ -74,15 +78,33 @@ class MemoryScheduleStore:
             (row for row in rows if row.run_at >= WAITS_ITS_TURN),
             key=lambda row: row.new.occurrence_at or WAITS_ITS_TURN,
         )
+        live = [row for row in rows if row.run_at < WAITS_ITS_TURN]
+        record = database.schedules.get(schedule_id) or decision.record
         released = waiting[: decision.release]
         for row in released:
             row.run_at = database.clock.now()
             lanes.add(row.new.lane)
         if decision.drop:
             for row in waiting[decision.release :]:
-                del database.live[row.new.id]
-        live = [row.new.id for row in rows if row.run_at < WAITS_ITS_TURN]
-        return len(released), live if decision.cancel else []
+                if record is None or not is_owed(row.new.metadata, record.misfire):
+                    del database.live[row.new.id]
+        if not decision.cancel or record is None:
+            return len(released), []
+        asked = [
+            row
+            for row in live
+            if not (row.bucket_id is not None and row.cancel_requested)
+            and not is_owed(row.new.metadata, record.misfire)
+        ]
+        for row in asked:
+            self._ask_to_stop(row)
+            lanes.add(row.new.lane)
+        return len(released), [row.new.id for row in asked]
+
+    def _ask_to_stop(self, row: Row) -> None:
+        bucket = None if row.bucket_id is None else self._database.buckets.get(row.bucket_id)
+        if bucket is not None and bucket.mode is not WorkerMode.DRAIN:
+            row.cancel_requested, row.cancel_reason = True, "cancelled"
 
     def _insert(self, jobs: Sequence[NewJob], now: datetime, lanes: set[str]) -> list[NewJob]:
         database = self._database

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from jobmaster import (
     ClusterConfig,
+    ConflictError,
     Event,
     FailJob,
     JobContext,
@@ -26,8 +28,11 @@ from jobmaster import (
     every,
 )
 from jobmaster.domain.events import OccurrencesMissed, OccurrencesSkipped, ScheduleFailing
+from jobmaster.engine.planner import Planner
+from jobmaster.ports import Decide, Planned
 from jobmaster.recurrence import occurrence_id
 from jobmaster.testing import MemoryCluster
+from jobmaster.testing.memory import MemoryScheduleStore
 
 HOUR, MINUTE, SECOND = timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1)
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -241,6 +246,113 @@ async def test_a_new_run_stops_the_other() -> None:
         first = await s.get_job_async(occurrence_id("memory", "h", NEW_YEAR + MINUTE))
         assert first.status is JobStatus.CANCELLED
         await let_go(cluster, 2)
+
+
+async def test_a_new_run_gives_up_no_backfill() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Slow, "* * * * *", id="h", overlap="cancel_other")
+        past = NEW_YEAR - HOUR
+        assert len(await s.backfill_async("h", past, past + 3 * MINUTE)) == 3
+        for number in range(3):
+            await cluster.advance(2 * MINUTE)
+            assert instants("h") == [past + n * MINUTE for n in range(number + 1)]
+            gates[occurrence_id("memory", "h", past + number * MINUTE)].set()
+        await cluster.advance(SECOND)
+        assert instants("h")[3:] == [NEW_YEAR + 6 * MINUTE]
+        assert (await s.get_schedule_async("h")).skipped == 5
+        assert await s.count_jobs_async(schedule_id="h", status="cancelled") == 0
+        await let_go(cluster, 6)
+
+
+async def test_a_new_run_gives_up_none_that_makes_up_for_a_missed_one() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(
+            Slow, "* * * * *", id="h", overlap="cancel_other", misfire="fire_all", misfire_grace=2
+        )
+        cluster.cluster.set_mode("passive")
+        await cluster.advance(3 * MINUTE + 30 * SECOND)
+        cluster.cluster.set_mode("active")
+        await cluster.advance(2 * MINUTE)
+        assert instants("h") == [NEW_YEAR + MINUTE]
+        for number in (1, 2, 3):
+            await let_go(cluster, number)
+            await cluster.advance(SECOND)
+        assert instants("h") == [NEW_YEAR + n * MINUTE for n in (1, 2, 3, 5)]
+        await let_go(cluster, 5)
+
+
+@pytest.mark.parametrize("forgotten", [1, 1000])
+async def test_a_run_is_asked_to_stop_although_its_planner_dies(
+    forgotten: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request is written with the occurrence that waits for it, before anybody is told."""
+    lost: list[object] = []
+    stop = Planner._stop
+
+    async def dies(planner: Planner, jobs: Collection[UUID]) -> None:
+        if jobs and len(lost) < forgotten:
+            lost.extend(jobs)
+            return
+        await stop(planner, jobs)
+
+    monkeypatch.setattr(Planner, "_stop", dies)
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(
+            Slow, "* * * * *", id="h", overlap="cancel_other", end_before=NEW_YEAR + 150 * SECOND
+        )
+        await cluster.advance(2 * MINUTE + 20 * SECOND)
+        assert lost
+        assert instants("h") == [NEW_YEAR + n * MINUTE for n in (1, 2)]
+        first = await s.get_job_async(occurrence_id("memory", "h", NEW_YEAR + MINUTE))
+        assert first.status is JobStatus.CANCELLED
+        await let_go(cluster, 2)
+
+
+async def test_a_loose_backfill_releases_none_that_waits_its_turn() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Slow, "0 * * * *", id="h", overlap="buffer_all")
+        await cluster.advance(5 * HOUR + MINUTE)
+        past = NEW_YEAR - 2 * HOUR
+        await s.backfill_async("h", past, NEW_YEAR, overlap="allow")
+        await cluster.advance(MINUTE)
+        assert instants("h") == [NEW_YEAR + HOUR, past, past + HOUR]
+        for at in (*instants("h"), *[NEW_YEAR + n * HOUR for n in (2, 3, 4, 5)]):
+            gates[occurrence_id("memory", "h", at)].set()
+        await cluster.advance(MINUTE)
+        assert instants("h")[3:] == [NEW_YEAR + n * HOUR for n in (2, 3, 4, 5)]
+
+
+async def test_without_grace_punctual_runs_run_as_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No planner is there in the very instant."""
+    plan = MemoryScheduleStore.plan
+
+    def late(store: MemoryScheduleStore, decide: Decide, limit: int) -> Planned:
+        return plan(store, lambda record, now, runs: decide(record, now + SECOND, runs), limit)
+
+    monkeypatch.setattr(MemoryScheduleStore, "plan", late)
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        for policy in ("skip", "fire_once"):
+            await s.recurring_async(Tick, "* * * * *", id=policy, misfire=policy, misfire_grace=0)
+        await cluster.advance(3 * MINUTE + 5 * SECOND)
+        for policy in ("skip", "fire_once"):
+            assert runs[policy] == [(NEW_YEAR + n * MINUTE, False, 0) for n in (1, 2, 3)]
+
+
+async def test_a_pause_is_a_change() -> None:
+    async with MemoryCluster(config(), NEW_YEAR) as cluster:
+        s = cluster.scheduler
+        await s.recurring_async(Tick, "0 * * * *", id="h")
+        await s.pause_recurring_async("h")
+        assert (await s.get_schedule_async("h")).version == 2
+        await s.resume_recurring_async("h")
+        assert (await s.get_schedule_async("h")).version == 3
+        with pytest.raises(ConflictError, match="has version 3, not version 1"):
+            await s.recurring_async(Tick, "5 * * * *", id="h", expected_version=1)
 
 
 async def test_fire_all_never_runs_two_at_once_unless_allowed() -> None:

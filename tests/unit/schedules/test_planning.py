@@ -179,6 +179,8 @@ LATE = tuple(Due(at(n), True, 1) for n in range(1, 4))
         ("cancel_other", 1, 1, [TWO], Admission(wait=(TWO,), skipped=1, drop=True, cancel=True)),
         ("cancel_other", 0, 0, [ONE, TWO], Admission(start=(TWO,), skipped=1)),
         ("cancel_other", 1, 0, [ONE, TWO], Admission(wait=(TWO,), skipped=1, cancel=True)),
+        ("cancel_other", 1, 1, [], Admission(cancel=True)),
+        ("cancel_other", 0, 1, [], Admission(release=1)),
     ],
 )
 def test_overlap(policy: str, live: int, waiting: int, due: list[Due], expected: Admission) -> None:
@@ -190,6 +192,24 @@ def test_runs_that_make_up_for_missed_ones_wait_for_each_other(policy: OverlapPo
     found = admit(policy, 2, 0, 0, LATE, catch_up=True)
     assert found == Admission(start=LATE[:1], wait=LATE[1:])
     assert admit(policy, 2, 1, 0, LATE, catch_up=True) == Admission(wait=LATE)
+
+
+@pytest.mark.parametrize(
+    ("live", "waiting", "owed", "due", "expected"),
+    [
+        (1, 2, 2, [Due(at(9))], Admission(wait=(Due(at(9)),))),
+        (1, 3, 2, [Due(at(9))], Admission(wait=(Due(at(9)),), skipped=1, drop=True)),
+        (1, 3, 2, [], Admission()),
+        (0, 2, 2, [Due(at(9))], Admission(release=1, wait=(Due(at(9)),))),
+        (0, 0, 0, [*LATE, Due(at(9))], Admission(start=LATE[:1], wait=(*LATE[1:], Due(at(9))))),
+        (1, 1, 0, LATE, Admission(wait=LATE)),
+        (0, 0, 0, [LATE[0], Due(at(9))], Admission(start=LATE[:1], wait=(Due(at(9)),))),
+    ],
+)
+def test_the_newest_gives_up_none_that_is_owed(
+    live: int, waiting: int, owed: int, due: list[Due], expected: Admission
+) -> None:
+    assert admit(OverlapPolicy.CANCEL_OTHER, 2, live, waiting, due, True, owed) == expected
 
 
 def test_a_punctual_one_behind_them_is_skipped() -> None:
@@ -204,16 +224,19 @@ def test_a_punctual_one_behind_them_is_skipped() -> None:
     waiting=st.integers(0, 5),
     count=st.integers(0, 8),
     catch_up=st.booleans(),
+    part=st.integers(0, 5),
 )
 def test_no_policy_but_allow_starts_a_second_run(
-    policy: OverlapPolicy, limit: int, live: int, waiting: int, count: int, catch_up: bool
+    policy: OverlapPolicy, limit: int, live: int, waiting: int, count: int, catch_up: bool, part: int
 ) -> None:
     due = [Due(at(n), catch_up and n % 2 == 0) for n in range(count)]
-    found = admit(policy, limit, live, waiting, due, catch_up)
+    owed = min(part, waiting) if policy is OverlapPolicy.CANCEL_OTHER else 0
+    found = admit(policy, limit, live, waiting, due, catch_up, owed)
     begun = len(found.start) + found.release
     assert begun <= 1
     assert live == 0 or begun == 0
-    dropped = waiting - found.release if found.drop else 0
+    left = waiting - found.release
+    dropped = left - min(owed, left) if found.drop else 0
     assert len(found.start) + len(found.wait) + found.skipped == count + dropped
 
 

@@ -95,7 +95,7 @@ async def test_static_schedules_are_created_updated_and_retired() -> None:
     async with again(config(Maintenance(changed)), database) as cluster:
         assert await ids(cluster) == ["dynamic", "hourly-sync", "others"]
         shown = await cluster.scheduler.get_schedule_async("hourly-sync")
-        assert (shown.version, shown.profile_id, shown.data) == (2, "maint", {"what": "new"})
+        assert (shown.version, shown.profile_id, shown.data) == (3, "maint", {"what": "new"})
         assert shown.status.value == "paused"
     async with again(config(Maintenance()), database) as cluster:
         assert await ids(cluster) == ["dynamic", "others"]

@@ -1,1 +1,3 @@
-SELECT id FROM "public"."jm_job" WHERE schedule_id IS NOT NULL AND schedule_id = %(schedule_id)s AND run_at < %(far)s
+SELECT id, lane, metadata FROM "public"."jm_job"
+WHERE schedule_id IS NOT NULL AND schedule_id = %(schedule_id)s AND run_at < %(far)s
+  AND (bucket_id IS NULL OR cancel_requested_at IS NULL) ORDER BY id

@@ -1,3 +1,3 @@
-SELECT id, lane FROM "public"."jm_job"
+SELECT id, lane, metadata FROM "public"."jm_job"
 WHERE schedule_id IS NOT NULL AND schedule_id = %(schedule_id)s AND run_at >= %(far)s
 ORDER BY occurrence_at LIMIT %(limit)s FOR UPDATE

@@ -1,3 +1,3 @@
-SELECT id, lane FROM "jm_job"
+SELECT id, lane, metadata FROM "jm_job"
 WHERE schedule_id IS NOT NULL AND schedule_id = :schedule_id AND run_at >= :far
 ORDER BY occurrence_at LIMIT :limit
