@@ -23,6 +23,7 @@ from ..engine.province import Province
 from ..engine.storethreads import InlineStoreThreads, StoreCalls, StoreThreads
 from ..engine.supervisor import Supervisor
 from ..engine.threads import ThreadRunner
+from ..engine.uninterrupted import to_its_end
 from ..engine.worker import Worker
 from ..errors import StoreError
 from ..handlers import HandlerRegistry, WorkerSite
@@ -97,11 +98,12 @@ class Runtime:
 
     async def _start(self) -> None:
         wait = self._settings.startup_timeout.total_seconds()
+        # who stops a start need not wait as long as it would wait for a database
         await self._calls.run(self._backend.open, wait)
-        for name, old, new in await self._calls.run(self._backend.declare):
+        for name, old, new in await to_its_end(self._calls.run(self._backend.declare)):
             self._logger.info("setting %s changed from %r to %r: declared in code", name, old, new)
             self._announcer.emit(SettingChanged(name, old, new))
-        await self._calls.run(self._timetable.declare, self._settings.static, self._logger)
+        await to_its_end(self._calls.run(self._timetable.declare, self._settings.static, self._logger))
         for name in self._own_agents():
             await self._calls.run(self._backend.agent, name, wait)
         await self._registry.open()

@@ -18,6 +18,7 @@ from .roster import Roster
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
 from .together import together
+from .uninterrupted import to_its_end
 from .worker import Worker
 
 __all__ = ["Coordinator"]
@@ -91,7 +92,7 @@ class Coordinator:
         """Enter this process's workers into the registry."""
         for info in infos:
             self._infos[info.id] = info
-            await self._calls.run(self._master.register_worker, info, self._alive_for)
+            await to_its_end(self._calls.run(self._master.register_worker, info, self._alive_for))
 
     async def forget(self) -> None:
         """Take them out again."""

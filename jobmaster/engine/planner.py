@@ -25,6 +25,7 @@ from .decider import Decider, failed, recurrence_of
 from .options import ClusterLimits
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
+from .uninterrupted import keep_result
 
 __all__ = ["Planner"]
 
@@ -88,10 +89,13 @@ class Planner:
     async def start(self, supervisor: Supervisor) -> None:
         """Begin to plan."""
         self._loop = asyncio.get_running_loop()
-        self._listener = await self._calls.run(self._listen, self.wake)
+        await keep_result(self._calls.run(self._listen, self.wake), self._hear)
         self._announcer.on_run_ended = self._ended
         for service in (self.service, self._zones, self._pruner):
             supervisor.start(service.name, service.run)
+
+    def _hear(self, listener: Listener) -> None:
+        self._listener = listener
 
     async def stop(self) -> None:
         """Release what :meth:`start` took; the supervisor has ended the loops."""

@@ -18,6 +18,7 @@ from .saver import Saver
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
 from .together import together
+from .uninterrupted import keep_result
 
 __all__ = ["Province"]
 
@@ -74,8 +75,11 @@ class Province:
         if self._coordinates or self.mover.emptied:
             supervisor.start(self._moves.name, self._moves.run)
         if self._coordinates:
-            self._listener = await self._calls.run(self._held.listen, self.wake)
+            await keep_result(self._calls.run(self._held.listen, self.wake), self._hear)
             supervisor.start(self._onboarder.service.name, self._onboarder.service.run)
+
+    def _hear(self, listener: Listener) -> None:
+        self._listener = listener
 
     async def stop(self) -> None:
         """After the workers have stopped: tell the master of their last outcomes, if it listens."""

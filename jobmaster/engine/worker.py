@@ -21,6 +21,7 @@ from .signals import Alarm
 from .storethreads import StoreCalls
 from .supervisor import Supervisor
 from .tenure import Tenure
+from .uninterrupted import keep_result
 from .watch import Watch
 
 __all__ = ["Worker"]
@@ -119,8 +120,8 @@ class Worker:
         """Open buckets (raises what the store raises) and begin to work."""
         self._loop = asyncio.get_running_loop()
         self._alive_at = self._clock.monotonic()
-        await self._take_tenure()
-        self._listener = await self._calls.run(self._transport.listen, self._wake_from_thread)
+        await keep_result(self._calls.run(self._new_tenure), self._enter)
+        await keep_result(self._calls.run(self._transport.listen, self._wake_from_thread), self._hear)
         self._supervisor.start("pulse", self._pulse)
         self._watch.start(self._supervisor)
         self._supervisor.start("pump", self._pump.run)
@@ -134,16 +135,11 @@ class Worker:
         )
         self._announcer.emit(WorkerStarted(self.options.id, self.options.name, self.options.lane))
 
-    async def _take_tenure(self) -> None:
-        opening = asyncio.ensure_future(self._calls.run(self._new_tenure))
-        try:
-            self._pump.tenure = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            # the thread opens the buckets all the same, and then they are to be closed
-            await asyncio.wait([opening])
-            if opening.exception() is None:
-                self._pump.tenure = opening.result()
-            raise
+    def _enter(self, tenure: Tenure) -> None:
+        self._pump.tenure = tenure
+
+    def _hear(self, listener: Listener) -> None:
+        self._listener = listener
 
     async def stop(self) -> None:
         """Stop cleanly: claim no more, hand back what has not started, give running handlers the grace

@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from jobmaster import Cluster, JobRequest, JobStatus
+from jobmaster.sql.schema import SCHEMA_VERSION
 from tests.cli.conftest import Project
 from tests.servers.process import alive
 
@@ -73,7 +74,7 @@ def test_check_and_migrate_look_at_every_store(cluster_project: Project, onlooke
 
     made = project.run("migrate", "app:cluster").out.splitlines()
     assert [line.partition(" on ")[0] for line in made] == ["master", "agent north", "agent south"]
-    assert all(line.endswith("tables jm_*: tables made, version 1") for line in made)
+    assert all(line.endswith(f"tables jm_*: tables made, version {SCHEMA_VERSION}") for line in made)
     again = project.run("migrate", "app:cluster", "--json").json
     assert again["database"].endswith("master.db")
     assert [agent["store"] for agent in again["agents"]] == ["north", "south"]
@@ -86,7 +87,7 @@ def test_check_and_migrate_look_at_every_store(cluster_project: Project, onlooke
     found = {(finding["store"], finding["what"]): finding["detail"] for finding in ran.json["findings"]}
     assert "cluster 'app', master, store" in found["master", "identity"]
     assert "cluster 'app', agent 'north', store" in found["north", "identity"]
-    assert found["south", "schema"] == "version 1"
+    assert found["south", "schema"] == f"version {SCHEMA_VERSION}"
     assert "north-default (agent north, lane default, full)" in found[None, "workers"]
     assert "identity of agent south" in project.run("check", "app:cluster").out
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import jobmaster
+from jobmaster.sql.schema import SCHEMA_VERSION
 from tests.cli.conftest import Project
 from tests.databases import execute_script
 
@@ -25,10 +26,10 @@ def test_check_and_migrate_from_nothing_to_ready(any_project: Project) -> None:
     assert before["configuration"] == (True, "cluster 'app'")
     assert not before["connection" if any_project.url.startswith("sqlite") else "schema"][0]
     made = any_project.run("migrate", "app:cluster")
-    assert "tables made, version 1" in made.out
-    assert "have version 1 already" in any_project.run("migrate", "app:cluster").out
+    assert f"tables made, version {SCHEMA_VERSION}" in made.out
+    assert f"have version {SCHEMA_VERSION} already" in any_project.run("migrate", "app:cluster").out
     after = findings(any_project, "app:cluster")
-    assert after["schema"] == (True, "version 1")
+    assert after["schema"] == (True, f"version {SCHEMA_VERSION}")
     assert after["identity"] == (True, "not stamped yet: the first start does it")
     assert after["handlers"] == (True, "die, fail, hello, sleep")
     assert after["workers"] == (True, "busy (lane default, full)")

@@ -27,7 +27,7 @@ empty a backlog are not to be slowed by telling the master of what they will hav
 _PERSISTENCE = 10
 """How often a job that others change is tried to be placed."""
 _LOOKED_AT = 4
-"""Messages looked at for each that is taken, before a take gives up for now."""
+"""Messages looked at for each that is taken, before a take gives up until it is called again."""
 
 
 class NatsMoves:
