@@ -11,6 +11,7 @@ from ..domain.job import Job, Page
 from ..domain.retry import RetryPolicy
 from ..domain.schedule import MisfirePolicy, OverlapPolicy, Schedule, ScheduleStatus
 from ..domain.status import Priority
+from .boundedschedules import apart
 from .drafts import ScheduleDesk, ScheduleOptions, schedule_filter
 from .expressions import ScheduleExpression
 from .requests import HandlerReference, JobOptions
@@ -61,7 +62,7 @@ class RecurringMethods:
         call this on every deploy. Durations are ``timedelta`` or seconds.
 
         - ``start_after``, ``end_before`` (aware) and ``excluded_dates`` bound it; ``time_zone`` is the zone
-          of an expression that names none, else the cluster's.
+          of an expression that names none, else the cluster's. A ``bounded(...)`` recurrence brings its own.
         - ``misfire`` says what becomes of occurrences later than ``misfire_grace``, no older than
           ``catchup_window``: ``"fire_once"``, ``"skip"`` or ``"fire_all"``, at most ``misfire_cap``.
         - ``overlap`` says what becomes of one while an earlier run is live: ``"skip"``, ``"buffer_one"``,
@@ -95,7 +96,8 @@ class RecurringMethods:
         job_options = JobOptions(
             priority, lane, timeout, max_retries, retry, metadata, agent_connection=agent_connection
         )
-        draft = self._schedule_desk.draft(handler, schedule, data, options, job_options)
+        expression, options = apart(schedule, options)
+        draft = self._schedule_desk.draft(handler, expression, data, options, job_options)
         return self._timetable.put(draft, expected_version)
 
     async def recurring_async(
@@ -143,7 +145,8 @@ class RecurringMethods:
         job_options = JobOptions(
             priority, lane, timeout, max_retries, retry, metadata, agent_connection=agent_connection
         )
-        draft = self._schedule_desk.draft(handler, schedule, data, options, job_options)
+        expression, options = apart(schedule, options)
+        draft = self._schedule_desk.draft(handler, expression, data, options, job_options)
         return await self._timetable.run(self._timetable.put, draft, expected_version)
 
     # -- changing --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from ..domain.status import Priority
 from ..engine.clock import SystemClock
 from ..errors import JobMasterError
 from ..handlers import HandlerRegistry
+from .boundedschedules import apart
 from .drafts import Draft, ScheduleDesk, ScheduleOptions
 from .expressions import ScheduleExpression
 from .requests import HandlerReference, JobOptions, RequestDesk
@@ -184,10 +185,9 @@ def _profile(
     for number, entry in enumerate(entries, start=1):
         shown = f"schedule {entry.options.id!r}" if entry.options.id else f"schedule {number}"
         try:
+            expression, options = apart(entry.schedule, entry.options)
             drafts.append(
-                schedules.draft(
-                    entry.handler, entry.schedule, entry.data, entry.options, entry.job_options, profile_id
-                )
+                schedules.draft(entry.handler, expression, entry.data, options, entry.job_options, profile_id)
             )
         except (JobMasterError, ValueError, TypeError) as fault:
             faults.append(f"{shown}: {fault}")

@@ -15,6 +15,7 @@ from .compiler import Compiled, Compiler
 from .foundation import WallClockRule, agreed_zone, checked_anchor, checked_text, checked_zone
 from .parser import Parser
 from .syntax import Expression
+from .zones import UTC
 
 _TRIAL = 946_684_800  # 2000-01-01: stands for the anchor when a text without one is checked
 
@@ -24,7 +25,8 @@ class NaturalRule(WallClockRule):
 
     kind = "natural"
 
-    def __init__(self, text: str, tree: Expression, time_zone: str, anchor: datetime | None) -> None:
+    def __init__(self, text: str, tree: Expression, named_zone: str | None, anchor: datetime | None) -> None:
+        time_zone = named_zone or UTC
         self._text = text
         self.tree = tree
         seconds = _TRIAL if anchor is None else seconds_of(anchor)
@@ -37,16 +39,16 @@ class NaturalRule(WallClockRule):
             anchor = instant_of(compiler.anchor)
         self.compiled: Compiled | None = None if anchor is None else compiled
         form = None if anchor is None else compiled.form
-        shown = replace(tree, zone=None if time_zone == "UTC" else time_zone)
-        super().__init__(canonical(shown), time_zone, anchor, form, compiled.warnings)
+        shown = replace(tree, zone=None if time_zone == UTC else time_zone)
+        super().__init__(canonical(shown), time_zone, anchor, form, compiled.warnings, named_zone)
 
     def anchored(self, anchor: datetime, time_zone: str | None = None) -> NaturalRule:
-        return compiled_rule(self._text, self.tree, time_zone or self.time_zone, anchor)
+        return compiled_rule(self._text, self.tree, time_zone or self.named_zone, anchor)
 
     def _unexcepted(self) -> NaturalRule | None:
         if not self.tree.exclusions or self.anchor is None:
             return None
-        return NaturalRule(self._text, replace(self.tree, exclusions=()), self.time_zone, self.anchor)
+        return NaturalRule(self._text, replace(self.tree, exclusions=()), self.named_zone, self.anchor)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ from jobmaster import (
     rrule,
 )
 from jobmaster.ports import Decision
-from jobmaster.recurrence import occurrence_id
+from jobmaster.recurrence import bounded, interval, occurrence_id
 from tests.cluster.conftest import Site
 from tests.databases import execute
 
@@ -160,6 +160,104 @@ def test_the_zone_of_the_cluster_is_that_of_schedules_that_name_none(lone: Site)
         assert s.next_occurrences("0 9 * * *", 1)[0].hour == 0
     finally:
         cluster.close()
+
+
+UTC_NAMED = (
+    "DTSTART:20260101T090000Z RRULE:FREQ=DAILY",
+    "DTSTART;TZID=UTC:20260101T090000 RRULE:FREQ=DAILY",
+    "TZ=UTC 0 9 * * *",
+    "every day at 09:00 tz UTC",
+    cron("0 9 * * *", time_zone="UTC"),
+    every(1).day().at("09:00").in_time_zone("UTC"),
+    every(1).day().at("09:00").in_time_zone("utc").build(),
+    rrule("FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0", time_zone="UTC"),
+    rrule("DTSTART:20260101T090000Z RRULE:FREQ=DAILY"),
+)
+
+
+@pytest.mark.parametrize("given", UTC_NAMED, ids=str)
+def test_utc_may_be_named_in_a_cluster_of_another_zone(lone: Site, given: Any) -> None:
+    cluster = config(lone).time_zone("Asia/Tokyo").build()
+    try:
+        made = cluster.scheduler.recurring(Beat, given)
+        assert made.time_zone == "UTC"
+        (at,) = cluster.scheduler.next_occurrences(made, 1)
+        assert (at.hour, at.minute) == (9, 0)
+        assert cluster.scheduler.next_occurrences(given, 1) == [at]
+    finally:
+        cluster.close()
+
+
+def test_two_zones_are_refused(s: Scheduler) -> None:
+    clashing = (
+        cron("0 9 * * *", time_zone="Asia/Kolkata"),
+        cron("0 9 * * *", time_zone="UTC"),
+        cron("TZ=UTC 0 9 * * *"),
+        natural("every day at 09:00 tz UTC"),
+        every(1).day().in_time_zone("UTC"),
+        rrule("FREQ=DAILY", time_zone="UTC"),
+        "DTSTART;TZID=UTC:20260101T090000 RRULE:FREQ=DAILY",
+        bounded(interval("1h"), excluded_dates=[date(2026, 1, 1)], time_zone="Asia/Tokyo"),
+    )
+    for given in clashing:
+        with pytest.raises(RecurrenceSyntaxError) as told:
+            s.recurring(Beat, given, time_zone="Europe/Paris")
+        assert told.value.problems[0].code == "zone_conflict", given
+        with pytest.raises(RecurrenceSyntaxError):
+            s.next_occurrences(given, time_zone="Europe/Paris")
+    assert not s.find_schedules().items
+    same = s.recurring(Beat, cron("0 9 * * *", time_zone="Europe/Paris"), time_zone="europe/paris")
+    assert same.time_zone == "Europe/Paris"
+    instant = "DTSTART:20260101T090000Z RRULE:FREQ=DAILY"
+    for shown in (instant, rrule(instant)):
+        assert s.recurring(Beat, shown, time_zone="Europe/Paris").time_zone == "Europe/Paris"
+
+
+def test_a_bounded_recurrence_bounds_its_schedule(s: Scheduler) -> None:
+    today = datetime.now(UTC).date()
+    holidays = [today + timedelta(days=n) for n in range(3)]
+    start, end = datetime.now(UTC) + HOUR, datetime.now(UTC) + timedelta(days=30)
+    inside = bounded(cron("0 9 * * *"), excluded_dates=holidays, end_before=end)
+    given = bounded(inside, start_after=start, end_before=end + HOUR, excluded_dates=[date(2030, 1, 1)])
+    made = s.recurring(Beat, given, id="bounded")
+    assert made.excluded_dates == (*holidays, date(2030, 1, 1))
+    assert (made.start_after, made.end_before) == (start, end)
+    assert made.next_run_at == given.next_after(datetime.now(UTC)) == s.next_occurrences(given, 1)[0]
+    assert s.recurring(Beat, "0 9 * * *", id="bounded", start_after=start, end_before=end,
+                       excluded_dates=made.excluded_dates) == made  # fmt: skip
+    assert s.recurring(Beat, bounded(cron("0 8 * * *"), end_before=end), start_after=start).end_before == end
+    far = bounded(interval("1h"), excluded_dates=[today], time_zone="Asia/Tokyo")
+    assert s.recurring(Beat, far).time_zone == "Asia/Tokyo"
+    twice: dict[str, Any] = {"start_after": start, "end_before": end, "excluded_dates": holidays}
+    for name, value in twice.items():
+        with pytest.raises(ValueError, match=f"{name} is given twice"):
+            s.recurring(Beat, given, **{name: value})
+    two = bounded(
+        bounded(interval("1h"), excluded_dates=holidays, time_zone="Asia/Tokyo"),
+        excluded_dates=holidays,
+        time_zone="Europe/Paris",
+    )
+    with pytest.raises(ValueError, match="excluded dates of two time zones"):
+        s.recurring(Beat, two)
+
+
+def test_a_recurrence_that_its_text_does_not_say_is_refused(s: Scheduler) -> None:
+    class Late:
+        kind, expression, time_zone, warnings = "interval", "5m", None, ()
+
+        def next_after(self, instant: datetime) -> datetime:
+            return instant + HOUR
+
+        def describe(self) -> str:
+            return "late"
+
+        def explain(self, after: datetime, count: int = 5) -> Any:
+            raise AssertionError("never asked")
+
+    for call in (lambda: s.recurring(Beat, Late()), lambda: s.next_occurrences(Late())):
+        with pytest.raises(TypeError, match="a Late cannot be stored: its expression '5m' is read as"):
+            call()
+    assert not s.find_schedules().items
 
 
 def test_updates_and_their_versions(s: Scheduler) -> None:

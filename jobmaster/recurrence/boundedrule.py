@@ -29,12 +29,14 @@ class BoundedRecurrence:
         end_before: datetime | None,
         excluded_dates: frozenset[date],
         time_zone: str,
+        named_zone: str | None = None,
     ) -> None:
         self.inner = inner
         self.start_after = start_after
         self.end_before = end_before
         self.excluded_dates = excluded_dates
         self._zone = time_zone
+        self.named_zone = named_zone
 
     @property
     def kind(self) -> str:
@@ -148,6 +150,6 @@ def bounded(
     end_before = checked_anchor(end_before, whole_seconds=False)
     if start_after is None and end_before is None and not dates:
         return recurrence
-    return BoundedRecurrence(
-        recurrence, start_after, end_before, dates, recurrence.time_zone or given or "UTC"
-    )
+    zone = recurrence.time_zone
+    named = given if zone is None else getattr(recurrence, "named_zone", zone)
+    return BoundedRecurrence(recurrence, start_after, end_before, dates, zone or given or "UTC", named)
