@@ -25,6 +25,7 @@ from ..domain.schedule import (
 from ..domain.status import ClusterMode, JobStatus
 from ..engine.decider import job_for, recurrence_of
 from ..errors import (
+    ConfigurationError,
     JobNotFound,
     RecurrenceSyntaxError,
     ScheduleNotFound,
@@ -39,7 +40,7 @@ from .drafts import MOST_BACKFILLED, Draft, check_version, checked_count, declar
 from .expressions import ScheduleExpression, read
 from .producer import Producer
 from .requests import aware_utc, snapshot
-from .staticschedules import StaticProfile
+from .staticschedules import StaticProfile, way_out
 
 __all__ = ["Timetable"]
 
@@ -87,15 +88,23 @@ class Timetable:
         if self._backend.limits.mode is ClusterMode.ARCHIVED:
             return
         known = self._store.profiles() if profiles else frozenset()
+        # first what goes, in all of them: a schedule may have moved from one to another
         for profile in profiles:
-            if profile.id not in known and not profile.drafts:
-                continue
             before = self._store.ids_of(profile.id) if profile.id in known else frozenset()
-            for draft in profile.drafts:
-                self.put(draft)
             for schedule_id in sorted(before - {draft.record.id for draft in profile.drafts}):
                 self.cancel(schedule_id)
                 logger.info("schedule %r is retired: profile %r has it no more", schedule_id, profile.id)
+        here = frozenset(profile.id for profile in profiles)
+        for profile in profiles:
+            for draft in profile.drafts:
+                try:
+                    self.put(draft)
+                except ConfigurationError as fault:
+                    found = self._store.get(draft.record.id)
+                    owner = None if found is None else found.profile_id
+                    if owner is None or owner in here:
+                        raise
+                    raise ConfigurationError(f"{fault}. {way_out(owner, draft.record.id)}") from fault
 
     def _open_to_write(self) -> None:
         self._producer.check_writable()
