@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
 
 from ..errors import Problem, RecurrenceSyntaxError
-from ..recurrence import Builder, Recurrence, bounded, parse
+from ..recurrence import Builder, Recurrence, bounded, kind_of, parse
 from ..recurrence import interval as interval_of
 from ..recurrence.boundedrule import BoundedRecurrence
 from ..recurrence.foundation import checked_zone
+from .requests import aware_utc
 
-__all__ = ["Bounds", "Expression", "ScheduleExpression", "dates", "read", "unbounded"]
+__all__ = [
+    "Bounds",
+    "Expression",
+    "ScheduleExpression",
+    "backfill_start",
+    "dates",
+    "is_plain_word",
+    "read",
+    "unbounded",
+]
+
+EARLIEST_BACKFILL = datetime(1900, 1, 1, tzinfo=UTC)
+"""Every store keeps instants from here on."""
 
 ScheduleExpression: TypeAlias = str | timedelta | Recurrence
 """An expression of any kind as text, the length of an interval, or a recurrence."""
@@ -153,6 +166,22 @@ def unbounded(given: BoundedRecurrence) -> Bounds:
         excluded,
         zone,
     )
+
+
+def is_plain_word(given: object) -> bool:
+    """Whether a text has the look of an id rather than of an expression: one word, read as no kind but the
+    natural one."""
+    return isinstance(given, str) and len(given.split()) == 1 and kind_of(given) == "natural"
+
+
+def backfill_start(given: object) -> datetime:
+    """Where a backfill begins, in UTC; ``ValueError`` for a naive instant and for one before 1900."""
+    start = aware_utc(given, "start")
+    if start < EARLIEST_BACKFILL:
+        raise ValueError(
+            f"start {start.isoformat()} is too early: a backfill begins in {EARLIEST_BACKFILL.year} or later"
+        )
+    return start
 
 
 def dates(given: Iterable[object]) -> tuple[date, ...]:

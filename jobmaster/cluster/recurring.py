@@ -205,7 +205,7 @@ class RecurringMethods:
 
         Occurrences that were made before are left alone; the answer holds the new ones. Unless ``overlap``
         (by default the schedule's) allows them to run at once, they run one after the other; a schedule
-        whose runs may overlap has them overlap here too. At most 10,000.
+        whose runs may overlap has them overlap here too. At most 10,000, from 1900 on.
         Raises ``ScheduleNotFound``, ``ValueError``, ``ClusterArchived``."""
         return self._timetable.backfill(schedule_id, start, end, overlap)
 
@@ -267,8 +267,8 @@ class RecurringMethods:
     ) -> list[datetime]:
         """The next ``count`` (1 to 1000) instants, in UTC, of a stored schedule or of an expression.
 
-        A text is looked for among the ids first. Raises ``ScheduleNotFound`` for one that is neither an id
-        nor an expression, ``RecurrenceSyntaxError`` for an expression with a ``time_zone``.
+        A text is looked for among the ids first. Raises ``RecurrenceSyntaxError`` for one that is neither an
+        id nor can be read, and ``ScheduleNotFound`` when it is a single word and no ``time_zone`` is given.
 
         >>> scheduler.next_occurrences("every weekday at 18:00", 3)               # doctest: +SKIP
         """

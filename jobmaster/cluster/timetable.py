@@ -37,7 +37,7 @@ from ..recurrence import Recurrence
 from .backend import Backend
 from .directory import JobDirectory
 from .drafts import MOST_BACKFILLED, Draft, check_version, checked_count, declared, member, planned
-from .expressions import ScheduleExpression, read
+from .expressions import ScheduleExpression, backfill_start, is_plain_word, read
 from .producer import Producer
 from .requests import aware_utc, snapshot
 from .staticschedules import StaticProfile, way_out
@@ -211,7 +211,7 @@ class Timetable:
     ) -> list[Job]:
         """Make the occurrences from ``start`` (included) to ``end`` (excluded), which must have passed."""
         _check_id(schedule_id)
-        first, last = aware_utc(start, "start"), aware_utc(end, "end")
+        first, last = backfill_start(start), aware_utc(end, "end")
         if last <= first:
             raise ValueError("end must be later than start")
         policy = None if overlap is None else member(OverlapPolicy, overlap, "overlap")
@@ -269,7 +269,7 @@ class Timetable:
         self, schedule: Schedule | ScheduleExpression, count: int, time_zone: str | None
     ) -> list[datetime]:
         """The next instants of a stored schedule, by its id, or of an expression."""
-        checked_count(count, "checked_count", 1, _MOST_SHOWN)
+        checked_count(count, "count", 1, _MOST_SHOWN)
         recurrence, now = self._recurrence(schedule, time_zone)
         found: list[datetime] = []
         instant: datetime | None = now
@@ -297,6 +297,9 @@ class Timetable:
             return read(schedule, time_zone, self._zone, now).recurrence, now
         except RecurrenceSyntaxError as fault:
             if missing is None:
+                raise
+            if not is_plain_word(schedule):
+                fault.add_note(f"it is the id of no schedule either: {missing}")
                 raise
             missing.add_note(f"nor can it be read as an expression: {fault}")
             raise missing from fault

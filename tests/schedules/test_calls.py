@@ -340,6 +340,34 @@ def test_an_unknown_id_is_told(s: Scheduler) -> None:
         s.get_schedule(7)  # type: ignore[arg-type]
 
 
+def test_what_is_neither_an_id_nor_an_expression_is_told_as_an_expression(s: Scheduler) -> None:
+    with pytest.raises(RecurrenceSyntaxError, match="this never fires") as told:
+        s.next_occurrences("0 0 30 2 *")
+    assert told.value.__notes__[0].startswith("it is the id of no schedule either: no schedule '0 0 30 2 *'")
+    with pytest.raises(RecurrenceSyntaxError, match="five or six fields are expected"):
+        s.recurring(Beat, "* * * * * * *")
+    s.recurring(Beat, "@daily", id="0 0 30 2 *")
+    assert len(s.next_occurrences("0 0 30 2 *")) == 5
+    with pytest.raises(ValueError, match=r"^count must be a whole number from 1 to 1000, not 0"):
+        s.next_occurrences("@daily", 0)
+    for wrong in (5, UTC):
+        with pytest.raises(TypeError, match="time_zone is the name of a zone"):
+            s.recurring(Beat, "@daily", time_zone=wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="time_zone is the name of a zone"):
+            cron("@daily", time_zone=wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="excluded_dates is a collection of dates, not 5"):
+        s.recurring(Beat, "@daily", excluded_dates=5)  # type: ignore[arg-type]
+
+
+def test_a_backfill_does_not_begin_with_the_calendar(s: Scheduler) -> None:
+    s.recurring(Beat, "@yearly", id="old")
+    for year in (1, 1899):
+        with pytest.raises(ValueError, match="is too early: a backfill begins in 1900 or later"):
+            s.backfill("old", datetime(year, 1, 1, tzinfo=UTC), datetime(1901, 1, 1, tzinfo=UTC))
+    made = s.backfill("old", datetime(1900, 1, 1, tzinfo=UTC), datetime(1901, 1, 1, tzinfo=UTC))
+    assert len(made) == 1
+
+
 def test_pausing_resuming_cancelling(s: Scheduler) -> None:
     s.recurring(Beat, "@hourly", id="p")
     assert s.pause_recurring("p")
