@@ -186,8 +186,8 @@ class RecurringMethods:
         """Run a schedule's handler once now, whatever is planned or live, paused or not.
 
         The job carries the ``schedule_id`` and no ``occurrence_at``. It is a live run to the overlap policy:
-        while it runs, the next occurrence may be skipped, wait, or ask it to stop. Raises ``ScheduleNotFound``,
-        ``ClusterArchived``."""
+        while it runs, the next occurrence may be skipped, wait, or ask it to stop.
+        Raises ``ScheduleNotFound``, ``ClusterArchived``."""
         return self._timetable.run_now(schedule_id)
 
     async def run_now_async(self, schedule_id: str) -> Job:

@@ -389,9 +389,17 @@ def test_run_now_and_backfill_make_jobs(s: Scheduler) -> None:
     by_hand = s.run_now("b")
     assert (by_hand.schedule_id, by_hand.status) == ("b", JobStatus.READY)
     assert s.get_job(by_hand.id).definition_id == "beat"
+    assert (by_hand.occurrence_at, by_hand.is_catchup, by_hand.missed_count) == (None, False, 0)
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     made = s.backfill("b", noon, noon + 3 * HOUR)
     assert [job.id for job in made] == [occurrence_id("calls", "b", noon + n * HOUR) for n in range(3)]
+    for n, job in enumerate(made):
+        assert (job.occurrence_at, job.is_catchup, job.missed_count) == (noon + n * HOUR, True, 0)
+    found = {job.id: job for job in s.find_jobs(schedule_id="b")}
+    for job in (by_hand, *made):
+        for stored in (found[job.id], s.get_job(job.id)):
+            said = (stored.occurrence_at, stored.is_catchup, stored.missed_count)
+            assert said == (job.occurrence_at, job.is_catchup, job.missed_count)
     assert s.count_jobs(schedule_id="b") == 4
     assert s.backfill("b", noon, noon + 3 * HOUR) == []
     assert [r.code for r in s.explain(made[1].id).reasons] == ["waits_its_turn"]
@@ -465,6 +473,9 @@ def test_rows_that_were_not_planned_for_a_day(lone: Site, policy: str, results: 
                 time.sleep(0.05)
             jobs = s.find_jobs(schedule_id="h").items
             assert sorted((job.result for job in jobs), key=str) == sorted(results, key=str)
+            for job in jobs:
+                known = None if job.occurrence_at is None else "occurrence"
+                assert [job.is_catchup, job.missed_count, known] == job.result
             shown = s.get_schedule("h")
             assert shown.missed == {"fire_once": 23, "skip": 24, "fire_all": 0}[policy]
     finally:
