@@ -13,6 +13,7 @@ from .protocol import MOST_EXPLAINED, Explanation, Occurrence, Recurrence
 from .zones import zone_of
 
 _TICK = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 
 
 class BoundedRecurrence:
@@ -62,6 +63,8 @@ class BoundedRecurrence:
             day = self._nominal_date(found, instant)
             if day not in self.excluded_dates:
                 return found
+            while (following := day + _DAY) in self.excluded_dates and following < date.max:
+                day = following
             instant = max(found, self._last_instant(day))
             found = self.inner.next_after(instant)
         return None

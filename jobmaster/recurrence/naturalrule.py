@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from ..errors import RecurrenceSyntaxError
+from ..errors import Problem, RecurrenceSyntaxError
 from .calendarform import CalendarForm
 from .canonical import canonical
 from .checks import checked
 from .clock import clock_of, instant_of, seconds_of
 from .clockparts import Impossible
 from .compiler import Compiled, Compiler
+from .elapsedform import ElapsedForm
 from .foundation import WallClockRule, agreed_zone, checked_anchor, checked_text, checked_zone
 from .parser import Parser
 from .syntax import Expression
@@ -35,12 +36,16 @@ class NaturalRule(WallClockRule):
             compiled = compiler.compiled()
         except Impossible as never:
             raise RecurrenceSyntaxError(text, [never.problem]) from None
+        form = compiled.form
+        if anchor is not None and isinstance(form, ElapsedForm) and form.is_void():
+            message = "every time that this comes to is excepted, so this never fires"
+            raise RecurrenceSyntaxError(text, [Problem("never", message, 0, len(text))])
         if tree.start is not None:
             anchor = instant_of(compiler.anchor)
         self.compiled: Compiled | None = None if anchor is None else compiled
-        form = None if anchor is None else compiled.form
         shown = replace(tree, zone=None if time_zone == UTC else time_zone)
-        super().__init__(canonical(shown), time_zone, anchor, form, compiled.warnings, named_zone)
+        known = None if anchor is None else form
+        super().__init__(canonical(shown), time_zone, anchor, known, compiled.warnings, named_zone)
 
     def anchored(self, anchor: datetime, time_zone: str | None = None) -> NaturalRule:
         return compiled_rule(self._text, self.tree, time_zone or self.named_zone, anchor)
