@@ -20,6 +20,8 @@ __all__ = ["add_to"]
 
 ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The id of a schedule.")]
 
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
+
 schedules = typer.Typer(
     help="Look at recurring schedules and change them.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -202,6 +204,9 @@ def _instant(text: str) -> datetime:
         raise Refusal(f"--after {text!r} is not an instant such as 2026-03-08T00:00Z") from None
     if found.tzinfo is None:
         raise Refusal(f"--after {text!r} names no offset: write {text}Z for UTC")
+    if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
+        # the wall clock of any zone has to show what follows
+        raise Refusal(f"--after {text!r} is outside of the years {_FIRST_YEAR} to {_LAST_YEAR}")
     return found.astimezone(UTC)
 
 

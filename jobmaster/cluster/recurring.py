@@ -11,6 +11,7 @@ from ..domain.job import Job, Page
 from ..domain.retry import RetryPolicy
 from ..domain.schedule import MisfirePolicy, OverlapPolicy, Schedule, ScheduleStatus
 from ..domain.status import Priority
+from .boundedschedules import apart
 from .drafts import ScheduleDesk, ScheduleOptions, schedule_filter
 from .expressions import ScheduleExpression
 from .requests import HandlerReference, JobOptions
@@ -61,7 +62,7 @@ class RecurringMethods:
         call this on every deploy. Durations are ``timedelta`` or seconds.
 
         - ``start_after``, ``end_before`` (aware) and ``excluded_dates`` bound it; ``time_zone`` is the zone
-          of an expression that names none, else the cluster's.
+          of an expression that names none, else the cluster's. A ``bounded(...)`` recurrence brings its own.
         - ``misfire`` says what becomes of occurrences later than ``misfire_grace``, no older than
           ``catchup_window``: ``"fire_once"``, ``"skip"`` or ``"fire_all"``, at most ``misfire_cap``.
         - ``overlap`` says what becomes of one while an earlier run is live: ``"skip"``, ``"buffer_one"``,
@@ -95,7 +96,8 @@ class RecurringMethods:
         job_options = JobOptions(
             priority, lane, timeout, max_retries, retry, metadata, agent_connection=agent_connection
         )
-        draft = self._schedule_desk.draft(handler, schedule, data, options, job_options)
+        expression, options = apart(schedule, options)
+        draft = self._schedule_desk.draft(handler, expression, data, options, job_options)
         return self._timetable.put(draft, expected_version)
 
     async def recurring_async(
@@ -143,7 +145,8 @@ class RecurringMethods:
         job_options = JobOptions(
             priority, lane, timeout, max_retries, retry, metadata, agent_connection=agent_connection
         )
-        draft = self._schedule_desk.draft(handler, schedule, data, options, job_options)
+        expression, options = apart(schedule, options)
+        draft = self._schedule_desk.draft(handler, expression, data, options, job_options)
         return await self._timetable.run(self._timetable.put, draft, expected_version)
 
     # -- changing --------------------------------------------------------------------------------------
@@ -182,8 +185,9 @@ class RecurringMethods:
     def run_now(self, schedule_id: str) -> Job:
         """Run a schedule's handler once now, whatever is planned or live, paused or not.
 
-        The job carries the ``schedule_id`` and no ``occurrence_at``. Raises ``ScheduleNotFound``,
-        ``ClusterArchived``."""
+        The job carries the ``schedule_id`` and no ``occurrence_at``. It is a live run to the overlap policy:
+        while it runs, the next occurrence may be skipped, wait, or ask it to stop.
+        Raises ``ScheduleNotFound``, ``ClusterArchived``."""
         return self._timetable.run_now(schedule_id)
 
     async def run_now_async(self, schedule_id: str) -> Job:
@@ -202,7 +206,7 @@ class RecurringMethods:
 
         Occurrences that were made before are left alone; the answer holds the new ones. Unless ``overlap``
         (by default the schedule's) allows them to run at once, they run one after the other; a schedule
-        whose runs may overlap has them overlap here too. At most 10,000.
+        whose runs may overlap has them overlap here too. At most 10,000, from 1900 on.
         Raises ``ScheduleNotFound``, ``ValueError``, ``ClusterArchived``."""
         return self._timetable.backfill(schedule_id, start, end, overlap)
 
@@ -264,8 +268,8 @@ class RecurringMethods:
     ) -> list[datetime]:
         """The next ``count`` (1 to 1000) instants, in UTC, of a stored schedule or of an expression.
 
-        A text is looked for among the ids first. Raises ``ScheduleNotFound`` for one that is neither an id
-        nor an expression, ``RecurrenceSyntaxError`` for an expression with a ``time_zone``.
+        A text is looked for among the ids first. Raises ``RecurrenceSyntaxError`` for one that is neither an
+        id nor can be read, and ``ScheduleNotFound`` when it is a single word and no ``time_zone`` is given.
 
         >>> scheduler.next_occurrences("every weekday at 18:00", 3)               # doctest: +SKIP
         """

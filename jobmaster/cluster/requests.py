@@ -12,7 +12,7 @@ from ..domain.durations import Duration, as_timedelta
 from ..domain.ids import uuid7
 from ..domain.job import DEFAULT_LANE, Job, NewJob
 from ..domain.names import check_definition_id, check_name, check_unique_key
-from ..domain.occurrence import RESERVED
+from ..domain.occurrence import RESERVED, catchup_of
 from ..domain.retry import RetryPolicy
 from ..domain.status import JobStatus, Priority
 from ..engine.options import ClusterLimits
@@ -199,6 +199,7 @@ class RequestDesk:
 
 def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -> Job:
     """The job as it stands right after it was stored at the store's instant ``now``."""
+    is_catchup, missed_count = catchup_of(new.metadata)
     return Job(
         id=new.id,
         status=status,
@@ -212,6 +213,9 @@ def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -
         agent_connection=agent,
         schedule_id=new.schedule_id,
         unique_key=new.unique_key,
+        occurrence_at=new.occurrence_at,
+        is_catchup=is_catchup,
+        missed_count=missed_count,
     )
 
 

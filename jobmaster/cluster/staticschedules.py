@@ -16,11 +16,12 @@ from ..domain.status import Priority
 from ..engine.clock import SystemClock
 from ..errors import JobMasterError
 from ..handlers import HandlerRegistry
+from .boundedschedules import apart
 from .drafts import Draft, ScheduleDesk, ScheduleOptions
 from .expressions import ScheduleExpression
 from .requests import HandlerReference, JobOptions, RequestDesk
 
-__all__ = ["ScheduleCollection", "StaticProfile", "StaticSchedules", "static_profiles"]
+__all__ = ["ScheduleCollection", "StaticProfile", "StaticSchedules", "static_profiles", "way_out"]
 
 _OF_HANDLERS = "handler:"
 
@@ -93,7 +94,9 @@ class ScheduleCollection:
             overlap,
             buffer_limit,
             jitter,
-            tuple(excluded_dates) if not isinstance(excluded_dates, str) else excluded_dates,
+            excluded_dates
+            if isinstance(excluded_dates, str) or not isinstance(excluded_dates, Iterable)
+            else tuple(excluded_dates),
         )
         job_options = JobOptions(
             priority, lane, timeout, max_retries, retry, metadata, agent_connection=agent_connection
@@ -106,7 +109,9 @@ class StaticSchedules(ABC):
 
     When a cluster with it starts, its schedules are created or updated, and those that the same
     ``profile_id`` declared before and declares no more are deleted, with their planned occurrences.
-    Schedules of other profiles, and those made by ``recurring``, are left alone.
+    Schedules of other profiles, and those made by ``recurring``, are left alone. A profile that was renamed
+    or removed, also that of a handler (``handler:`` and its definition id), is retired by declaring it once
+    more without schedules.
 
     >>> class Maintenance(StaticSchedules, profile_id="maintenance"):             # doctest: +SKIP
     ...     def configure(self, schedules: ScheduleCollection) -> None:
@@ -135,7 +140,7 @@ def static_profiles(
     found: dict[str, StaticProfile] = {}
     problems: list[str] = []
     for one in given:
-        shown, profile_id, entries, faults = _configured(one)
+        shown, profile_id, entries, faults = _configured(one, registry)
         problems += faults
         if profile_id is None:
             continue
@@ -160,19 +165,37 @@ def static_profiles(
     return tuple(found.values()), problems
 
 
-def _configured(one: object) -> tuple[str, str | None, list[_Entry], list[str]]:
+def way_out(profile_id: str, schedule_id: str) -> str:
+    """What to do about a schedule of a profile that this cluster does not declare."""
+    return (
+        f"If there is no profile {profile_id!r} any more, retire it: declare it once without schedules, "
+        f"beside the others, or call cancel_recurring({schedule_id!r}), or run jobmaster schedules cancel"
+    )
+
+
+def _configured(one: object, registry: HandlerRegistry) -> tuple[str, str | None, list[_Entry], list[str]]:
     shown = type(one).__name__
     if not isinstance(one, StaticSchedules):
         return shown, None, [], [f"add_static_schedules takes StaticSchedules objects, not {one!r}"]
     if one.profile_id is None:
         missing = f'{shown} has no profile_id: class {shown}(StaticSchedules, profile_id="...")'
         return shown, None, [], [missing]
-    if one.profile_id.startswith(_OF_HANDLERS):
-        return shown, None, [], [f"{shown}: a profile_id may not begin with {_OF_HANDLERS!r}"]
     if fault := check_schedule_id(one.profile_id, "profile_id"):
         return shown, None, [], [f"{shown}: {fault}"]
     collection = ScheduleCollection()
-    one.configure(collection)
+    try:
+        one.configure(collection)
+    except Exception as fault:
+        # whatever the code of the profile raises: build() tells it beside all other faults
+        return shown, None, [], [f"{shown}: configure() raised {type(fault).__name__}: {fault}"]
+    if one.profile_id.startswith(_OF_HANDLERS):
+        handlers = {f"{_OF_HANDLERS}{bound.definition_id}" for bound in registry}
+        if collection._entries or one.profile_id in handlers:
+            reserved = (
+                f"{shown}: a profile_id that begins with {_OF_HANDLERS!r} is that of a handler's schedule=; "
+                "it may be declared only to retire those of a handler that is no more, without schedules"
+            )
+            return shown, None, [], [reserved]
     return shown, one.profile_id, collection._entries, []
 
 
@@ -184,11 +207,13 @@ def _profile(
     for number, entry in enumerate(entries, start=1):
         shown = f"schedule {entry.options.id!r}" if entry.options.id else f"schedule {number}"
         try:
+            expression, options = apart(entry.schedule, entry.options)
             drafts.append(
-                schedules.draft(
-                    entry.handler, entry.schedule, entry.data, entry.options, entry.job_options, profile_id
-                )
+                schedules.draft(entry.handler, expression, entry.data, options, entry.job_options, profile_id)
             )
         except (JobMasterError, ValueError, TypeError) as fault:
             faults.append(f"{shown}: {fault}")
+        except Exception as fault:
+            # what an object that was given raises is told with the schedule too
+            faults.append(f"{shown}: {type(fault).__name__}: {fault}")
     return StaticProfile(profile_id, tuple(drafts)), faults

@@ -25,6 +25,7 @@ from ..domain.schedule import (
 from ..domain.status import ClusterMode, JobStatus
 from ..engine.decider import job_for, recurrence_of
 from ..errors import (
+    ConfigurationError,
     JobNotFound,
     RecurrenceSyntaxError,
     ScheduleNotFound,
@@ -36,10 +37,10 @@ from ..recurrence import Recurrence
 from .backend import Backend
 from .directory import JobDirectory
 from .drafts import MOST_BACKFILLED, Draft, check_version, checked_count, declared, member, planned
-from .expressions import ScheduleExpression, read
+from .expressions import ScheduleExpression, backfill_start, is_plain_word, read
 from .producer import Producer
 from .requests import aware_utc, snapshot
-from .staticschedules import StaticProfile
+from .staticschedules import StaticProfile, way_out
 
 __all__ = ["Timetable"]
 
@@ -87,15 +88,23 @@ class Timetable:
         if self._backend.limits.mode is ClusterMode.ARCHIVED:
             return
         known = self._store.profiles() if profiles else frozenset()
+        # first what goes, in all of them: a schedule may have moved from one to another
         for profile in profiles:
-            if profile.id not in known and not profile.drafts:
-                continue
             before = self._store.ids_of(profile.id) if profile.id in known else frozenset()
-            for draft in profile.drafts:
-                self.put(draft)
             for schedule_id in sorted(before - {draft.record.id for draft in profile.drafts}):
                 self.cancel(schedule_id)
                 logger.info("schedule %r is retired: profile %r has it no more", schedule_id, profile.id)
+        here = frozenset(profile.id for profile in profiles)
+        for profile in profiles:
+            for draft in profile.drafts:
+                try:
+                    self.put(draft)
+                except ConfigurationError as fault:
+                    found = self._store.get(draft.record.id)
+                    owner = None if found is None else found.profile_id
+                    if owner is None or owner in here:
+                        raise
+                    raise ConfigurationError(f"{fault}. {way_out(owner, draft.record.id)}") from fault
 
     def _open_to_write(self) -> None:
         self._producer.check_writable()
@@ -202,7 +211,7 @@ class Timetable:
     ) -> list[Job]:
         """Make the occurrences from ``start`` (included) to ``end`` (excluded), which must have passed."""
         _check_id(schedule_id)
-        first, last = aware_utc(start, "start"), aware_utc(end, "end")
+        first, last = backfill_start(start), aware_utc(end, "end")
         if last <= first:
             raise ValueError("end must be later than start")
         policy = None if overlap is None else member(OverlapPolicy, overlap, "overlap")
@@ -262,7 +271,7 @@ class Timetable:
         self, schedule: Schedule | ScheduleExpression, count: int, time_zone: str | None
     ) -> list[datetime]:
         """The next instants of a stored schedule, by its id, or of an expression."""
-        checked_count(count, "checked_count", 1, _MOST_SHOWN)
+        checked_count(count, "count", 1, _MOST_SHOWN)
         recurrence, now = self._recurrence(schedule, time_zone)
         found: list[datetime] = []
         instant: datetime | None = now
@@ -290,6 +299,9 @@ class Timetable:
             return read(schedule, time_zone, self._zone, now).recurrence, now
         except RecurrenceSyntaxError as fault:
             if missing is None:
+                raise
+            if not is_plain_word(schedule):
+                fault.add_note(f"it is the id of no schedule either: {missing}")
                 raise
             missing.add_note(f"nor can it be read as an expression: {fault}")
             raise missing from fault

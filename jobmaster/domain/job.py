@@ -174,6 +174,12 @@ class Job:
     worker_id: UUID | None = None
     schedule_id: str | None = None
     unique_key: str | None = None
+    occurrence_at: datetime | None = None
+    """The nominal instant of the occurrence of its schedule that this is."""
+    is_catchup: bool = False
+    """Whether it makes up for an occurrence that was missed."""
+    missed_count: int = 0
+    """For how many missed occurrences it stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,22 @@ Few runs have something to say here, so it travels with them in the metadata and
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from .planning import Due
 from .schedule import MisfirePolicy
 
-__all__ = ["IS_CATCHUP", "MISSED_COUNT", "RESERVED", "catchup_of", "is_owed", "rewritten", "with_catchup"]
+__all__ = [
+    "IS_CATCHUP",
+    "MISSED_COUNT",
+    "RESERVED",
+    "catchup_in",
+    "catchup_of",
+    "is_owed",
+    "rewritten",
+    "with_catchup",
+]
 
 RESERVED = "jobmaster."
 """What metadata keys of users must not begin with."""
@@ -53,5 +64,9 @@ def catchup_of(metadata: str | None) -> tuple[bool, int]:
     """Whether a run makes up for a missed occurrence, and for how many it stands."""
     if metadata is None or RESERVED not in metadata:
         return False, 0
-    found = json.loads(metadata)
-    return bool(found.get(IS_CATCHUP, False)), int(found.get(MISSED_COUNT, 0))
+    return catchup_in(json.loads(metadata))
+
+
+def catchup_in(metadata: Mapping[str, Any]) -> tuple[bool, int]:
+    """The same of metadata that was read already."""
+    return bool(metadata.get(IS_CATCHUP, False)), int(metadata.get(MISSED_COUNT, 0))

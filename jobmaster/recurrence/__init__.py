@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         weekly,
         yearly,
     )
-    from .bounded import bounded
+    from .boundedrule import bounded
     from .builder import Builder, Month, Weekday
     from .cronrule import cron
     from .identity import occurrence_id
@@ -52,7 +52,7 @@ _HOME = {
         "weekly",
         "yearly",
     ),
-    "bounded": ("bounded",),
+    "boundedrule": ("bounded",),
     "builder": ("Builder", "Month", "Weekday"),
     "cronrule": ("cron",),
     "identity": ("occurrence_id",),

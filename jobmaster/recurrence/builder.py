@@ -200,6 +200,11 @@ class Builder:
         return self.tree.zone or "UTC"
 
     @property
+    def named_zone(self) -> str | None:
+        """The zone that ``in_time_zone`` named; ``None`` when nobody named one."""
+        return self.tree.zone
+
+    @property
     def warnings(self) -> tuple[Problem, ...]:
         return self.build().warnings
 

@@ -12,6 +12,7 @@ from .dates import DateRule, DateSet
 from .daytimes import ClockMask, DayTimes
 from .foundation import WallClockRule, agreed_zone, checked_anchor, checked_text, checked_zone
 from .spans import ALL_24
+from .zones import UTC
 
 
 class CronRule(WallClockRule):
@@ -19,7 +20,8 @@ class CronRule(WallClockRule):
 
     kind = "cron"
 
-    def __init__(self, text: str, table: Crontab, time_zone: str) -> None:
+    def __init__(self, text: str, table: Crontab, named_zone: str | None) -> None:
+        time_zone = named_zone or UTC
         self._text = text
         self.table = table
         times = DayTimes([ClockMask(table.hour.mask, table.minute.mask, table.second.mask)])
@@ -34,8 +36,8 @@ class CronRule(WallClockRule):
             interval_like=table.second.loose or table.minute.loose or table.hour.loose,
             hour_restricted=table.hour.mask != ALL_24,
         )
-        prefix = "" if time_zone == "UTC" else f"TZ={time_zone} "
-        super().__init__(prefix + table.text, time_zone, None, form)
+        prefix = "" if time_zone == UTC else f"TZ={time_zone} "
+        super().__init__(prefix + table.text, time_zone, None, form, named_zone=named_zone)
         self.form = form
 
     def anchored(self, anchor: datetime, time_zone: str | None = None) -> CronRule:

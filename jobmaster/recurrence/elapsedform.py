@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 
 from .calendarform import Branch, CalendarForm, Fire, horizon
 from .clock import DAY, Clock
@@ -154,6 +155,12 @@ class ElapsedForm:
         segment = self.clock.segment(found)
         if self.allowed is None or self._permitted is None:
             return found + 1
+        if self.barren:
+            # The same every day: only a change of the clocks can shift a run to a time that is not excepted.
+            today = (found + segment.offset) // DAY * DAY - segment.offset
+            changing = (segment.end + segment.offset) // DAY * DAY - segment.offset
+            if today >= max(segment.start, self.anchor) and changing > found + 1:
+                return changing if changing <= limit else None
         fixed = self.allowed.fixed
         if (
             not holds(fixed, (found + segment.offset) % DAY)
@@ -169,6 +176,25 @@ class ElapsedForm:
             return found + steps * self.step
         later = self._permitted.search(found + 1, limit)
         return None if later is None else later.instant
+
+    def is_void(self) -> bool:
+        """Whether it never fires, for its exceptions drop all that its runs come to."""
+        return self.barren and self.upper is None and self.next(self.anchor - 1) is None
+
+    @cached_property
+    def barren(self) -> bool:
+        """Whether every fire of a day without a change of the clocks is excepted, since all of its runs begin
+        and end at the same times as those of any other day."""
+        if self.filters is None or self.allowed is None or self.fine is not None or self.filters.dates.tests:
+            return False
+        runs = self.filters.fixed
+        if not runs or (runs[0][0] == 0 and runs[-1][1] >= DAY):
+            return False  # a run may go on at midnight
+        for low, high in common(runs, self.allowed.fixed):
+            begin = next(start for start, end in runs if start <= low < end)
+            if begin + -((begin - low) // self.step) * self.step < high:
+                return False
+        return True
 
     def _steady(self, found: int) -> bool:
         """Whether the next fires are multiples of the step away: one run, one fire in a cell."""

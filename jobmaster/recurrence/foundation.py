@@ -10,7 +10,6 @@ from ..errors import Problem, RecurrenceSyntaxError
 from .calendarform import Fire
 from .clock import DAY, EPOCH, Clock, clock_of, naive_of
 from .protocol import MOST_EXPLAINED, Explanation, Occurrence
-from .zones import UTC as UTC_NAME
 from .zones import nearest_zone, official_name, zone_of
 
 LONGEST_TEXT = 1000
@@ -32,6 +31,11 @@ class Rule(ABC):
     """
 
     kind: str
+    named_zone: str | None = None
+    """The zone that the text or the caller named, UTC included; ``None`` when ``time_zone`` is UTC because
+    nobody said anything."""
+    zone_is_free: bool = False
+    """Whether the zone named is that of an instant, which any other zone can show too."""
 
     def __init__(
         self,
@@ -136,9 +140,11 @@ class WallClockRule(Rule):
         anchor: datetime | None,
         form: Form | None,
         warnings: tuple[Problem, ...] = (),
+        named_zone: str | None = None,
     ) -> None:
         super().__init__(expression, time_zone, anchor, warnings)
         self._form = form
+        self.named_zone = named_zone
 
     def next_after(self, instant: datetime) -> datetime | None:
         since = instant - EPOCH  # a TypeError if it is naive
@@ -181,6 +187,8 @@ def checked_zone(name: str | None) -> str | None:
     """The official spelling of the zone that a schedule names; ``ValueError`` if there is no such zone."""
     if name is None:
         return None
+    if not isinstance(name, str):
+        raise TypeError(f'time_zone is the name of a zone, such as "Europe/Paris", not {name!r}')
     official = official_name(name)
     if official is None:
         hint = nearest_zone(name)
@@ -188,12 +196,12 @@ def checked_zone(name: str | None) -> str | None:
     return official
 
 
-def agreed_zone(text: str, named: str | None, place: tuple[int, int], given: str | None) -> str:
-    """The zone of an expression and its schedule, which must not contradict each other."""
+def agreed_zone(text: str, named: str | None, place: tuple[int, int], given: str | None) -> str | None:
+    """The zone that an expression or its schedule names, which must not contradict each other."""
     if named is not None and given is not None and named != given:
         message = f'the schedule has the time zone "{given}"'
         raise RecurrenceSyntaxError(text, [Problem("zone_conflict", message, *place, (given,))])
-    return named or given or UTC_NAME
+    return named or given
 
 
 def checked_text(text: str) -> str:

@@ -39,6 +39,8 @@ def kind_of(text: str) -> str:
         return "cron" if rest.lower() in MACROS or rest[1:].lower() not in CLAUSE_WORDS else "natural"
     if len(fields) in (5, 6) and (rest[0] in "*?" or "0" <= rest[0] <= "9"):
         return "cron"
+    if len(fields) > 6 and any(field in ("*", "?") for field in fields):
+        return "cron"  # it has too many fields, and says so
     return "natural"
 
 

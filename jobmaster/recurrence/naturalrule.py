@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from ..errors import RecurrenceSyntaxError
+from ..errors import Problem, RecurrenceSyntaxError
 from .calendarform import CalendarForm
 from .canonical import canonical
 from .checks import checked
 from .clock import clock_of, instant_of, seconds_of
 from .clockparts import Impossible
 from .compiler import Compiled, Compiler
+from .elapsedform import ElapsedForm
 from .foundation import WallClockRule, agreed_zone, checked_anchor, checked_text, checked_zone
 from .parser import Parser
 from .syntax import Expression
+from .zones import UTC
 
 _TRIAL = 946_684_800  # 2000-01-01: stands for the anchor when a text without one is checked
 
@@ -24,7 +26,8 @@ class NaturalRule(WallClockRule):
 
     kind = "natural"
 
-    def __init__(self, text: str, tree: Expression, time_zone: str, anchor: datetime | None) -> None:
+    def __init__(self, text: str, tree: Expression, named_zone: str | None, anchor: datetime | None) -> None:
+        time_zone = named_zone or UTC
         self._text = text
         self.tree = tree
         seconds = _TRIAL if anchor is None else seconds_of(anchor)
@@ -33,20 +36,24 @@ class NaturalRule(WallClockRule):
             compiled = compiler.compiled()
         except Impossible as never:
             raise RecurrenceSyntaxError(text, [never.problem]) from None
+        form = compiled.form
+        if anchor is not None and isinstance(form, ElapsedForm) and form.is_void():
+            message = "every time that this comes to is excepted, so this never fires"
+            raise RecurrenceSyntaxError(text, [Problem("never", message, 0, len(text))])
         if tree.start is not None:
             anchor = instant_of(compiler.anchor)
         self.compiled: Compiled | None = None if anchor is None else compiled
-        form = None if anchor is None else compiled.form
-        shown = replace(tree, zone=None if time_zone == "UTC" else time_zone)
-        super().__init__(canonical(shown), time_zone, anchor, form, compiled.warnings)
+        shown = replace(tree, zone=None if time_zone == UTC else time_zone)
+        known = None if anchor is None else form
+        super().__init__(canonical(shown), time_zone, anchor, known, compiled.warnings, named_zone)
 
     def anchored(self, anchor: datetime, time_zone: str | None = None) -> NaturalRule:
-        return compiled_rule(self._text, self.tree, time_zone or self.time_zone, anchor)
+        return compiled_rule(self._text, self.tree, time_zone or self.named_zone, anchor)
 
     def _unexcepted(self) -> NaturalRule | None:
         if not self.tree.exclusions or self.anchor is None:
             return None
-        return NaturalRule(self._text, replace(self.tree, exclusions=()), self.time_zone, self.anchor)
+        return NaturalRule(self._text, replace(self.tree, exclusions=()), self.named_zone, self.anchor)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -60,7 +60,8 @@ class Occurrence:
 
     def __str__(self) -> str:
         remark = f"  ({self.remark})" if self.remark else ""
-        return f"{self.instant:%Y-%m-%d %H:%M:%S}Z  {self.local.isoformat(sep=' ')}{remark}"
+        at = self.instant.replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
+        return f"{at}Z  {self.local.isoformat(sep=' ')}{remark}"
 
 
 @dataclass(frozen=True, slots=True)

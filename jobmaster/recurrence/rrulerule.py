@@ -13,6 +13,7 @@ from .rruledates import RruleDates
 from .rruleform import RruleForm, SteppedForm, WallTimes
 from .rruletext import SUB_DAILY, RruleReader, RruleText, Stamp
 from .spans import bits, mask_of
+from .zones import UTC
 
 _SEARCHED_YEARS = 50 * 366
 
@@ -22,7 +23,8 @@ class RruleRule(WallClockRule):
 
     kind = "rrule"
 
-    def __init__(self, text: str, rule: RruleText, time_zone: str, anchor: datetime | None) -> None:
+    def __init__(self, text: str, rule: RruleText, named_zone: str | None, anchor: datetime | None) -> None:
+        time_zone = named_zone or UTC
         self._text = text
         self.rule = rule
         clock = clock_of(time_zone)
@@ -41,20 +43,21 @@ class RruleRule(WallClockRule):
                 walls = WallTimes(rule, wall)
                 _require_match(text, rule, walls)
                 form = RruleForm(clock, walls, rule.times, upper, excluded)
-        super().__init__(rule.text, time_zone, anchor, form)
+        super().__init__(rule.text, time_zone, anchor, form, named_zone=named_zone)
+        self.zone_is_free = named_zone == UTC and _starts_at_an_instant(text, rule)
 
     def anchored(self, anchor: datetime, time_zone: str | None = None) -> RruleRule:
         return RruleRule(
             self._text,
             self.rule,
-            _zone(self._text, self.rule, time_zone or self.time_zone),
+            _zone(self._text, self.rule, time_zone or self.named_zone),
             checked_anchor(anchor),
         )
 
     def _unexcepted(self) -> RruleRule | None:
         if not self.rule.excluded:
             return None
-        return RruleRule(self._text, self.rule._replace(excluded=()), self.time_zone, self.anchor)
+        return RruleRule(self._text, self.rule._replace(excluded=()), self.named_zone, self.anchor)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,11 +86,16 @@ def rrule(text: str, *, time_zone: str | None = None, anchor: datetime | None = 
     return RruleRule(text, rule, _zone(text, rule, checked_zone(time_zone)), checked_anchor(anchor))
 
 
-def _zone(text: str, rule: RruleText, given: str | None) -> str:
+def _zone(text: str, rule: RruleText, given: str | None) -> str | None:
     named = rule.start.zone if rule.start is not None else None
-    if named == "UTC":  # an instant, which any zone can show
+    if _starts_at_an_instant(text, rule):
         return given or named
     return agreed_zone(text, named, rule.zone_at, given)
+
+
+def _starts_at_an_instant(text: str, rule: RruleText) -> bool:
+    """Whether DTSTART ends with a Z: an instant, which any zone can show. A TZID names the zone instead."""
+    return rule.start is not None and rule.start.zone == UTC and "DTSTART;TZID" not in text.upper()
 
 
 def _instant(stamp: Stamp, time_zone: str) -> int:

@@ -99,18 +99,29 @@ class AnyTest:
     def __init__(self, tests: Sequence[FieldTest | RangeTest], outside: bool = False) -> None:
         self._tests = tuple(tests)
         self._outside = outside
+        self._plain = all(isinstance(test, FieldTest) for test in self._tests)
+        self._known: dict[int, Spans] = {}
         self.dated = any(test.dated for test in tests)
         self.is_steady = all(test.is_steady for test in tests)
         self.years = ALL_YEARS if outside else united(span for test in tests for span in test.years)
 
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         found: list[tuple[int, int]] = []
-        for test in self._tests:
+        here = 0
+        for place, test in enumerate(self._tests):
             spans = test.spans(year, month, day, first, length)
             if spans is FULL:
                 return NONE if self._outside else FULL
-            found.extend(spans)
-        return inverted(united(found)) if self._outside else united(found)
+            if spans:
+                here |= 1 << place
+                found.extend(spans)
+        # A condition on fields holds on a date at its own times or not at all, so which ones hold says all.
+        known = self._known.get(here) if self._plain else None
+        if known is None:
+            known = inverted(united(found)) if self._outside else united(found)
+            if self._plain:
+                self._known[here] = known
+        return known
 
 
 Test = AnyTest | FieldTest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..domain.copies import EndedJob, JobCopy
 from ..domain.job import Attempt, AttemptOutcome, Job, JobError, Progress
+from ..domain.occurrence import catchup_in
 from ..domain.status import JobStatus, Priority
 from .dialect import Dialect
 
@@ -46,7 +47,7 @@ def live_status(
 def live_job(database: Database, row: Sequence[Any]) -> Job:
     """A ``Job`` from ``JOB_COLUMNS["live"]``."""
     dialect = database.dialect
-    bucket, fraction, message, worker, holder, unsynced, wanted = row[17:24]
+    bucket, fraction, message, worker, holder, unsynced, wanted = row[18:25]
     progress = None if fraction is None else Progress(fraction, message or "")
     status = live_status(
         database.role, bucket is not None, holder is not None, row[11] is not None, row[9], bool(unsynced)
@@ -64,7 +65,7 @@ def live_job(database: Database, row: Sequence[Any]) -> Job:
 def finished_job(database: Database, row: Sequence[Any]) -> Job:
     """A ``Job`` from ``JOB_COLUMNS["history"]``."""
     dialect = database.dialect
-    status, finished_at, result, worker, agent = row[17:22]
+    status, finished_at, result, worker, agent = row[18:23]
     return Job(
         **_shared(dialect, row),
         status=HISTORY_STATUS[status],
@@ -100,11 +101,13 @@ def _convert(dialect: Dialect, values: list[Any], instants: Sequence[int]) -> No
 
 
 def _shared(dialect: Dialect, row: Sequence[Any]) -> dict[str, Any]:
+    metadata = {} if row[3] is None else json.loads(row[3])
+    is_catchup, missed_count = catchup_in(metadata)
     return {
         "id": dialect.uuid(row[0]),
         "definition_id": row[1],
         "data": json.loads(row[2]),
-        "metadata": {} if row[3] is None else json.loads(row[3]),
+        "metadata": metadata,
         "lane": row[4],
         "priority": Priority(row[5]),
         "scheduled_at": dialect.instant(row[6]),
@@ -116,6 +119,9 @@ def _shared(dialect: Dialect, row: Sequence[Any]) -> dict[str, Any]:
         "error": None if row[12] is None else JobError(row[12], row[13] or "", row[14]),
         "schedule_id": row[15],
         "unique_key": row[16],
+        "occurrence_at": None if row[17] is None else dialect.instant(row[17]),
+        "is_catchup": is_catchup,
+        "missed_count": missed_count,
     }
 
 

@@ -21,9 +21,10 @@ __all__ = ["BULK", "JOB_COLUMNS", "JOB_FROM", "TEMPLATES"]
 
 _SHARED = (
     "id, definition_id, data, metadata, lane, priority, run_at, enqueued_at, attempt, failures, losses, "
-    "started_at, error_type, error_message, error_traceback, schedule_id, unique_key"
+    "started_at, error_type, error_message, error_traceback, schedule_id, unique_key, "
+    "occurrence_at"
 )
-_INSTANTS = ("run_at", "enqueued_at", "started_at")
+_INSTANTS = ("run_at", "enqueued_at", "started_at", "occurrence_at")
 _JOB_SHOWN = ", ".join(f"{{micros:{name}}}" if name in _INSTANTS else name for name in _SHARED.split(", "))
 _JOB_SHARED = ", ".join(f"j.{name}" for name in _SHARED.split(", "))
 JOB_COLUMNS = {

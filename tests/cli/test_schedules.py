@@ -56,6 +56,14 @@ def test_schedules_are_listed_shown_and_changed(project: Project, scheduler: Sch
     )
 
 
+def test_instants_at_the_ends_of_the_calendar_are_refused(project: Project) -> None:
+    for after in ("0001-01-01T00:00+10:00", "9999-12-31T23:00Z"):
+        refused = project.run("schedules", "next", "every 1 second", "--after", after, "--tz", "Asia/Tokyo")
+        assert (refused.code, refused.sentence) == (2, f"--after '{after}' is outside of the years 2 to 9998")
+    early = project.run("schedules", "next", "30 2 * * *", "--after", "0002-01-01T00:00Z", "-n", "1").out
+    assert "0002-01-01 02:30:00Z  0002-01-01 02:30:00+00:00" in early
+
+
 def test_an_empty_list_says_so(project: Project) -> None:
     assert project.run("schedules", "list", *AT_APP).out == "no schedules\n"
     wrong = project.run("schedules", "list", "-s", "asleep", *AT_APP)

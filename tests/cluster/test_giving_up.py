@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from jobmaster import JobRequest, JobStatus
-from tests.cluster.conftest import Site
+from tests.cluster.conftest import ON_DATABASES, Site
 from tests.cluster.handlers import COUNT, Counted
 from tests.cluster.test_mixed import ended
 from tests.databases import execute
 
 
+@ON_DATABASES
 async def test_an_agent_whose_tables_are_gone_is_passed_over(site: Site) -> None:
     """Producers use the others, or the master; who looks at the agents is told why."""
     config = site.config().operation_timeout(2).add_handlers(Counted).add_worker("north").add_worker("south")

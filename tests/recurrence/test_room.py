@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from importlib import metadata
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
 import jobmaster
 from jobmaster import recurrence as room
 from jobmaster.recurrence import (
+    Explanation,
     Recurrence,
     RecurrenceSyntaxError,
     bounded,
@@ -277,3 +279,70 @@ def test_the_clock_knows_every_change_of_every_zone() -> None:
             offset = datetime.fromtimestamp(seconds, UTC).astimezone(zone).utcoffset()
             assert offset is not None
             assert clock.offset(seconds) == offset.total_seconds(), (name, seconds)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Australia/Lord_Howe", "UTC"])
+@pytest.mark.parametrize("hours", [3, 7, 59])
+def test_runs_that_are_excepted_on_common_days_fire_when_a_change_of_clocks_shifts_them(
+    zone: str, hours: int
+) -> None:
+    whole = f"every {hours} hours upto 12:00"
+    excepted = [time(hour) for hour in (0, 3, 6, 7, 9, 12)]
+    text = whole + " except at " + ", ".join(f"{at:%H:%M}" for at in excepted)
+    midnight = datetime(2026, 3, 4, tzinfo=ZoneInfo(zone))
+    plain = natural(whole, time_zone=zone, anchor=midnight)
+    end = midnight + timedelta(days=500)
+    expected: list[datetime] = []
+    at = plain.next_after(midnight - timedelta(seconds=1))
+    while at is not None and at < end:
+        if at.astimezone(ZoneInfo(zone)).time() not in excepted:
+            expected.append(at)
+        at = plain.next_after(at)
+    if zone == "UTC":
+        assert not expected
+        with pytest.raises(RecurrenceSyntaxError, match="every time that this comes to is excepted"):
+            natural(text, time_zone=zone, anchor=midnight)
+        return
+    assert bool(expected) is (hours < 59)
+    if not expected:
+        return
+    found: list[datetime] = []
+    rule = natural(text, time_zone=zone, anchor=midnight)
+    at = rule.next_after(midnight - timedelta(seconds=1))
+    while at is not None and at < end:
+        found.append(at)
+        at = rule.next_after(at)
+    assert found == expected
+
+
+def test_a_void_text_with_an_anchor_inside_its_run_fires_there_alone() -> None:
+    text = "every 59 hours from noon except on noon"
+    with pytest.raises(RecurrenceSyntaxError, match="every time that this comes to is excepted"):
+        natural(text, time_zone="Europe/London", anchor=ANCHOR)
+    late = ANCHOR + timedelta(hours=8)
+    rule = natural(text, time_zone="Europe/London", anchor=late)
+    assert (rule.next_after(late - timedelta(seconds=1)), rule.next_after(late)) == (late, None)
+
+
+def test_many_excluded_dates_in_a_row_are_passed_at_once() -> None:
+    days = [date(2026, 1, 1) + timedelta(days=n) for n in range(36_000)]
+    asked: list[datetime] = []
+    inner = cron("0 9 * * *")
+
+    class Counted:
+        kind, expression, time_zone, warnings = inner.kind, inner.expression, "UTC", ()
+
+        def next_after(self, instant: datetime) -> datetime | None:
+            asked.append(instant)
+            return inner.next_after(instant)
+
+        def describe(self) -> str:
+            return inner.describe()
+
+        def explain(self, after: datetime, count: int = 5) -> Explanation:
+            return inner.explain(after, count)
+
+    outer = bounded(Counted(), excluded_dates=[*days, date.max])
+    last = datetime.combine(days[-1], time(9), UTC)
+    assert outer.next_after(datetime(2026, 1, 1, tzinfo=UTC)) == last + timedelta(days=1)
+    assert len(asked) == 2

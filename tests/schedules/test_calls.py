@@ -39,7 +39,7 @@ from jobmaster import (
     rrule,
 )
 from jobmaster.ports import Decision
-from jobmaster.recurrence import occurrence_id
+from jobmaster.recurrence import bounded, interval, occurrence_id
 from tests.cluster.conftest import Site
 from tests.databases import execute
 
@@ -180,6 +180,104 @@ def test_the_zone_of_the_cluster_is_that_of_schedules_that_name_none(lone: Site)
         cluster.close()
 
 
+UTC_NAMED = (
+    "DTSTART:20260101T090000Z RRULE:FREQ=DAILY",
+    "DTSTART;TZID=UTC:20260101T090000 RRULE:FREQ=DAILY",
+    "TZ=UTC 0 9 * * *",
+    "every day at 09:00 tz UTC",
+    cron("0 9 * * *", time_zone="UTC"),
+    every(1).day().at("09:00").in_time_zone("UTC"),
+    every(1).day().at("09:00").in_time_zone("utc").build(),
+    rrule("FREQ=DAILY;BYHOUR=9;BYMINUTE=0;BYSECOND=0", time_zone="UTC"),
+    rrule("DTSTART:20260101T090000Z RRULE:FREQ=DAILY"),
+)
+
+
+@pytest.mark.parametrize("given", UTC_NAMED, ids=str)
+def test_utc_may_be_named_in_a_cluster_of_another_zone(lone: Site, given: Any) -> None:
+    cluster = config(lone).time_zone("Asia/Tokyo").build()
+    try:
+        made = cluster.scheduler.recurring(Beat, given)
+        assert made.time_zone == "UTC"
+        (at,) = cluster.scheduler.next_occurrences(made, 1)
+        assert (at.hour, at.minute) == (9, 0)
+        assert cluster.scheduler.next_occurrences(given, 1) == [at]
+    finally:
+        cluster.close()
+
+
+def test_two_zones_are_refused(s: Scheduler) -> None:
+    clashing = (
+        cron("0 9 * * *", time_zone="Asia/Kolkata"),
+        cron("0 9 * * *", time_zone="UTC"),
+        cron("TZ=UTC 0 9 * * *"),
+        natural("every day at 09:00 tz UTC"),
+        every(1).day().in_time_zone("UTC"),
+        rrule("FREQ=DAILY", time_zone="UTC"),
+        "DTSTART;TZID=UTC:20260101T090000 RRULE:FREQ=DAILY",
+        bounded(interval("1h"), excluded_dates=[date(2026, 1, 1)], time_zone="Asia/Tokyo"),
+    )
+    for given in clashing:
+        with pytest.raises(RecurrenceSyntaxError) as told:
+            s.recurring(Beat, given, time_zone="Europe/Paris")
+        assert told.value.problems[0].code == "zone_conflict", given
+        with pytest.raises(RecurrenceSyntaxError):
+            s.next_occurrences(given, time_zone="Europe/Paris")
+    assert not s.find_schedules().items
+    same = s.recurring(Beat, cron("0 9 * * *", time_zone="Europe/Paris"), time_zone="europe/paris")
+    assert same.time_zone == "Europe/Paris"
+    instant = "DTSTART:20260101T090000Z RRULE:FREQ=DAILY"
+    for shown in (instant, rrule(instant)):
+        assert s.recurring(Beat, shown, time_zone="Europe/Paris").time_zone == "Europe/Paris"
+
+
+def test_a_bounded_recurrence_bounds_its_schedule(s: Scheduler) -> None:
+    today = datetime.now(UTC).date()
+    holidays = [today + timedelta(days=n) for n in range(3)]
+    start, end = datetime.now(UTC) + HOUR, datetime.now(UTC) + timedelta(days=30)
+    inside = bounded(cron("0 9 * * *"), excluded_dates=holidays, end_before=end)
+    given = bounded(inside, start_after=start, end_before=end + HOUR, excluded_dates=[date(2030, 1, 1)])
+    made = s.recurring(Beat, given, id="bounded")
+    assert made.excluded_dates == (*holidays, date(2030, 1, 1))
+    assert (made.start_after, made.end_before) == (start, end)
+    assert made.next_run_at == given.next_after(datetime.now(UTC)) == s.next_occurrences(given, 1)[0]
+    assert s.recurring(Beat, "0 9 * * *", id="bounded", start_after=start, end_before=end,
+                       excluded_dates=made.excluded_dates) == made  # fmt: skip
+    assert s.recurring(Beat, bounded(cron("0 8 * * *"), end_before=end), start_after=start).end_before == end
+    far = bounded(interval("1h"), excluded_dates=[today], time_zone="Asia/Tokyo")
+    assert s.recurring(Beat, far).time_zone == "Asia/Tokyo"
+    twice: dict[str, Any] = {"start_after": start, "end_before": end, "excluded_dates": holidays}
+    for name, value in twice.items():
+        with pytest.raises(ValueError, match=f"{name} is given twice"):
+            s.recurring(Beat, given, **{name: value})
+    two = bounded(
+        bounded(interval("1h"), excluded_dates=holidays, time_zone="Asia/Tokyo"),
+        excluded_dates=holidays,
+        time_zone="Europe/Paris",
+    )
+    with pytest.raises(ValueError, match="excluded dates of two time zones"):
+        s.recurring(Beat, two)
+
+
+def test_a_recurrence_that_its_text_does_not_say_is_refused(s: Scheduler) -> None:
+    class Late:
+        kind, expression, time_zone, warnings = "interval", "5m", None, ()
+
+        def next_after(self, instant: datetime) -> datetime:
+            return instant + HOUR
+
+        def describe(self) -> str:
+            return "late"
+
+        def explain(self, after: datetime, count: int = 5) -> Any:
+            raise AssertionError("never asked")
+
+    for call in (lambda: s.recurring(Beat, Late()), lambda: s.next_occurrences(Late())):
+        with pytest.raises(TypeError, match="a Late cannot be stored: its expression '5m' is read as"):
+            call()
+    assert not s.find_schedules().items
+
+
 def test_updates_and_their_versions(s: Scheduler) -> None:
     first = s.recurring(Beat, "@hourly", id="v", expected_version=0)
     assert s.recurring(Beat, "@hourly", id="v") == first
@@ -260,6 +358,34 @@ def test_an_unknown_id_is_told(s: Scheduler) -> None:
         s.get_schedule(7)  # type: ignore[arg-type]
 
 
+def test_what_is_neither_an_id_nor_an_expression_is_told_as_an_expression(s: Scheduler) -> None:
+    with pytest.raises(RecurrenceSyntaxError, match="this never fires") as told:
+        s.next_occurrences("0 0 30 2 *")
+    assert told.value.__notes__[0].startswith("it is the id of no schedule either: no schedule '0 0 30 2 *'")
+    with pytest.raises(RecurrenceSyntaxError, match="five or six fields are expected"):
+        s.recurring(Beat, "* * * * * * *")
+    s.recurring(Beat, "@daily", id="0 0 30 2 *")
+    assert len(s.next_occurrences("0 0 30 2 *")) == 5
+    with pytest.raises(ValueError, match=r"^count must be a whole number from 1 to 1000, not 0"):
+        s.next_occurrences("@daily", 0)
+    for wrong in (5, UTC):
+        with pytest.raises(TypeError, match="time_zone is the name of a zone"):
+            s.recurring(Beat, "@daily", time_zone=wrong)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="time_zone is the name of a zone"):
+            cron("@daily", time_zone=wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="excluded_dates is a collection of dates, not 5"):
+        s.recurring(Beat, "@daily", excluded_dates=5)  # type: ignore[arg-type]
+
+
+def test_a_backfill_does_not_begin_with_the_calendar(s: Scheduler) -> None:
+    s.recurring(Beat, "@yearly", id="old")
+    for year in (1, 1899):
+        with pytest.raises(ValueError, match="is too early: a backfill begins in 1900 or later"):
+            s.backfill("old", datetime(year, 1, 1, tzinfo=UTC), datetime(1901, 1, 1, tzinfo=UTC))
+    made = s.backfill("old", datetime(1900, 1, 1, tzinfo=UTC), datetime(1901, 1, 1, tzinfo=UTC))
+    assert len(made) == 1
+
+
 def test_pausing_resuming_cancelling(s: Scheduler) -> None:
     s.recurring(Beat, "@hourly", id="p")
     assert s.pause_recurring("p")
@@ -281,9 +407,17 @@ def test_run_now_and_backfill_make_jobs(s: Scheduler) -> None:
     by_hand = s.run_now("b")
     assert (by_hand.schedule_id, by_hand.status) == ("b", JobStatus.READY)
     assert s.get_job(by_hand.id).definition_id == "beat"
+    assert (by_hand.occurrence_at, by_hand.is_catchup, by_hand.missed_count) == (None, False, 0)
     noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
     made = s.backfill("b", noon, noon + 3 * HOUR)
     assert [job.id for job in made] == [occurrence_id("calls", "b", noon + n * HOUR) for n in range(3)]
+    for n, job in enumerate(made):
+        assert (job.occurrence_at, job.is_catchup, job.missed_count) == (noon + n * HOUR, True, 0)
+    found = {job.id: job for job in s.find_jobs(schedule_id="b")}
+    for job in (by_hand, *made):
+        for stored in (found[job.id], s.get_job(job.id)):
+            said = (stored.occurrence_at, stored.is_catchup, stored.missed_count)
+            assert said == (job.occurrence_at, job.is_catchup, job.missed_count)
     assert s.count_jobs(schedule_id="b") == 4
     assert s.backfill("b", noon, noon + 3 * HOUR) == []
     assert [r.code for r in s.explain(made[1].id).reasons] == ["waits_its_turn"]
@@ -357,6 +491,9 @@ def test_rows_that_were_not_planned_for_a_day(lone: Site, policy: str, results: 
                 time.sleep(0.05)
             jobs = s.find_jobs(schedule_id="h").items
             assert sorted((job.result for job in jobs), key=str) == sorted(results, key=str)
+            for job in jobs:
+                known = None if job.occurrence_at is None else "occurrence"
+                assert [job.is_catchup, job.missed_count, known] == job.result
             shown = s.get_schedule("h")
             assert shown.missed == {"fire_once": 23, "skip": 24, "fire_all": 0}[policy]
     finally:

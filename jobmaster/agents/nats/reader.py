@@ -10,6 +10,7 @@ from uuid import UUID
 
 from ...domain.copies import EndedJob, JobCopy, Shipment
 from ...domain.job import Attempt, AttemptOutcome, Job, JobError, JobFilter, Progress
+from ...domain.occurrence import catchup_of
 from ...domain.status import JobStatus, Priority
 from ...domain.verdict import AttemptRecord
 from ...payload.jsontext import read
@@ -133,6 +134,7 @@ def _error(copy: JobCopy) -> JobError | None:
 
 
 def _facts(session: Session, copy: JobCopy | EndedJob) -> dict[str, Any]:
+    is_catchup, missed_count = catchup_of(copy.metadata)
     return {
         "id": copy.id,
         "definition_id": copy.definition_id,
@@ -148,6 +150,9 @@ def _facts(session: Session, copy: JobCopy | EndedJob) -> dict[str, Any]:
         "agent_connection": session.names.agent,
         "schedule_id": copy.schedule_id,
         "unique_key": copy.unique_key,
+        "occurrence_at": copy.occurrence_at,
+        "is_catchup": is_catchup,
+        "missed_count": missed_count,
     }
 
 

@@ -49,6 +49,9 @@ class AgentTransportConformance:
             occurrence_at=now - timedelta(minutes=1),
         )
         enqueued = stores.transport.enqueue([job])
+        shown = stores.job(job.id)
+        assert (shown.schedule_id, shown.occurrence_at) == ("every-minute", job.occurrence_at)
+        assert (shown.is_catchup, shown.missed_count) == (False, 0)
         (claimed,) = stores.holder("Lane-1").claim()
         assert claimed.id == job.id
         assert claimed.definition_id == job.definition_id

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from ...domain.copies import AgentKey
 from ...domain.job import ClaimedJob, Job, JobError, NewJob, Progress
+from ...domain.occurrence import catchup_of
 from ...domain.schedule import ScheduleRecord
 from ...domain.status import BucketStatus, JobStatus, Priority, WorkerMode
 from ...domain.verdict import AttemptRecord
@@ -216,6 +217,8 @@ class MemoryDatabase:
             worker,
             new.schedule_id,
             new.unique_key,
+            new.occurrence_at,
+            *catchup_of(new.metadata),
         )
 
     # --- wake-ups -----------------------------------------------------------------------------------

@@ -143,6 +143,100 @@ async def test_ids_of_others_are_not_taken_over() -> None:
         await again(config(Maintenance((Clean, "@daily", {"id": "others"}))), database).__aenter__()
 
 
+class Renamed(Maintenance, profile_id="renamed"):
+    pass
+
+
+async def test_a_schedule_moves_from_one_profile_to_another() -> None:
+    entry = (Clean, "@daily", {"id": "x"})
+    for before, after in (
+        ((Maintenance(entry), Renamed()), (Maintenance(), Renamed(entry))),
+        ((Renamed(), Maintenance(entry)), (Renamed(entry), Maintenance())),
+    ):
+        async with MemoryCluster(config(*before), NEW_YEAR) as cluster:
+            database = cluster.database
+        async with again(config(*after), database) as cluster:
+            shown = await cluster.scheduler.get_schedule_async("x")
+            assert shown.profile_id == "renamed"
+
+
+async def test_a_renamed_profile_is_retired_by_an_empty_one() -> None:
+    entry = (Clean, "@daily", {"id": "x"})
+    async with MemoryCluster(config(Maintenance(entry)), NEW_YEAR) as cluster:
+        database = cluster.database
+    with pytest.raises(ConfigurationError, match="no profile 'maint' any more, retire it: declare it once"):
+        await again(config(Renamed(entry)), database).__aenter__()
+    async with again(config(Renamed(entry), Maintenance()), database) as cluster:
+        assert (await cluster.scheduler.get_schedule_async("x")).profile_id == "renamed"
+    async with again(config(Renamed(entry)), database) as cluster:
+        assert await cluster.scheduler.cancel_recurring_async("x")
+
+
+async def test_the_schedules_of_a_handler_that_is_no_more_are_retired_by_an_empty_profile() -> None:
+    class Gone(StaticSchedules, profile_id="handler:hourly"):
+        def configure(self, schedules: ScheduleCollection) -> None:
+            """Nothing any more."""
+
+    class Taken(Maintenance, profile_id="handler:other"):
+        pass
+
+    async with MemoryCluster(config(handlers=(Hourly, Clean)), NEW_YEAR) as cluster:
+        assert len(await ids(cluster)) == 1
+        database = cluster.database
+    async with again(config(), database) as cluster:
+        assert len(await ids(cluster)) == 1
+    async with again(config(Gone()), database) as cluster:
+        assert not await ids(cluster)
+    for wrong in (config(Gone(), handlers=(Hourly,)), config(Taken((Clean, "@daily", {})))):
+        with pytest.raises(
+            ConfigurationError, match="begins with 'handler:' is that of a handler's schedule="
+        ):
+            MemoryCluster(wrong)
+
+
+def test_whatever_a_profile_raises_is_told_by_build() -> None:
+    class Bad(StaticSchedules, profile_id="bad"):
+        def configure(self, schedules: ScheduleCollection) -> None:
+            raise RuntimeError("boom")
+
+    class Numbered(StaticSchedules, profile_id=5):  # type: ignore[arg-type]
+        def configure(self, schedules: ScheduleCollection) -> None:
+            raise AssertionError("never asked")
+
+    class Broken:
+        kind, time_zone, warnings = "interval", None, ()
+
+        @property
+        def expression(self) -> str:
+            raise KeyError("lost")
+
+        def next_after(self, instant: datetime) -> None:
+            raise AssertionError("never asked")
+
+        describe = explain = next_after
+
+    faulty = config(
+        Bad(),
+        Numbered(),
+        Maintenance(
+            (Clean, "@daily", {"id": "zone", "time_zone": 5}),
+            (Clean, "@daily", {"id": "dates", "excluded_dates": 5}),
+            (Clean, Broken(), {"id": "broken"}),
+        ),
+    )
+    with pytest.raises(ConfigurationError) as told:
+        MemoryCluster(faulty)
+    text = str(told.value)
+    for part in (
+        "Bad: configure() raised RuntimeError: boom",
+        "Numbered: profile_id",
+        "Maintenance: schedule 'zone': time_zone is the name of a zone",
+        "Maintenance: schedule 'dates': excluded_dates is a collection of dates, not 5",
+        "Maintenance: schedule 'broken': ",
+    ):
+        assert part in text, (part, text)
+
+
 def test_build_tells_all_faults_of_static_schedules_at_once() -> None:
     class Nameless(StaticSchedules):
         def configure(self, schedules: ScheduleCollection) -> None:

@@ -1,1 +1,1 @@
-SELECT id, definition_id, data, metadata, lane, priority, run_at, enqueued_at, attempt, failures, losses, started_at, error_type, error_message, error_traceback, schedule_id, unique_key, status, finished_at, result, worker_id, agent FROM "dbo"."jm_history" WHERE id = ?
+SELECT id, definition_id, data, metadata, lane, priority, run_at, enqueued_at, attempt, failures, losses, started_at, error_type, error_message, error_traceback, schedule_id, unique_key, occurrence_at, status, finished_at, result, worker_id, agent FROM "dbo"."jm_history" WHERE id = ?

@@ -13,6 +13,7 @@ from .protocol import MOST_EXPLAINED, Explanation, Occurrence, Recurrence
 from .zones import zone_of
 
 _TICK = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 
 
 class BoundedRecurrence:
@@ -29,12 +30,14 @@ class BoundedRecurrence:
         end_before: datetime | None,
         excluded_dates: frozenset[date],
         time_zone: str,
+        named_zone: str | None = None,
     ) -> None:
         self.inner = inner
         self.start_after = start_after
         self.end_before = end_before
         self.excluded_dates = excluded_dates
         self._zone = time_zone
+        self.named_zone = named_zone
 
     @property
     def kind(self) -> str:
@@ -60,6 +63,8 @@ class BoundedRecurrence:
             day = self._nominal_date(found, instant)
             if day not in self.excluded_dates:
                 return found
+            while (following := day + _DAY) in self.excluded_dates and following < date.max:
+                day = following
             instant = max(found, self._last_instant(day))
             found = self.inner.next_after(instant)
         return None
@@ -148,6 +153,6 @@ def bounded(
     end_before = checked_anchor(end_before, whole_seconds=False)
     if start_after is None and end_before is None and not dates:
         return recurrence
-    return BoundedRecurrence(
-        recurrence, start_after, end_before, dates, recurrence.time_zone or given or "UTC"
-    )
+    zone = recurrence.time_zone
+    named = given if zone is None else getattr(recurrence, "named_zone", zone)
+    return BoundedRecurrence(recurrence, start_after, end_before, dates, zone or given or "UTC", named)
