@@ -19,9 +19,10 @@ pass: leases end by being renewed for no time at all.
 from .cluster import ClusterConformance
 from .master import MasterStoreConformance
 from .parties import Parties
-from .schedules import ScheduleStoreConformance, Timetable
+from .schedules import ScheduleStoreConformance
 from .settlement import SettlementConformance
 from .stores import Holder, Stores
+from .timetable import Timetable
 from .transport import AgentTransportConformance
 
 __all__ = [

@@ -3,96 +3,35 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 
-from ...domain.ids import uuid7
-from ...domain.job import NewJob
 from ...domain.schedule import (
     WAITS_ITS_TURN,
     MisfirePolicy,
     OverlapPolicy,
-    ScheduleFilter,
     ScheduleRecord,
     ScheduleStatus,
 )
 from ...domain.status import Priority
 from ...errors import ConflictError
-from ...ports import PLANNERS, Decision, Runs, ScheduleStore
-from .stores import Stores
+from ...ports import PLANNERS, Decision, Runs
+from .scheduleupkeep import ScheduleUpkeepConformance
+from .timetable import Timetable
 
-__all__ = ["ScheduleStoreConformance", "Timetable"]
+__all__ = ["ScheduleStoreConformance"]
 
 _MINUTE = timedelta(minutes=1)
-
-
-@dataclass
-class Timetable:
-    """A store of schedules, and the stores of the same database that hold jobs."""
-
-    schedules: ScheduleStore
-    stores: Stores
-
-    @property
-    def now(self) -> datetime:
-        """The store's present, without a fraction."""
-        return self.stores.master.now().replace(microsecond=0)
-
-    def record(self, schedule_id: str = "one", **options: Any) -> ScheduleRecord:
-        """A schedule every minute, due a minute ago unless ``options`` say otherwise."""
-        now = self.now
-        values: dict[str, Any] = {
-            "id": schedule_id,
-            "definition_id": "conformance",
-            "kind": "interval",
-            "expression": "1m",
-            "time_zone": None,
-            "data": "{}",
-            "anchor": now - timedelta(days=1),
-            "created_at": now,
-            "updated_at": now,
-            "cursor_at": now - 2 * _MINUTE,
-            "next_run_at": now - _MINUTE,
-            "due_at": now - _MINUTE,
-            **options,
-        }
-        return ScheduleRecord(**values)
-
-    def put(self, schedule_id: str = "one", **options: Any) -> ScheduleRecord:
-        """Store one."""
-        record = self.record(schedule_id, **options)
-        self.schedules.change(schedule_id, lambda old, now, runs: Decision(record))
-        return record
-
-    def job(self, record: ScheduleRecord, at: datetime, **options: Any) -> NewJob:
-        """An occurrence."""
-        values: dict[str, Any] = {
-            "id": uuid7(),
-            "definition_id": record.definition_id,
-            "data": "{}",
-            "run_at": at,
-            "schedule_id": record.id,
-            "occurrence_at": at,
-            **options,
-        }
-        return NewJob(**values)
-
-    def get(self, schedule_id: str = "one") -> ScheduleRecord:
-        """The stored schedule, which must exist."""
-        found = self.schedules.get(schedule_id)
-        assert found is not None, f"no schedule {schedule_id}"
-        return found
 
 
 def _decided(decision: Decision, _found: ScheduleRecord | None, _now: datetime, _runs: Runs) -> Decision:
     return decision
 
 
-class ScheduleStoreConformance:
+class ScheduleStoreConformance(ScheduleUpkeepConformance):
     """Subclass it and give the fixture ``timetable``."""
 
     def test_a_schedule_reads_back_as_it_was_written(self, timetable: Timetable) -> None:
@@ -421,48 +360,6 @@ class ScheduleStoreConformance:
             assert rung.is_set()
         finally:
             listener.close()
-
-    def test_schedules_are_found_by_pages_and_filters(self, timetable: Timetable) -> None:
-        for number in range(5):
-            timetable.put(
-                f"s{number}",
-                definition_id="even" if number % 2 == 0 else "odd",
-                profile_id="p" if number < 2 else None,
-                status=ScheduleStatus.PAUSED if number == 4 else ScheduleStatus.ACTIVE,
-            )
-        find = timetable.schedules.find
-        everything = ScheduleFilter()
-        assert [r.id for r in find(everything, 3, None)] == ["s0", "s1", "s2"]
-        assert [r.id for r in find(everything, 3, "s2")] == ["s3", "s4"]
-        assert [r.id for r in find(ScheduleFilter(definition_id="odd"), 9, None)] == ["s1", "s3"]
-        assert [r.id for r in find(ScheduleFilter(definition_id="odd "), 9, None)] == []
-        assert [r.id for r in find(ScheduleFilter(status=ScheduleStatus.PAUSED), 9, None)] == ["s4"]
-        assert [r.id for r in find(ScheduleFilter(profile_id="p"), 9, None)] == ["s0", "s1"]
-        assert timetable.schedules.ids_of("p") == {"s0", "s1"}
-        assert timetable.schedules.ids_of("q") == frozenset()
-        assert timetable.schedules.profiles() == {"p"}
-
-    def test_schedules_of_other_tz_data_are_found(self, timetable: Timetable) -> None:
-        for number in range(4):
-            timetable.put(f"s{number}", zone_data="old" if number else None)
-        timetable.put("new", zone_data="new")
-        timetable.put("paused", zone_data="old", due_at=None, status=ScheduleStatus.PAUSED)
-        assert timetable.schedules.outdated("new", 2, None) == ["s0", "s1"]
-        assert timetable.schedules.outdated("new", 9, "s1") == ["s2", "s3"]
-
-    def test_old_ends_are_pruned(self, timetable: Timetable) -> None:
-        old = timetable.now - timedelta(days=2)
-        ended: dict[str, Any] = {"status": ScheduleStatus.ENDED, "due_at": None}
-        timetable.put("old", cursor_at=old, **ended)
-        timetable.put("new", **ended)
-        timetable.put("declared", cursor_at=old, profile_id="p", **ended)
-        timetable.put("active", cursor_at=old)
-        assert timetable.schedules.prune(timedelta(days=1), 10) == 1
-        assert [r.id for r in timetable.schedules.find(ScheduleFilter(), 9, None)] == [
-            "active",
-            "declared",
-            "new",
-        ]
 
     def test_two_planners_never_take_the_same(self, timetable: Timetable) -> None:
         for number in range(60):
