@@ -49,6 +49,12 @@ SQLITE = {
     f"{_SCHEDULES}test_coordinators.py": ("standalone",),
 }
 NATS = {
+    f"{_WINDOWS}::test_a_lost_answer": ("SHIP.after", "receive.after", "settle"),
+    f"{_WINDOWS}::test_a_worker_that_dies": ("SHIP.before", "receive.after", "settle"),
+    f"{_WINDOWS}::test_a_saver_that_dies": ("SAVE.before",),
+    f"{_WINDOWS}::test_a_coordinator_that_dies": ("let_go.after", "take.after"),
+    f"{_CLUSTER}test_giving_up.py": (),
+    f"{_CLUSTER}test_lanes_and_modes.py": ("each_mode", "life_cycle"),
     # Schedules live on the master: only that occurrences get to such an agent and back is of interest.
     f"{_SCHEDULES}test_kills.py": (),
 }
