@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobmaster import AttemptOutcome, Cluster, JobContext, JobHandler, JobStatus
+from jobmaster.cluster.runtime import Runtime
 from tests.api.conftest import configure
 from tests.api.handlers import Hello, Naps
 
@@ -115,6 +116,30 @@ async def test_a_stop_in_the_middle_of_a_start_leaves_nothing_running(database_u
     async with cluster:
         await cluster.scheduler.wait_async(job.id, 10)
     assert cluster.buckets() == []
+    await cluster.close_async()
+
+
+@pytest.mark.parametrize("how", ["in its last step", "just after its end"])
+async def test_a_start_cancelled_at_its_very_end_leaves_nothing_running(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    cluster = configure(sqlite_url).add_worker().build()
+    begin = Runtime.start
+
+    async def begin_and_be_cancelled(runtime: Runtime) -> None:
+        await begin(runtime)
+        if how == "in its last step":
+            starting.cancel()
+        else:
+            asyncio.get_running_loop().call_soon(starting.cancel)
+
+    monkeypatch.setattr(Runtime, "start", begin_and_be_cancelled)
+    starting = asyncio.ensure_future(cluster.start_async())
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not cluster.is_running
+    assert cluster.buckets() == []
+    assert cluster.workers() == []
     await cluster.close_async()
 
 
