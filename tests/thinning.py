@@ -8,6 +8,7 @@ _CHAOS, _CLI, _BENCH, _CLUSTER = "tests/chaos/", "tests/cli/", "tests/bench/", "
 
 _SCHEDULES = "tests/schedules/"
 _WINDOWS = f"{_CLUSTER}test_windows.py"
+_POINTS = f"{_CHAOS}test_fault_points.py"
 
 MARIADB = {
     f"{_WINDOWS}::test_a_lost_answer": ("record.after_commit", "receive.after_commit", "mirror.after_commit"),
@@ -20,8 +21,8 @@ MARIADB = {
     f"{_CLUSTER}test_outages.py::test_producers_turn_away_from_a_frozen_agent": ("pg-ci",),
     f"{_CLUSTER}test_onboarding.py": ("five_coordinators",),
     f"{_CLUSTER}test_away.py": (),
-    f"{_CHAOS}test_fault_points.py::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
-    f"{_CHAOS}test_fault_points.py::test_a_worker_that_dies_at_any_write_loses_nothing": (
+    f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
+    f"{_POINTS}::test_a_worker_that_dies_at_any_write_loses_nothing": (
         "settle.written:5",
         "writes.between:1",
     ),
@@ -47,8 +48,8 @@ SQLITE = {
     f"{_CLUSTER}test_onboarding.py": ("far_job",),
     f"{_SCHEDULES}test_kills.py": ("standalone-sqlite-plan.jobs_written", "agents-sqlite-plan.after"),
     f"{_SCHEDULES}test_coordinators.py": ("standalone",),
-    f"{_CHAOS}test_fault_points.py::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": ("expire",),
-    f"{_CHAOS}test_fault_points.py::test_a_worker_that_dies_at_any_write_loses_nothing": (
+    f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": ("expire",),
+    f"{_POINTS}::test_a_worker_that_dies_at_any_write_loses_nothing": (
         "settle",
         "mark.after",
         "writes.between:1",
