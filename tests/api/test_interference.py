@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from jobmaster import AttemptOutcome, Cluster, JobContext, JobHandler, JobStatus
+from jobmaster import AttemptOutcome, Cluster, Event, JobContext, JobHandler, JobStatus
 from jobmaster.cluster.runtime import Runtime
+from jobmaster.domain.events import JobStarted
 from tests.api.conftest import configure
 from tests.api.handlers import Hello, Naps
 
@@ -156,13 +157,24 @@ def test_a_stop_from_another_thread_waits_for_the_start(database_url: str) -> No
     cluster.close()
 
 
+class Ear:
+    """Hears when a job has begun to run."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, JobStarted):
+            self.begun.set()
+
+
 async def test_an_impatient_caller_does_not_break_the_stop(database_url: str) -> None:
-    cluster = configure(database_url).grace_period(1.5).add_worker().build()
+    ear = Ear()
+    cluster = configure(database_url).grace_period(1.5).add_observer(ear).add_worker().build()
     await cluster.start_async()
     job = await cluster.scheduler.once_now_async(Naps, {"seconds": 60})
     async with asyncio.timeout(10):
-        while (await cluster.scheduler.get_job_async(job.id)).status is JobStatus.READY:
-            await asyncio.sleep(0.02)
+        await ear.begun.wait()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(cluster.stop_async(), 0.1)
     await asyncio.gather(cluster.stop_async(), cluster.stop_async())
