@@ -46,10 +46,11 @@ class Clock:
     Nothing but tz data is kept, so sharing a clock between threads changes no answer.
     """
 
-    __slots__ = ("_chunks", "_zone", "fixed")
+    __slots__ = ("_chunks", "_epoch", "_zone", "fixed")
 
     def __init__(self, zone: str) -> None:
         self._zone = zone_of(zone)
+        self._epoch = EPOCH.replace(tzinfo=self._zone)
         self._chunks: dict[int, tuple[list[int], list[Segment]]] = {}
         self.fixed = zone == "UTC"
 
@@ -142,9 +143,8 @@ class Clock:
 
     def _ask(self, instant: int) -> int:
         instant = min(max(instant, FIRST_INSTANT), LAST_INSTANT)
-        difference = (EPOCH + timedelta(seconds=instant)).astimezone(self._zone).utcoffset()
-        if difference is None:
-            raise ValueError(f"the zone {self._zone.key} has no offset at {instant}")
+        utc = self._epoch + timedelta(seconds=instant)
+        difference = self._zone.fromutc(utc) - utc  # of the same zone, so of what the clocks show
         return difference.days * DAY + difference.seconds
 
 

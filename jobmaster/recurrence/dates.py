@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from .clock import EPOCH_ORDINAL
 from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
-from .spans import FULL, NONE, Spans, bits, common, united
+from .spans import FULL, NONE, Intersections, Spans, bits, common, united
 
 ALL_MONTHS = 0b1111111111110
 FIRST_YEAR, LAST_YEAR = 1, 9999
@@ -128,12 +128,15 @@ class WallTest(Protocol):
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         """The seconds of a date that satisfy it; ``first`` is the weekday of the month's first day."""
 
+    def holds_all(self, year: int, month: int) -> bool:
+        """Whether it is known that every second of a month satisfies it."""
+
 
 class Cells(Protocol):
     """A cadence's choice among dates."""
 
-    def chosen(self, day: int) -> bool:
-        """Whether a date lies in a chosen cell."""
+    def select(self, mask: int, before: int) -> int:
+        """Of the days of a month, given as a mask, those in a chosen cell; ``before``: the date before it."""
 
     def jump(self, day: int) -> int:
         """A day number from ``day`` on before which no date is chosen."""
@@ -146,7 +149,19 @@ class DateSet:
     date changes no answer, in this thread or in another.
     """
 
-    __slots__ = ("_accept", "_cells", "_kept", "_months", "_shapes", "_steady", "rule", "tests", "years")
+    __slots__ = (
+        "_accept",
+        "_accepted",
+        "_cells",
+        "_common",
+        "_kept",
+        "_months",
+        "_shapes",
+        "_steady",
+        "rule",
+        "tests",
+        "years",
+    )
 
     def __init__(
         self,
@@ -158,6 +173,8 @@ class DateSet:
         self.rule = rule
         self.tests = tuple(test for test in tests if test.dated)
         self._accept = accept
+        self._accepted: dict[int, tuple[Spans, bool]] = {}  # by the very sets, which are few
+        self._common = Intersections()
         self._cells = cells
         self._kept: dict[int, int] = {}
         self._months = rule.months
@@ -233,6 +250,19 @@ class DateSet:
                 year, number = year + 1, 1
         return None
 
+    def between(self, day: int, last: int) -> list[int]:
+        """Every matching date from ``day`` to ``last``, in order; its cost grows with the months between."""
+        found: list[int] = []
+        following = self.next(day, last)
+        while following is not None:
+            at = date.fromordinal(following + EPOCH_ORDINAL)
+            month, before = at.year * 12 + at.month - 1, following - at.day
+            found += [
+                before + number for number in bits(self.mask(month) >> at.day << at.day) if before + number <= last
+            ]
+            following = self.next(before + _length(month) + 1, last)
+        return found
+
     def run_start(self, day: int, least: int) -> int:
         """The first date of the unbroken run of matches that ends with ``day``, not before ``least``."""
         at = date.fromordinal(day + EPOCH_ORDINAL)
@@ -262,6 +292,44 @@ class DateSet:
                 return last
             month, number = month + 1, 1
 
+    def longest_run(self, most: int) -> int | None:
+        """How many matching dates follow each other at most; ``None`` for more than ``most``, or if years
+        differ."""
+        if not self._steady or self._cells is not None:
+            return None
+        longest = run = 0
+        for year in range(2000, 2029):
+            for number in range(1, 13):
+                month = year * 12 + number - 1
+                mask = self._plain(month)[0]
+                for day in range(1, _length(month) + 1):
+                    run = run + 1 if mask >> day & 1 else 0
+                    longest = max(longest, run)
+                if longest > most:
+                    return None
+        return longest
+
+    def with_month_before(self, month: int) -> tuple[int, int]:
+        """The number of days of the month before, and a mask of its matching days and those of the month: bit
+        0 is the first of the month before, and the next month follows without a gap."""
+        if month <= FIRST_YEAR * 12:
+            return 31, self.mask(month) >> 1 << 31
+        before = _length(month - 1)
+        return before, self.mask(month - 1) >> 1 | self.mask(month) >> 1 << before
+
+    def kinds_of_day(self) -> list[Spans] | None:
+        """Every set of seconds that the dated tests leave of any date; ``None`` if years differ."""
+        if not self._steady:
+            return None
+        found: dict[int, Spans] = {}
+        for number in bits(self._months):
+            for length in (28, 29) if number == 2 else (_LENGTHS[number],):
+                for first in range(7):
+                    for day in bits(self.rule.mask(2000, number, first, length)):
+                        spans = self._spans(2000, number, day, first, length)
+                        found[id(spans)] = spans
+        return list(found.values())
+
     def spans(self, day: int) -> Spans:
         """The seconds of a date that satisfy every dated test."""
         if not self.tests:
@@ -290,9 +358,7 @@ class DateSet:
     def _make(self, month: int) -> int:
         mask, before = self._plain(month)
         if mask and self._cells is not None:
-            for number in bits(mask):
-                if not self._cells.chosen(before + number):
-                    mask ^= 1 << number
+            mask = self._cells.select(mask, before)
         return mask
 
     def _plain(self, month: int) -> tuple[int, int]:
@@ -310,9 +376,9 @@ class DateSet:
         if known is not None:
             return known
         mask = self.rule.mask(year, number, first, length)
-        if self.tests:
+        if mask and not all(test.holds_all(year, number) for test in self.tests):
             for day in bits(mask):
-                if not self._accept(self._spans(year, number, day, first, length)):
+                if not self._accepts(self._spans(year, number, day, first, length)):
                     mask ^= 1 << day
         if self._steady:
             self._shapes[key] = mask
@@ -321,10 +387,18 @@ class DateSet:
     def _spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         found = FULL
         for test in self.tests:
-            found = common(found, test.spans(year, month, day, first, length))
+            found = self._common(found, test.spans(year, month, day, first, length))
             if not found:
                 return NONE
         return found
+
+    def _accepts(self, spans: Spans) -> bool:
+        known = self._accepted.get(id(spans))
+        if known is None:
+            if len(self._accepted) >= _MONTHS_KEPT:
+                self._accepted.clear()
+            known = self._accepted[id(spans)] = (spans, self._accept(spans))
+        return known[1]
 
     def _following(self, month: int) -> int | None:
         """The next month in which the rule can match."""
