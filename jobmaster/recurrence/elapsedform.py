@@ -162,6 +162,8 @@ class ElapsedForm:
         candidate = self._candidates.after(day, last, *self._cell_of(found))
         if candidate is not None and candidate > day:
             start = min(candidate * DAY - segment.offset, segment.end)
+            if not self._candidates.usual:
+                start = self._end(found, start)
             return start if start <= limit else None
         fixed = self._ever_allowed
         if (
@@ -184,7 +186,7 @@ class ElapsedForm:
         began as usual, so that it fires when all runs do."""
         segment = self.clock.segment(found)
         begin = self._begin(found)
-        if self.filters is not None and begin > self.anchor and begin > segment.start:
+        if self._candidates.usual and self.filters is not None and begin > max(self.anchor, segment.start):
             return None, ()
         if self.fine is None:
             return (found + segment.offset) % DAY, (0,)

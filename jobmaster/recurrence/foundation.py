@@ -160,10 +160,16 @@ class WallClockRule(Rule):
     def nominal(self, instant: datetime) -> datetime:
         """The wall time, naive, that the first occurrence after an instant was meant for."""
         since = instant - EPOCH
-        found = None if self._form is None else self._form.next(since.days * DAY + since.seconds)
+        found = self.fire_after(since.days * DAY + since.seconds)
         if found is None:
             raise ValueError(f"nothing follows {instant.isoformat()}")
         return naive_of(found.wall)
+
+    def fire_after(self, instant: int) -> Fire | None:
+        """The first occurrence after an instant in seconds, with the wall time that was meant."""
+        if self._form is None:
+            raise ValueError(f"{self.expression!r} needs an anchor: {self.kind}(text, anchor=...)")
+        return self._form.next(instant)
 
     def _remark(self, instant: datetime, before: datetime) -> str:
         since = before - EPOCH

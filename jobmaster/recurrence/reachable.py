@@ -8,7 +8,7 @@ met do no harm: the dates are only candidates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import gcd
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from .monthdays import days_up_to
 from .spans import FULL, Spans, common, united
 
 _NEVER = DateRule(((DateItem(months=0),),))
-_MOST_TIMES = 4096
+_MOST_TIMES = 43_200
 _MOST_KEPT = 16
 _MOST_PLACES = 7
 """Days of a run that are told apart."""
@@ -85,13 +85,14 @@ class ReachableDates:
         self._open = common(fixed, left)
         self._allowed = allowed
         self._own: dict[tuple[int, tuple[int, ...]], DateSet | None] = {}
-        self._usual = None if starts is None else self._by_place(starts)
+        usual = None if starts is None else self._by_place(starts)
+        self.usual = usual is not None
+        """Whether anything is known but of the present run."""
+        self._usual = usual or []
 
     def after(self, day: int, last: int, cell: int | None, offsets: tuple[int, ...]) -> int | None:
         """The first candidate from a date to ``last``; ``last + 1`` when there is none, ``None`` when nobody
         knows. ``cell``: the time of day of a cell of the present run, unless that began as usual."""
-        if self._usual is None:
-            return None
         sets = self._usual
         if cell is not None:
             key = (cell % gcd(self._step, DAY), offsets)
@@ -99,7 +100,7 @@ class ReachableDates:
                 if len(self._own) >= _MOST_KEPT:
                     self._own.clear()
                 times = self._times(RunStart(cell, offsets, None, False))
-                self._own[key] = None if times is None else self._dates(times[None])
+                self._own[key] = None if times is None else self._dates(_spans(times[None]))
             own = self._own[key]
             if own is None:
                 return None
@@ -112,13 +113,14 @@ class ReachableDates:
 
     def _by_place(self, starts: Sequence[RunStart]) -> list[DateSet] | None:
         """Dates by their place in a run, where that matters."""
-        known: dict[int | None, Spans] = {}
+        times: dict[int | None, set[int]] = {}
         for start in starts:
-            times = self._times(start)
-            if times is None:
+            found = self._times(start)
+            if found is None:
                 return None
-            for place, spans in times.items():
-                known[place] = united((*known.get(place, ()), *spans))
+            for place, some in found.items():
+                times.setdefault(place, set()).update(some)
+        known = {place: _spans(some) for place, some in times.items()}
         sets = [self._dates(known[None])] if None in known else []
         last = max((place for place in known if place is not None), default=None)
         if self._filters is not None and last is not None:
@@ -135,11 +137,12 @@ class ReachableDates:
         rule = DateRule() if self._filters is None else self._filters.rule
         return DateSet(rule, tests, accept=lambda spans: bool(common(reached, spans)))
 
-    def _times(self, start: RunStart) -> dict[int | None, Spans] | None:
+    def _times(self, start: RunStart) -> dict[int | None, set[int]] | None:
         """The times of day at which a run fires, by the place of the day or for any; ``None``: too many."""
-        cells = DAY // gcd(self._step, DAY)
+        cells = DAY // gcd(self._step, DAY)  # after so many the times come again
         if start.seconds is not None:
-            cells = min(cells, -(-start.seconds // self._step))
+            needed = -(-start.seconds // self._step)
+            cells = needed if start.placed else min(cells, needed)
         if cells * len(start.offsets) > _MOST_TIMES:
             return None
         found: dict[int | None, set[int]] = {}
@@ -147,7 +150,11 @@ class ReachableDates:
             for past in start.offsets:
                 day, second = divmod(start.cell + k * self._step + past, DAY)
                 found.setdefault(day if start.placed else None, set()).add(second)
-        return {place: united((at, at + 1) for at in times) for place, times in found.items()}
+        return found
+
+
+def _spans(times: Iterable[int]) -> Spans:
+    return united((at, at + 1) for at in times)
 
 
 def usual_runs(dates: DateSet, fixed: Spans) -> list[tuple[int, int | None, bool]] | None:

@@ -77,10 +77,12 @@ class RangeTest:
                 self.years = ((first_year, last_year + 1),)
 
     def holds_all(self, year: int, month: int) -> bool:
-        """Whether a month lies between two dates of other months."""
-        if "year" not in self._date or "month" not in self._date or self._special:
+        """Whether a month lies between two dates of other months, or a year between two others."""
+        if "year" not in self._date or self._special or self._weekdays != ALL_WEEKDAYS:
             return False
-        return self._weekdays == ALL_WEEKDAYS and self._low[:2] < (year, month) < self._high[:2]
+        if "month" not in self._date:
+            return self._low[:1] < (year,) < self._high[:1]
+        return self._low[:2] < (year, month) < self._high[:2]
 
     def _backwards(self) -> bool:
         """Whether the range may go round inside one year."""
