@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from ..errors import Problem
 from .clock import DAY, EPOCH_ORDINAL, clock_of, instant_of, seconds_of, wall_of
-from .foundation import WallClockRule, checked_anchor, checked_zone
+from .foundation import WallClockRule, checked_bound, checked_zone
 from .protocol import MOST_EXPLAINED, Explanation, Occurrence, Recurrence
 from .zones import zone_of
 
@@ -167,8 +167,8 @@ def bounded(
     """
     given = checked_zone(time_zone)
     dates = frozenset(excluded_dates)
-    start_after = checked_anchor(start_after, whole_seconds=False)
-    end_before = checked_anchor(end_before, whole_seconds=False)
+    start_after = checked_bound(start_after, "start_after")
+    end_before = checked_bound(end_before, "end_before")
     if start_after is None and end_before is None and not dates:
         return recurrence
     zone = recurrence.time_zone

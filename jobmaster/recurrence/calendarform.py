@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from .clock import DAY, EPOCH, FIRST_INSTANT, LAST_INSTANT, WIDEST_CHANGE, Clock
-from .dates import ALL_YEARS, DateSet
+from .daterules import ALL_YEARS
+from .dates import DateSet
 from .daytimes import DayTimes
 from .spans import Intersections, Spans
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from .clock import EPOCH_ORDINAL
-from .dates import LAST_YEAR, DateSet
+from .daterules import LAST_YEAR
+from .dates import DateSet
 from .spans import bits
 
 _MONTHS = 12

@@ -20,6 +20,8 @@ EPOCH_ORDINAL = EPOCH.toordinal()
 FIRST_INSTANT = -62_135_596_800 + 2 * DAY
 """Two days into the year 1: no offset leads out of the calendar from here on."""
 LAST_INSTANT = 253_402_300_799 - 2 * DAY
+FIRST_START, LAST_START = 2, 9998
+"""The years in which something may begin: no offset and no step leads out of the calendar from there."""
 WIDEST_CHANGE = 2 * DAY
 """More than any clock change, and more than any offset."""
 

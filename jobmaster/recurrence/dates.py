@@ -8,84 +8,18 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from .clock import EPOCH_ORDINAL
-from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
-from .spans import FULL, NONE, Intersections, Spans, bits, common, united
+from .daterules import ALL_YEARS, FIRST_YEAR, LAST_YEAR
+from .monthdays import days_up_to
+from .spans import FULL, NONE, Intersections, Spans, bits, common
 
-ALL_MONTHS = 0b1111111111110
-FIRST_YEAR, LAST_YEAR = 1, 9999
 _FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
 _LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
 _MONTHS_KEPT = 64
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-ALL_YEARS: Spans = ((FIRST_YEAR, LAST_YEAR + 1),)
 _EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
-
-
-class DateItem(NamedTuple):
-    """Dates by their fields; a field left out allows every value, those given must all hold."""
-
-    years: frozenset[int] | None = None
-    months: int = ALL_MONTHS
-    days: int | MonthDay | None = None
-    weekdays: int = ALL_WEEKDAYS
-
-    def mask(self, year: int, month: int, first: int, length: int) -> int:
-        if not self.months >> month & 1 or (self.years is not None and year not in self.years):
-            return 0
-        mask = days_up_to(length)
-        if isinstance(self.days, MonthDay):
-            day = self.days.day(first, length)
-            mask = 1 << day if day else 0
-        elif self.days is not None:
-            mask &= self.days
-        if self.weekdays != ALL_WEEKDAYS:
-            mask &= weekday_days(self.weekdays, first)
-        return mask
-
-
-class DateRule(NamedTuple):
-    """The dates that match one item of every term, in the years that are ``remainder`` modulo ``modulus``."""
-
-    terms: tuple[tuple[DateItem, ...], ...] = ()
-    modulus: int = 1
-    remainder: int = 0
-
-    def mask(self, year: int, month: int, first: int, length: int) -> int:
-        if self.modulus > 1 and year % self.modulus != self.remainder:
-            return 0
-        mask = days_up_to(length)
-        for term in self.terms:
-            found = 0
-            for item in term:
-                found |= item.mask(year, month, first, length)
-            mask &= found
-        return mask
-
-    @property
-    def is_steady(self) -> bool:
-        return self.modulus == 1 and all(item.years is None for term in self.terms for item in term)
-
-    @property
-    def months(self) -> int:
-        mask = ALL_MONTHS
-        for term in self.terms:
-            found = 0
-            for item in term:
-                found |= item.months
-            mask &= found
-        return mask
-
-    @property
-    def years(self) -> Spans:
-        years = ALL_YEARS
-        for term in self.terms:
-            named = [item.years for item in term if item.years is not None]
-            if len(named) == len(term):
-                years = common(years, united((year, year + 1) for some in named for year in some))
-        return years
 
 
 class DatePattern(Protocol):
@@ -257,9 +191,8 @@ class DateSet:
         while following is not None:
             at = date.fromordinal(following + EPOCH_ORDINAL)
             month, before = at.year * 12 + at.month - 1, following - at.day
-            found += [
-                before + number for number in bits(self.mask(month) >> at.day << at.day) if before + number <= last
-            ]
+            left = self.mask(month) >> at.day << at.day & days_up_to(min(last - before, 31))
+            found += [before + number for number in bits(left)]
             following = self.next(before + _length(month) + 1, last)
         return found
 

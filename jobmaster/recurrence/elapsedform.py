@@ -8,7 +8,8 @@ from functools import cached_property
 
 from .calendarform import Branch, CalendarForm, Fire, horizon
 from .clock import DAY, Clock
-from .dates import ALL_YEARS, DateSet
+from .daterules import ALL_YEARS
+from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
 from .reachable import ReachableDates, RunStart, usual_runs
 from .spans import FULL, Intersections, Spans, common, holds, span_of, united

@@ -1,9 +1,9 @@
 """The dates on which an elapsed form can fire at all, told from the times of day that its fires come to.
 
-While the clocks do not change, a run that begins at a time of day fires at few times of day. So a date counts
-only if one of these times lies inside the filters on it and is not excepted: the search for the next fire goes
-from one such date to the next, and needs not count through the runs between them. More times than are really
-met do no harm: the dates are only candidates.
+While the clocks do not change, a run that begins at a time of day fires at few times of day. So a date
+counts only if one of these times lies inside the filters on it and is not excepted: the search for the next
+fire goes from one such date to the next, and needs not count through the runs between them. More times than
+are really met do no harm: the dates are only candidates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from math import gcd
 from typing import NamedTuple
 
 from .clock import DAY
-from .dates import ALL_YEARS, DateItem, DateRule, DateSet
+from .daterules import ALL_YEARS, DateItem, DateRule
+from .dates import DateSet
 from .monthdays import days_up_to
 from .spans import FULL, Spans, common, united
 

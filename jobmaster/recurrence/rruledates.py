@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from .dates import ALL_MONTHS, ALL_YEARS
+from .daterules import ALL_MONTHS, ALL_YEARS
 from .monthdays import MonthDay, days_up_to, weekday_days
 from .rruletext import RruleText
 from .spans import Spans, mask_of

@@ -220,5 +220,5 @@ class SteppedForm:
             if self.excluded[index] == found:
                 found += self.step
             index += 1
-        limit = LAST_INSTANT if self.upper is None else self.upper
+        limit = LAST_INSTANT if self.upper is None else min(self.upper, LAST_INSTANT)
         return Fire(found, self.clock.wall(found)) if found <= limit else None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from .clock import DAY
-from .dates import ALL_MONTHS, ALL_YEARS, DateItem
+from .daterules import ALL_MONTHS, ALL_YEARS, DateItem
 from .monthdays import ALL_WEEKDAYS, MonthDay
 from .spans import ALL_24, ALL_60, FULL, NONE, Spans, bits, common, inverted, of_clock, united
 from .syntax import Range, Value, Window
@@ -153,7 +153,6 @@ class AnyTest:
                 self._known.clear()
             self._known[key] = known
         return known
-
 
     def holds_all(self, year: int, month: int) -> bool:
         """Whether it is known that every second of a month satisfies it."""
