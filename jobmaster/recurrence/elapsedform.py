@@ -195,7 +195,10 @@ class ElapsedForm:
         if origin is None:
             raise ValueError(f"a fire at {found} has no origin")
         wall = found + segment.offset
-        return (wall - wall % self.unit) % DAY, self.fine.offsets(origin.wall, self.unit)
+        # a change of the clocks may have moved the cells, so that one lies in two units of the clock
+        offsets = self.fine.offsets(origin.wall, self.unit)
+        both = tuple(past + moved for moved in (-self.unit, 0, self.unit) for past in offsets)
+        return (wall - wall % self.unit) % DAY, both
 
     @cached_property
     def _candidates(self) -> ReachableDates:

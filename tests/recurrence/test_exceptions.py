@@ -94,6 +94,16 @@ def test_the_search_finds_what_a_walk_finds(seed: int) -> None:
     assert compared > 50
 
 
+def test_a_change_of_half_an_hour_moves_the_cells_of_a_run() -> None:
+    """From 11:00 to 12:00 on the clock before it, from 10:30 to 11:30 after it."""
+    anchor = datetime(2026, 3, 4, tzinfo=UTC)
+    text = "every 24 hours at minute [10, 40] except hour 10"
+    rule = parse(text, time_zone="Australia/Lord_Howe", anchor=anchor)
+    assert rule.next_after(datetime(2026, 3, 30, 12, tzinfo=UTC)) == datetime(2026, 3, 31, 0, 10, tzinfo=UTC)
+    found = rule.next_after(datetime(2026, 4, 5, 20, tzinfo=UTC))
+    assert found == datetime(2026, 4, 6, 0, 40, tzinfo=UTC)
+
+
 HOSTILE = (
     "every 90 hours on fri except 29th except between second 48 and second 32 starting 2026-10-31 22:15",
     "every 61 minutes between [08:00 and 09:00, 10:00 and 11:00, 12:00 and 13:00] "
