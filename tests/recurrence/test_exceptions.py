@@ -203,3 +203,12 @@ def test_a_count_beyond_the_end_of_the_calendar_ends_there() -> None:
 def test_an_anchor_at_the_ends_of_the_calendar_is_refused(year: int) -> None:
     with pytest.raises(ValueError, match="an anchor is in the years 2 to 9998"):
         parse("5m", anchor=datetime(year, 1, 1, tzinfo=UTC))
+
+
+def test_a_place_among_the_times_of_a_day_is_refused_where_no_day_has_it() -> None:
+    rule = parse("FREQ=DAILY;INTERVAL=99991;BYDAY=SA;BYHOUR=3,4;BYSETPOS=2,5", anchor=BASE)
+    assert rule.next_after(BASE) is None  # no such day in 50 years, but in others
+    rule = parse("FREQ=DAILY;BYHOUR=3,4;BYMINUTE=0;BYSECOND=0;BYSETPOS=-1,7", anchor=BASE)
+    assert rule.next_after(BASE) == datetime(2026, 3, 5, 4, tzinfo=UTC)
+    with pytest.raises(RecurrenceSyntaxError, match="never has a result"):
+        parse("FREQ=DAILY;BYHOUR=3,4;BYSETPOS=3", anchor=BASE)
