@@ -160,7 +160,8 @@ class ElapsedForm:
             return found + 1
         day = (found + segment.offset) // DAY
         last = (min(limit, segment.end) + segment.offset) // DAY
-        candidate = self._candidates.after(day, last, *self._cell_of(found))
+        far = (limit + segment.offset) // DAY + 2
+        candidate = self._candidates.after(day, last, far, *self._cell_of(found))
         if candidate is not None and candidate > day:
             start = min(candidate * DAY - segment.offset, segment.end)
             if not self._candidates.usual:

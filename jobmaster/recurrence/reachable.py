@@ -85,32 +85,49 @@ class ReachableDates:
         self._filters = filters
         self._open = common(fixed, left)
         self._allowed = allowed
-        self._own: dict[tuple[int, tuple[int, ...]], DateSet | None] = {}
+        self._seen: dict[int, tuple[DateSet, int, int]] = {}
+        self._own: dict[tuple[int, tuple[int, ...]], tuple[DateSet | None]] = {}
         usual = None if starts is None else self._by_place(starts)
         self.usual = usual is not None
         """Whether anything is known but of the present run."""
         self._usual = usual or []
 
-    def after(self, day: int, last: int, cell: int | None, offsets: tuple[int, ...]) -> int | None:
+    def after(self, day: int, last: int, far: int, cell: int | None, offsets: tuple[int, ...]) -> int | None:
         """The first candidate from a date to ``last``; ``last + 1`` when there is none, ``None`` when nobody
-        knows. ``cell``: the time of day of a cell of the present run, unless that began as usual."""
+        knows. ``far``: the date to which the whole search goes. ``cell``: the time of day of a cell of the
+        present run, unless that began as usual."""
         sets = self._usual
         if cell is not None:
-            key = (cell % gcd(self._step, DAY), offsets)
-            if key not in self._own:
-                if len(self._own) >= _MOST_KEPT:
-                    self._own.clear()
-                times = self._times(RunStart(cell, offsets, None, False))
-                self._own[key] = None if times is None else self._dates(_spans(times[None]))
-            own = self._own[key]
+            own = self._of_run(cell, offsets)
             if own is None:
                 return None
             sets = [*sets, own]
-        for dates in sets:
-            found = dates.next(day, last)
-            if found is not None:
-                last = found - 1
-        return last + 1
+        found = [first for dates in sets if (first := self._first(dates, day, far)) <= last]
+        return min(found, default=last + 1)
+
+    def _of_run(self, cell: int, offsets: tuple[int, ...]) -> DateSet | None:
+        """The candidates of a run that did not begin as usual; ``None`` when its times are many."""
+        key = (cell % gcd(self._step, DAY), offsets)
+        known = self._own.get(key)
+        if known is None:
+            times = self._times(RunStart(cell, offsets, None, False))
+            known = (None if times is None else self._dates(_spans(times[None])),)
+            if len(self._own) >= _MOST_KEPT:
+                self._own.clear()
+                self._seen.clear()
+            self._own[key] = known
+        return known[0]
+
+    def _first(self, dates: DateSet, day: int, far: int) -> int:
+        """The first of some candidates; a date beyond ``far`` when there is none. What was found before is
+        not looked for again."""
+        seen, since, found = self._seen.get(id(dates), (dates, 0, -1))
+        if seen is dates and since <= day <= found:
+            return found
+        first = dates.next(day, far)
+        found = far + 1 if first is None else first
+        self._seen[id(dates)] = (dates, day, found)
+        return found
 
     def _by_place(self, starts: Sequence[RunStart]) -> list[DateSet] | None:
         """Dates by their place in a run, where that matters."""

@@ -68,6 +68,7 @@ class RangeTest:
         self._upto = _at_most(clock, high_time) if self._date else FULL
         self._outer = united((*self._from, *self._upto))
         self._inner = common(self._from, self._upto)
+        self._resolved = self._ends(0, 31)
         self.dated = bool(self._date) or self._weekdays != ALL_WEEKDAYS
         self.is_steady = "year" not in fields
         self.years = ALL_YEARS
@@ -75,6 +76,11 @@ class RangeTest:
             first_year, last_year = _number(low, "year", 0), _number(high, "year", 1)
             if first_year < last_year or (first_year == last_year and not self._backwards()):
                 self.years = ((first_year, last_year + 1),)
+
+    def _ends(self, first: int, length: int) -> tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]:
+        """The dates of both ends in months of one shape."""
+        low = tuple(_resolved(bound, first, length) for bound in self._low)
+        return (first, length), low, tuple(_resolved(bound, first, length) for bound in self._high)
 
     def holds_all(self, year: int, month: int) -> bool:
         """Whether a month lies between two dates of other months, or a year between two others."""
@@ -97,8 +103,10 @@ class RangeTest:
             return self._times
         here = {"year": year, "month": month, "day": day}
         at = tuple(here[name] for name in self._date)
-        low = tuple(_resolved(bound, first, length) for bound in self._low)
-        high = tuple(_resolved(bound, first, length) for bound in self._high)
+        known = self._resolved
+        if known[0] != (first, length) and self._special:
+            known = self._resolved = self._ends(first, length)
+        _, low, high = known
         if 0 in low or 0 in high:
             return NONE
         round_the_year = low > high or (low == high and self._times_wrap)
