@@ -46,7 +46,11 @@ SQLITE = {
     f"{_CLUSTER}test_giving_up.py": ("elsewhere",),
     f"{_CLUSTER}test_draining.py": ("standalone_to", "strand", "others_work"),
     f"{_CLUSTER}test_onboarding.py": ("far_job",),
-    f"{_SCHEDULES}test_kills.py": ("standalone-sqlite-plan.jobs_written", "agents-sqlite-plan.after"),
+    f"{_SCHEDULES}test_kills.py": (
+        "standalone-sqlite-plan.jobs_written",
+        "agents-sqlite-plan.after",
+        "asks_a_run",
+    ),
     f"{_SCHEDULES}test_coordinators.py": ("standalone",),
     f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": ("expire",),
     f"{_POINTS}::test_a_worker_that_dies_at_any_write_loses_nothing": (

@@ -203,7 +203,7 @@ def _instant(text: str) -> datetime:
     except ValueError:
         raise Refusal(f"--after {text!r} is not an instant such as 2026-03-08T00:00Z") from None
     if found.tzinfo is None:
-        raise Refusal(f"--after {text!r} names no offset: write {text}Z for UTC")
+        raise Refusal(f"--after {text!r} names no offset: write {found.isoformat()}Z for UTC")
     if not _FIRST_YEAR <= found.year <= _LAST_YEAR:
         # the wall clock of any zone has to show what follows
         raise Refusal(f"--after {text!r} is outside of the years {_FIRST_YEAR} to {_LAST_YEAR}")

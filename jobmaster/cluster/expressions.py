@@ -11,6 +11,7 @@ from ..errors import Problem, RecurrenceSyntaxError
 from ..recurrence import Builder, Recurrence, bounded, kind_of, parse
 from ..recurrence import interval as interval_of
 from ..recurrence.boundedrule import BoundedRecurrence
+from ..recurrence.builder import Every
 from ..recurrence.foundation import checked_zone
 from .requests import aware_utc
 
@@ -72,6 +73,8 @@ def read(given: object, time_zone: str | None, default_zone: str, now: datetime)
         return replace(read_inside, recurrence=recurrence)
     if isinstance(given, Recurrence):
         return _read_again(given, zone, default_zone, now)
+    if isinstance(given, Every):
+        raise TypeError(f"{given!r} has no unit: give it one, as in {given!r}.minutes()")
     raise TypeError(
         "a schedule is a text, a timedelta or a recurrence such as cron(...) or every(...), not "
         f"{type(given).__name__}"

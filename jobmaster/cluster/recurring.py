@@ -154,7 +154,8 @@ class RecurringMethods:
     def pause_recurring(self, schedule_id: str) -> bool:
         """Plan no more occurrences until it is resumed; ``False`` when it is paused or has ended.
 
-        What was made of it already runs. Raises ``ScheduleNotFound``, ``ClusterArchived``."""
+        What was made of it already runs, but for occurrences that wait for their turn: these go on when it
+        is resumed. Raises ``ScheduleNotFound``, ``ClusterArchived``."""
         return self._timetable.pause(schedule_id)
 
     async def pause_recurring_async(self, schedule_id: str) -> bool:
@@ -206,7 +207,8 @@ class RecurringMethods:
 
         Occurrences that were made before are left alone; the answer holds the new ones. Unless ``overlap``
         (by default the schedule's) allows them to run at once, they run one after the other; a schedule
-        whose runs may overlap has them overlap here too. At most 10,000, from 1900 on.
+        whose runs may overlap has them overlap here too. At most 10,000, from 1900 on. A schedule that counts
+        from its anchor has none before it: give it a start, as ``every 5 minutes starting 2026-01-01``.
         Raises ``ScheduleNotFound``, ``ValueError``, ``ClusterArchived``."""
         return self._timetable.backfill(schedule_id, start, end, overlap)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from ..errors import Problem
-from .clock import clock_of, instant_of, wall_of
-from .foundation import checked_anchor, checked_zone
+from .clock import DAY, EPOCH_ORDINAL, clock_of, instant_of, seconds_of, wall_of
+from .foundation import WallClockRule, checked_bound, checked_zone
 from .protocol import MOST_EXPLAINED, Explanation, Occurrence, Recurrence
 from .zones import zone_of
 
@@ -36,6 +36,7 @@ class BoundedRecurrence:
         self.start_after = start_after
         self.end_before = end_before
         self.excluded_dates = excluded_dates
+        self._excluded = frozenset(day.toordinal() - EPOCH_ORDINAL for day in excluded_dates)
         self._zone = time_zone
         self.named_zone = named_zone
 
@@ -58,6 +59,8 @@ class BoundedRecurrence:
     def next_after(self, instant: datetime) -> datetime | None:
         if self.start_after is not None and instant < self.start_after:
             instant = self.start_after
+        if isinstance(self.inner, WallClockRule) and self.excluded_dates:
+            return self._next_of(self.inner, instant)
         found = self.inner.next_after(instant)
         while found is not None and (self.end_before is None or found < self.end_before):
             day = self._nominal_date(found, instant)
@@ -68,6 +71,21 @@ class BoundedRecurrence:
             instant = max(found, self._last_instant(day))
             found = self.inner.next_after(instant)
         return None
+
+    def _next_of(self, inner: WallClockRule, instant: datetime) -> datetime | None:
+        """``next_after`` in whole seconds: a calendar of holidays may hold many dates of a rule in a row."""
+        after = seconds_of(instant)
+        while True:
+            fire = inner.fire_after(after)
+            found = None if fire is None else instant_of(fire.instant)
+            if fire is None or found is None or (self.end_before is not None and found >= self.end_before):
+                return None
+            day = fire.wall // DAY
+            if day not in self._excluded:
+                return found
+            while day + 1 in self._excluded:
+                day += 1
+            after = max(fire.instant, inner.clock.first_pass((day + 1) * DAY) - 1)
 
     def describe(self) -> str:
         parts = [self.inner.describe()]
@@ -149,8 +167,8 @@ def bounded(
     """
     given = checked_zone(time_zone)
     dates = frozenset(excluded_dates)
-    start_after = checked_anchor(start_after, whole_seconds=False)
-    end_before = checked_anchor(end_before, whole_seconds=False)
+    start_after = checked_bound(start_after, "start_after")
+    end_before = checked_bound(end_before, "end_before")
     if start_after is None and end_before is None and not dates:
         return recurrence
     zone = recurrence.time_zone

@@ -250,6 +250,9 @@ class Every:
     def __init__(self, n: int) -> None:
         self._n = n
 
+    def __repr__(self) -> str:
+        return f"every({self._n})"
+
     def seconds(self) -> Builder:
         return self._of("second")
 

@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from .clock import DAY, EPOCH, FIRST_INSTANT, LAST_INSTANT, WIDEST_CHANGE, Clock
-from .dates import ALL_YEARS, DateSet
+from .daterules import ALL_YEARS
+from .dates import DateSet
 from .daytimes import DayTimes
-from .spans import Spans, common
+from .spans import Intersections, Spans
 
 HORIZON = 50 * 366 * DAY
 
@@ -27,11 +28,12 @@ class Branch:
     The last date that matched is kept, as a hint that saves looking it up again.
     """
 
-    __slots__ = ("_dated", "_empty", "_today", "dates", "times")
+    __slots__ = ("_common", "_dated", "_empty", "_today", "dates", "times")
 
     def __init__(self, dates: DateSet, times: DayTimes) -> None:
         self.dates = dates
         self.times = times
+        self._common = Intersections()
         self._dated = bool(dates.tests)
         self._empty = times.next(0) < 0
         self._today: int | None = None
@@ -54,7 +56,7 @@ class Branch:
         return following * DAY + (self._time(following, 0) if self._dated else self.times.next(0))
 
     def _time(self, day: int, second: int) -> int:
-        return self.times.next_within(common(self.times.spans, self.dates.spans(day)), second)
+        return self.times.next_within(self._common(self.times.spans, self.dates.spans(day)), second)
 
 
 class CalendarForm:

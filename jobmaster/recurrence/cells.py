@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from .clock import EPOCH_ORDINAL
-from .dates import LAST_YEAR, DateSet
+from .daterules import LAST_YEAR
+from .dates import DateSet
+from .spans import bits
 
 _MONTHS = 12
 _WEEK = 7
@@ -54,6 +56,20 @@ class CountedCells:
             _, base = self._run(self._runs, day)
         return (self.cell(day) - base) % self.n == 0
 
+    def select(self, mask: int, before: int) -> int:
+        """Of the days of a month, given as a mask, those that are chosen; ``before``: the date before it."""
+        if self._runs is None and self.unit == "day":
+            low = max(before + 1, self.origin)
+            low += (self._base - low) % self.n
+            chosen = 0
+            for day in range(low - before, mask.bit_length(), self.n):
+                chosen |= 1 << day
+            return mask & chosen
+        for number in bits(mask):
+            if not self.chosen(before + number):
+                mask ^= 1 << number
+        return mask
+
     def jump(self, day: int) -> int:
         if day <= self.origin:
             return self.origin
@@ -80,7 +96,7 @@ class CountedCells:
         start, seen, base = self._known
         if start <= day <= seen:
             return start, base
-        if seen < day and runs.run_start(day, seen) == seen:
+        if seen + 1 == day or (seen < day and runs.run_start(day, seen) == seen):
             self._known = (start, day, base)
             return start, base
         start = runs.run_start(day, self.origin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import Problem
+from .clock import LAST_START
 from .numerals import missing_days
 from .spans import bits
 from .syntax import Expression, Place, Points, Value
@@ -86,6 +87,9 @@ def _missing(tree: Expression, points: Points, value: Value) -> int:
 
 
 def _limits(tree: Expression) -> Iterator[Problem]:
+    if tree.start is not None and (tree.start.year or 0) > LAST_START:
+        place = (tree.start.start, tree.start.end)
+        yield _problem("range", f"a start is in the years up to {LAST_START}", place, (f"1970-{LAST_START}",))
     if tree.start is None or tree.end is None:
         return
     if _number(tree.end, 99) < _number(tree.start, 0):

@@ -20,6 +20,8 @@ EPOCH_ORDINAL = EPOCH.toordinal()
 FIRST_INSTANT = -62_135_596_800 + 2 * DAY
 """Two days into the year 1: no offset leads out of the calendar from here on."""
 LAST_INSTANT = 253_402_300_799 - 2 * DAY
+FIRST_START, LAST_START = 2, 9998
+"""The years in which something may begin: no offset and no step leads out of the calendar from there."""
 WIDEST_CHANGE = 2 * DAY
 """More than any clock change, and more than any offset."""
 
@@ -46,10 +48,11 @@ class Clock:
     Nothing but tz data is kept, so sharing a clock between threads changes no answer.
     """
 
-    __slots__ = ("_chunks", "_zone", "fixed")
+    __slots__ = ("_chunks", "_epoch", "_zone", "fixed")
 
     def __init__(self, zone: str) -> None:
         self._zone = zone_of(zone)
+        self._epoch = EPOCH.replace(tzinfo=self._zone)
         self._chunks: dict[int, tuple[list[int], list[Segment]]] = {}
         self.fixed = zone == "UTC"
 
@@ -142,9 +145,8 @@ class Clock:
 
     def _ask(self, instant: int) -> int:
         instant = min(max(instant, FIRST_INSTANT), LAST_INSTANT)
-        difference = (EPOCH + timedelta(seconds=instant)).astimezone(self._zone).utcoffset()
-        if difference is None:
-            raise ValueError(f"the zone {self._zone.key} has no offset at {instant}")
+        utc = self._epoch + timedelta(seconds=instant)
+        difference = self._zone.fromutc(utc) - utc  # of the same zone, so of what the clocks show
         return difference.days * DAY + difference.seconds
 
 

@@ -7,7 +7,7 @@ from itertools import product
 
 from ..errors import Problem
 from .clock import naive_of, wall_of
-from .dates import DateItem
+from .daterules import DateItem
 from .daytimes import ClockMask, DayTimes
 from .monthdays import MonthDay
 from .spans import ALL_24, ALL_60, Spans, bits, common, mask_of

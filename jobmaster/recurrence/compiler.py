@@ -23,7 +23,8 @@ from .clockparts import (
     term_of,
     wall_of_value,
 )
-from .dates import DateItem, DateRule, DateSet
+from .daterules import DateItem, DateRule
+from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
 from .elapsedform import ElapsedForm, FinePoints, WallSet
 from .monthdays import MonthDay

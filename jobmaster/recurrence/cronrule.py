@@ -8,7 +8,8 @@ from ..errors import Problem, RecurrenceSyntaxError
 from .calendarform import Branch, CalendarForm
 from .clock import clock_of
 from .crontab import Crontab, CrontabReader
-from .dates import DateRule, DateSet
+from .daterules import DateRule
+from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
 from .foundation import WallClockRule, agreed_zone, checked_anchor, checked_text, checked_zone
 from .spans import ALL_24

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from ..errors import Problem
-from .dates import DateItem
+from .daterules import DateItem
 from .monthdays import MonthDay
 from .words import SHORT_MONTHS, SHORT_WEEKDAYS, nearest
 from .zones import nearest_zone, official_name

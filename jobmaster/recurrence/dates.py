@@ -8,84 +8,18 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from .clock import EPOCH_ORDINAL
-from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
-from .spans import FULL, NONE, Spans, bits, common, united
+from .daterules import ALL_YEARS, FIRST_YEAR, LAST_YEAR
+from .monthdays import days_up_to
+from .spans import FULL, NONE, Intersections, Spans, bits, common
 
-ALL_MONTHS = 0b1111111111110
-FIRST_YEAR, LAST_YEAR = 1, 9999
 _FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
 _LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
 _MONTHS_KEPT = 64
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-ALL_YEARS: Spans = ((FIRST_YEAR, LAST_YEAR + 1),)
 _EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
-
-
-class DateItem(NamedTuple):
-    """Dates by their fields; a field left out allows every value, those given must all hold."""
-
-    years: frozenset[int] | None = None
-    months: int = ALL_MONTHS
-    days: int | MonthDay | None = None
-    weekdays: int = ALL_WEEKDAYS
-
-    def mask(self, year: int, month: int, first: int, length: int) -> int:
-        if not self.months >> month & 1 or (self.years is not None and year not in self.years):
-            return 0
-        mask = days_up_to(length)
-        if isinstance(self.days, MonthDay):
-            day = self.days.day(first, length)
-            mask = 1 << day if day else 0
-        elif self.days is not None:
-            mask &= self.days
-        if self.weekdays != ALL_WEEKDAYS:
-            mask &= weekday_days(self.weekdays, first)
-        return mask
-
-
-class DateRule(NamedTuple):
-    """The dates that match one item of every term, in the years that are ``remainder`` modulo ``modulus``."""
-
-    terms: tuple[tuple[DateItem, ...], ...] = ()
-    modulus: int = 1
-    remainder: int = 0
-
-    def mask(self, year: int, month: int, first: int, length: int) -> int:
-        if self.modulus > 1 and year % self.modulus != self.remainder:
-            return 0
-        mask = days_up_to(length)
-        for term in self.terms:
-            found = 0
-            for item in term:
-                found |= item.mask(year, month, first, length)
-            mask &= found
-        return mask
-
-    @property
-    def is_steady(self) -> bool:
-        return self.modulus == 1 and all(item.years is None for term in self.terms for item in term)
-
-    @property
-    def months(self) -> int:
-        mask = ALL_MONTHS
-        for term in self.terms:
-            found = 0
-            for item in term:
-                found |= item.months
-            mask &= found
-        return mask
-
-    @property
-    def years(self) -> Spans:
-        years = ALL_YEARS
-        for term in self.terms:
-            named = [item.years for item in term if item.years is not None]
-            if len(named) == len(term):
-                years = common(years, united((year, year + 1) for some in named for year in some))
-        return years
 
 
 class DatePattern(Protocol):
@@ -128,12 +62,15 @@ class WallTest(Protocol):
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         """The seconds of a date that satisfy it; ``first`` is the weekday of the month's first day."""
 
+    def holds_all(self, year: int, month: int) -> bool:
+        """Whether it is known that every second of a month satisfies it."""
+
 
 class Cells(Protocol):
     """A cadence's choice among dates."""
 
-    def chosen(self, day: int) -> bool:
-        """Whether a date lies in a chosen cell."""
+    def select(self, mask: int, before: int) -> int:
+        """Of the days of a month, given as a mask, those in a chosen cell; ``before``: the date before it."""
 
     def jump(self, day: int) -> int:
         """A day number from ``day`` on before which no date is chosen."""
@@ -146,7 +83,19 @@ class DateSet:
     date changes no answer, in this thread or in another.
     """
 
-    __slots__ = ("_accept", "_cells", "_kept", "_months", "_shapes", "_steady", "rule", "tests", "years")
+    __slots__ = (
+        "_accept",
+        "_accepted",
+        "_cells",
+        "_common",
+        "_kept",
+        "_months",
+        "_shapes",
+        "_steady",
+        "rule",
+        "tests",
+        "years",
+    )
 
     def __init__(
         self,
@@ -158,6 +107,8 @@ class DateSet:
         self.rule = rule
         self.tests = tuple(test for test in tests if test.dated)
         self._accept = accept
+        self._accepted: dict[int, tuple[Spans, bool]] = {}  # by the very sets, which are few
+        self._common = Intersections()
         self._cells = cells
         self._kept: dict[int, int] = {}
         self._months = rule.months
@@ -233,6 +184,18 @@ class DateSet:
                 year, number = year + 1, 1
         return None
 
+    def between(self, day: int, last: int) -> list[int]:
+        """Every matching date from ``day`` to ``last``, in order; its cost grows with the months between."""
+        found: list[int] = []
+        following = self.next(day, last)
+        while following is not None:
+            at = date.fromordinal(following + EPOCH_ORDINAL)
+            month, before = at.year * 12 + at.month - 1, following - at.day
+            left = self.mask(month) >> at.day << at.day & days_up_to(min(last - before, 31))
+            found += [before + number for number in bits(left)]
+            following = self.next(before + _length(month) + 1, last)
+        return found
+
     def run_start(self, day: int, least: int) -> int:
         """The first date of the unbroken run of matches that ends with ``day``, not before ``least``."""
         at = date.fromordinal(day + EPOCH_ORDINAL)
@@ -262,6 +225,44 @@ class DateSet:
                 return last
             month, number = month + 1, 1
 
+    def longest_run(self, most: int) -> int | None:
+        """How many matching dates follow each other at most; ``None`` for more than ``most``, or if years
+        differ."""
+        if not self._steady or self._cells is not None:
+            return None
+        longest = run = 0
+        for year in range(2000, 2029):
+            for number in range(1, 13):
+                month = year * 12 + number - 1
+                mask = self._plain(month)[0]
+                for day in range(1, _length(month) + 1):
+                    run = run + 1 if mask >> day & 1 else 0
+                    longest = max(longest, run)
+                if longest > most:
+                    return None
+        return longest
+
+    def with_month_before(self, month: int) -> tuple[int, int]:
+        """The number of days of the month before, and a mask of its matching days and those of the month: bit
+        0 is the first of the month before, and the next month follows without a gap."""
+        if month <= FIRST_YEAR * 12:
+            return 31, self.mask(month) >> 1 << 31
+        before = _length(month - 1)
+        return before, self.mask(month - 1) >> 1 | self.mask(month) >> 1 << before
+
+    def kinds_of_day(self) -> list[Spans] | None:
+        """Every set of seconds that the dated tests leave of any date; ``None`` if years differ."""
+        if not self._steady:
+            return None
+        found: dict[int, Spans] = {}
+        for number in bits(self._months):
+            for length in (28, 29) if number == 2 else (_LENGTHS[number],):
+                for first in range(7):
+                    for day in bits(self.rule.mask(2000, number, first, length)):
+                        spans = self._spans(2000, number, day, first, length)
+                        found[id(spans)] = spans
+        return list(found.values())
+
     def spans(self, day: int) -> Spans:
         """The seconds of a date that satisfy every dated test."""
         if not self.tests:
@@ -290,9 +291,7 @@ class DateSet:
     def _make(self, month: int) -> int:
         mask, before = self._plain(month)
         if mask and self._cells is not None:
-            for number in bits(mask):
-                if not self._cells.chosen(before + number):
-                    mask ^= 1 << number
+            mask = self._cells.select(mask, before)
         return mask
 
     def _plain(self, month: int) -> tuple[int, int]:
@@ -310,9 +309,9 @@ class DateSet:
         if known is not None:
             return known
         mask = self.rule.mask(year, number, first, length)
-        if self.tests:
+        if mask and not all(test.holds_all(year, number) for test in self.tests):
             for day in bits(mask):
-                if not self._accept(self._spans(year, number, day, first, length)):
+                if not self._accepts(self._spans(year, number, day, first, length)):
                     mask ^= 1 << day
         if self._steady:
             self._shapes[key] = mask
@@ -321,10 +320,18 @@ class DateSet:
     def _spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         found = FULL
         for test in self.tests:
-            found = common(found, test.spans(year, month, day, first, length))
+            found = self._common(found, test.spans(year, month, day, first, length))
             if not found:
                 return NONE
         return found
+
+    def _accepts(self, spans: Spans) -> bool:
+        known = self._accepted.get(id(spans))
+        if known is None:
+            if len(self._accepted) >= _MONTHS_KEPT:
+                self._accepted.clear()
+            known = self._accepted[id(spans)] = (spans, self._accept(spans))
+        return known[1]
 
     def _following(self, month: int) -> int | None:
         """The next month in which the rule can match."""

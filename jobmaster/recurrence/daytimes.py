@@ -73,6 +73,11 @@ class DayTimes:
         first = self.next(0)
         return first if first >= 0 and self.next(first + 1) < 0 else None
 
+    def all(self) -> list[int]:
+        """Every time, in order."""
+        found = sorted({second for product in self.products for second in product.all()})
+        return found if self.spans == FULL else [second for second in found if self.next(second) == second]
+
     def _within(self, second: int) -> int:
         return self.next_within(self.spans, second)
 

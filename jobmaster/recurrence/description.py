@@ -9,7 +9,7 @@ from . import phrases
 from .clock import naive_of
 from .compiler import Compiled
 from .crontab import Crontab, CrontabReader, Field
-from .dates import ALL_MONTHS
+from .daterules import ALL_MONTHS
 from .intervaltext import SECOND, SIZES, UNITS
 from .monthdays import MonthDay
 from .parser import Parser

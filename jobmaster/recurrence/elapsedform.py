@@ -8,9 +8,11 @@ from functools import cached_property
 
 from .calendarform import Branch, CalendarForm, Fire, horizon
 from .clock import DAY, Clock
-from .dates import ALL_YEARS, DateSet
+from .daterules import ALL_YEARS
+from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
-from .spans import FULL, Spans, common, holds, span_of
+from .reachable import ReachableDates, RunStart, usual_runs
+from .spans import FULL, Intersections, Spans, common, holds, span_of, united
 
 _MOST_RESIDUES = 256
 
@@ -21,6 +23,7 @@ class WallSet:
     def __init__(self, dates: DateSet, spans: Spans) -> None:
         self.dates = dates
         self.fixed = spans
+        self._common = Intersections()
         self._whole: DateSet | None = None  # the dates that belong to it from midnight to midnight
         if spans == FULL:
             self._whole = DateSet(dates.rule, dates.tests, accept=lambda found: found == FULL)
@@ -30,7 +33,7 @@ class WallSet:
         return Branch(self.dates, DayTimes([ClockMask()], self.fixed))
 
     def spans(self, day: int) -> Spans:
-        return common(self.fixed, self.dates.spans(day)) if self.dates.tests else self.fixed
+        return self._common(self.fixed, self.dates.spans(day)) if self.dates.tests else self.fixed
 
     def has(self, wall: int) -> bool:
         day, second = divmod(wall, DAY)
@@ -155,13 +158,16 @@ class ElapsedForm:
         segment = self.clock.segment(found)
         if self.allowed is None or self._permitted is None:
             return found + 1
-        if self.barren:
-            # The same every day: only a change of the clocks can shift a run to a time that is not excepted.
-            today = (found + segment.offset) // DAY * DAY - segment.offset
-            changing = (segment.end + segment.offset) // DAY * DAY - segment.offset
-            if today >= max(segment.start, self.anchor) and changing > found + 1:
-                return changing if changing <= limit else None
-        fixed = self.allowed.fixed
+        day = (found + segment.offset) // DAY
+        last = (min(limit, segment.end) + segment.offset) // DAY
+        far = (limit + segment.offset) // DAY + 2
+        candidate = self._candidates.after(day, last, far, *self._cell_of(found))
+        if candidate is not None and candidate > day:
+            start = min(candidate * DAY - segment.offset, segment.end)
+            if not self._candidates.usual:
+                start = self._end(found, start)
+            return start if start <= limit else None
+        fixed = self._ever_allowed
         if (
             not holds(fixed, (found + segment.offset) % DAY)
             and len(fixed) <= _MOST_RESIDUES
@@ -177,9 +183,66 @@ class ElapsedForm:
         later = self._permitted.search(found + 1, limit)
         return None if later is None else later.instant
 
+    def _cell_of(self, found: int) -> tuple[int | None, tuple[int, ...]]:
+        """The time of day at which the cell of a fire begins and the offsets of its run; no time if the run
+        began as usual, so that it fires when all runs do."""
+        segment = self.clock.segment(found)
+        begin = self._begin(found)
+        if self._candidates.usual and self.filters is not None and begin > max(self.anchor, segment.start):
+            return None, ()
+        if self.fine is None:
+            return (found + segment.offset) % DAY, (0,)
+        origin = None if self._origins is None else self._origins.search(begin, found)
+        if origin is None:
+            raise ValueError(f"a fire at {found} has no origin")
+        wall = found + segment.offset
+        # a change of the clocks may have moved the cells, so that one lies in two units of the clock
+        offsets = self.fine.offsets(origin.wall, self.unit)
+        both = tuple(past + moved for moved in (-self.unit, 0, self.unit) for past in offsets)
+        return (wall - wall % self.unit) % DAY, both
+
+    @cached_property
+    def _candidates(self) -> ReachableDates:
+        if self.allowed is None:
+            raise ValueError("without exceptions every fire counts")
+        dates = None if self.filters is None else self.filters.dates
+        fixed = FULL if self.filters is None else self.filters.fixed
+        return ReachableDates(
+            self.step, dates, fixed, self.allowed.dates, self.allowed.fixed, self._usual_starts()
+        )
+
+    def _usual_starts(self) -> list[RunStart] | None:
+        """How runs begin; ``None`` when nobody knows."""
+        if self.filters is None:
+            return []
+        runs = usual_runs(self.filters.dates, self.filters.fixed)
+        if runs is None or self.fine is None:
+            return None if runs is None else [RunStart(run[0], (0,), *run[1:]) for run in runs]
+        if self.filters.dates.tests:
+            return None
+        found = []
+        for begin, seconds, placed in runs:
+            origin = self.fine.branch.times.next(begin)
+            if origin < 0:
+                return None
+            most = None if seconds is None else seconds + self.unit
+            offsets = self.fine.offsets(origin, self.unit)
+            found.append(RunStart(origin - origin % self.unit, offsets, most, placed))
+        return found
+
     def is_void(self) -> bool:
         """Whether it never fires, for its exceptions drop all that its runs come to."""
         return self.barren and self.upper is None and self.next(self.anchor - 1) is None
+
+    @cached_property
+    def _ever_allowed(self) -> Spans:
+        """The times of day that are not excepted on every date."""
+        if self.allowed is None:
+            return FULL
+        kinds = self.allowed.dates.kinds_of_day() if self.filters is None else None
+        if kinds is None:
+            return self.allowed.fixed
+        return common(self.allowed.fixed, united(span for spans in kinds for span in spans))
 
     @cached_property
     def barren(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..errors import Problem, RecurrenceSyntaxError
 from .calendarform import Fire
-from .clock import DAY, EPOCH, Clock, clock_of, naive_of
+from .clock import DAY, EPOCH, FIRST_START, LAST_START, Clock, clock_of, naive_of
 from .protocol import MOST_EXPLAINED, Explanation, Occurrence
 from .zones import nearest_zone, official_name, zone_of
 
@@ -160,10 +160,16 @@ class WallClockRule(Rule):
     def nominal(self, instant: datetime) -> datetime:
         """The wall time, naive, that the first occurrence after an instant was meant for."""
         since = instant - EPOCH
-        found = None if self._form is None else self._form.next(since.days * DAY + since.seconds)
+        found = self.fire_after(since.days * DAY + since.seconds)
         if found is None:
             raise ValueError(f"nothing follows {instant.isoformat()}")
         return naive_of(found.wall)
+
+    def fire_after(self, instant: int) -> Fire | None:
+        """The first occurrence after an instant in seconds, with the wall time that was meant."""
+        if self._form is None:
+            raise ValueError(f"{self.expression!r} needs an anchor: {self.kind}(text, anchor=...)")
+        return self._form.next(instant)
 
     def _remark(self, instant: datetime, before: datetime) -> str:
         since = before - EPOCH
@@ -215,10 +221,25 @@ def checked_text(text: str) -> str:
 
 
 def checked_anchor(anchor: datetime | None, whole_seconds: bool = True) -> datetime | None:
-    """The anchor in UTC, cut to the second unless its fraction counts; a naive one is a ``TypeError``."""
+    """The anchor in UTC, cut to the second unless its fraction counts; a naive one is a ``TypeError``, and
+    one from which no zone can count a ``ValueError``."""
     if anchor is None:
         return None
     if anchor.tzinfo is None or anchor.utcoffset() is None:
         raise TypeError(f"an anchor is an aware datetime, {anchor!r} is naive")
+    if not FIRST_START <= anchor.year <= LAST_START:
+        raise ValueError(f"an anchor is in the years {FIRST_START} to {LAST_START}, not {anchor.isoformat()}")
     anchor = anchor.astimezone(UTC)
     return anchor.replace(microsecond=0) if whole_seconds else anchor
+
+
+def checked_bound(bound: datetime | None, what: str) -> datetime | None:
+    """An instant that bounds a schedule, in UTC; a naive one is a ``TypeError``."""
+    if bound is None:
+        return None
+    if bound.tzinfo is None or bound.utcoffset() is None:
+        raise TypeError(f"{what} is an aware datetime, {bound!r} is naive")
+    try:
+        return bound.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{what} is outside of the years 1 to 9999 in UTC: {bound.isoformat()}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from .dates import ALL_MONTHS, ALL_YEARS
+from .daterules import ALL_MONTHS, ALL_YEARS
 from .monthdays import MonthDay, days_up_to, weekday_days
 from .rruletext import RruleText
 from .spans import Spans, mask_of
@@ -92,19 +92,24 @@ class RruleDates:
 
     def _week_days(self, year: int, month: int, length: int) -> int:
         mask = 0
-        for day in range(1, length + 1):
-            number, weeks = self._week(date(year, month, day).toordinal())
+        ordinal = date(year, month, 1).toordinal()
+        day = 1
+        while day <= length:
+            number, weeks, left = self._week(ordinal + day - 1)
             if number in self._weeks or number - weeks - 1 in self._weeks:
-                mask |= 1 << day
+                mask |= days_up_to(min(day + left, length)) & ~days_up_to(day - 1)
+            day += left + 1
         return mask
 
-    def _week(self, ordinal: int) -> tuple[int, int]:
-        """The number of a date's week and how many weeks its week-year has."""
-        monday = ordinal - (ordinal - self._week_start) % _WEEK  # ordinal 0 was a Sunday
+    def _week(self, ordinal: int) -> tuple[int, int, int]:
+        """The number of a date's week, how many weeks its week-year has, and the days left of the week."""
+        past = (ordinal - self._week_start) % _WEEK  # ordinal 0 was a Sunday
+        monday = ordinal - past
         middle = max(min(monday + _FIRST_WEEK_HAS - 1, date.max.toordinal()), 1)
         year = date.fromordinal(middle).year
         start = self._first_week(year)
-        return (monday - start) // _WEEK + 1, (self._first_week(year + 1) - start) // _WEEK
+        weeks = (self._first_week(year + 1) - start) // _WEEK
+        return (monday - start) // _WEEK + 1, weeks, _WEEK - 1 - past
 
     def _first_week(self, year: int) -> int:
         new_year = 365 * (year - 1) + (year - 1) // 4 - (year - 1) // 100 + (year - 1) // 400 + 1

@@ -20,6 +20,7 @@ from .spans import mask_of
 
 _UNITS = {"YEARLY": "year", "MONTHLY": "month", "WEEKLY": "week", "DAILY": "day"}
 _COUNT_HORIZON = 2 * HORIZON
+_DAYS_AT_ONCE = 366
 _STEPS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 
 
@@ -29,6 +30,7 @@ class WallTimes:
     def __init__(self, rule: RruleText, start: int) -> None:
         self.start = start
         self.positions = rule.values("BYSETPOS")
+        self.picks_nothing = False  # of any period, by its BYSETPOS
         at = naive_of(start)
         unit = _UNITS[rule.frequency]
         pattern = RruleDates(rule, at.date())
@@ -47,32 +49,39 @@ class WallTimes:
             ]
         )
         self._all_times = self.times.products[0].all() if self.positions else []
+        if self.positions and unit == "day":
+            # every period has the same times: the places among them can be looked up now
+            count = len(self._all_times)
+            places = {at - 1 if at > 0 else count + at for at in self.positions}
+            picked = [self._all_times[at] for at in sorted(places) if 0 <= at < count]
+            self.picks_nothing = not picked
+            self.times = DayTimes([_at(second) for second in picked or self._all_times])
+            self.positions = ()
         self._branch = Branch(self.dates, self.times)
 
     def next(self, wall: int, last: int) -> int | None:
         """The first wall second from ``wall`` on, on a date up to ``last``."""
         wall = max(wall, self.start)
+        if self.picks_nothing:
+            return None
         if not self.positions:
             return self._branch.next(wall, last)
-        day = self._cells.start(self._cells.cell(wall // DAY))
-        while True:
-            found = self.dates.next(day, last)
-            if found is None:
-                return None
+        return next((picked for picked in self._all_picked(wall // DAY, last) if picked >= wall), None)
+
+    def _all_picked(self, day: int, last: int) -> Iterator[int]:
+        """What ``BYSETPOS`` picks from the period of a date on, up to another date."""
+        found = self.dates.next(self._cells.start(self._cells.cell(day)), last)
+        while found is not None:
             cell = self._cells.cell(found)
             for picked in self._picked(self._cells.start(cell)):
-                if picked >= wall:
-                    return picked if picked // DAY <= last else None
-            day = self._cells.start(cell + 1)
+                if picked // DAY > last:
+                    return
+                yield picked
+            found = self.dates.next(self._cells.start(cell + 1), last)
 
     def _picked(self, start: int) -> list[int]:
         """The results of the period that begins with a date, as ``BYSETPOS`` picks them."""
-        end = self._cells.start(self._cells.cell(start) + 1) - 1
-        days = []
-        day = self.dates.next(start, end)
-        while day is not None:
-            days.append(day)
-            day = self.dates.next(day + 1, end)
+        days = self.dates.between(start, self._cells.start(self._cells.cell(start) + 1) - 1)
         count = len(days) * len(self._all_times)
         picked = set()
         for position in self.positions:
@@ -84,10 +93,24 @@ class WallTimes:
 
     def all(self, last: int) -> Iterator[int]:
         """Every wall second up to a date, in order."""
-        found = self.next(self.start, last)
-        while found is not None:
-            yield found
-            found = self.next(found + 1, last)
+        day = self.start // DAY
+        if self.picks_nothing:
+            return
+        if self.positions:
+            yield from (wall for wall in self._all_picked(day, last) if self.start <= wall)
+            return
+        times = self.times.all()
+        while day <= last:
+            end = min(day + _DAYS_AT_ONCE, last)
+            for found in self.dates.between(day, end):
+                for second in times:
+                    if (wall := found * DAY + second) >= self.start:
+                        yield wall
+            day = end + 1
+
+
+def _at(second: int) -> ClockMask:
+    return ClockMask(1 << second // 3600, 1 << second // 60 % 60, 1 << second % 60)
 
 
 class RruleForm:
@@ -108,8 +131,14 @@ class RruleForm:
     def _count(self, count: int) -> list[int]:
         last = (self._start + _COUNT_HORIZON) // DAY
         found: set[int] = set()
+        segment = self.clock.segment(self._start)
         for number, wall in enumerate(self.walls.all(last), 1):
-            found.add(self.clock.before_gap(wall))
+            instant = wall - segment.offset
+            # far from the borders of a segment a wall time is shown once
+            if not segment.start + WIDEST_CHANGE <= instant < segment.end:
+                instant = self.clock.before_gap(wall)
+                segment = self.clock.segment(instant)
+            found.add(instant)
             if number == count:
                 break
         return sorted(found - self.excluded)
@@ -191,5 +220,5 @@ class SteppedForm:
             if self.excluded[index] == found:
                 found += self.step
             index += 1
-        limit = LAST_INSTANT if self.upper is None else self.upper
+        limit = LAST_INSTANT if self.upper is None else min(self.upper, LAST_INSTANT)
         return Fire(found, self.clock.wall(found)) if found <= limit else None

@@ -126,7 +126,9 @@ def _require_match(text: str, rule: RruleText, walls: WallTimes) -> None:
     """Refuse a rule that never has a result, whatever its interval."""
     dates = DateSet(RruleDates(rule, instant_of(walls.start).date()))
     matches = dates.exists()
-    if matches and walls.positions:
+    if walls.picks_nothing:
+        matches = False
+    elif matches and walls.positions:
         matches = walls.next(walls.start, walls.start // DAY + _SEARCHED_YEARS) is not None
     if not matches:
         raise RecurrenceSyntaxError(text, [Problem("never", "the rule never has a result", 0, len(text))])

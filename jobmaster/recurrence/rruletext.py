@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 from ..errors import Problem
+from .clock import FIRST_START, LAST_START
 from .words import nearest
 from .zones import nearest_zone, official_name
 
@@ -190,6 +191,9 @@ class RruleReader:
                 if self._start is not None:
                     self._fail("second", "there is a DTSTART already", place)
                 self._start = self._stamp(value, at, parameter, start + len(name) + 1)
+                if not FIRST_START <= self._start.naive.year <= LAST_START:
+                    message = f"a rule starts in the years {FIRST_START} to {LAST_START}"
+                    self._fail("range", message, (at, at + 4), (f"{FIRST_START:04}-{LAST_START}",))
             case "EXDATE" if colon:
                 for one in value.split(","):
                     self._excluded.append(self._stamp(one, at, parameter, start + len(name) + 1))

@@ -11,6 +11,7 @@ Spans = tuple[tuple[int, int], ...]
 
 FULL: Spans = ((0, DAY),)
 NONE: Spans = ()
+_MOST_KEPT = 256
 
 
 def united(spans: Iterable[tuple[int, int]]) -> Spans:
@@ -44,6 +45,30 @@ def common(left: Spans, right: Spans) -> Spans:
         else:
             j += 1
     return tuple(found)
+
+
+class Intersections:
+    """Intersections, kept by the very objects that were asked about: sets of a day are few and made once, but
+    a set such as some seconds of every minute has thousands of spans. Holds a bounded number of them."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], tuple[Spans, Spans, Spans]] = {}
+
+    def __call__(self, left: Spans, right: Spans) -> Spans:
+        if left is FULL:
+            return right
+        if right is FULL:
+            return left
+        key = (id(left), id(right))
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            # with those asked about, so that their identities are nobody else's
+            known = self._known[key] = (left, right, common(left, right))
+        return known[2]
 
 
 def inverted(spans: Spans) -> Spans:

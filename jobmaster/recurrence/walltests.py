@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from .clock import DAY
-from .dates import ALL_MONTHS, ALL_YEARS, DateItem
+from .daterules import ALL_MONTHS, ALL_YEARS, DateItem
 from .monthdays import ALL_WEEKDAYS, MonthDay
 from .spans import ALL_24, ALL_60, FULL, NONE, Spans, bits, common, inverted, of_clock, united
 from .syntax import Range, Value, Window
@@ -15,6 +15,7 @@ from .words import RANGES
 _CLOCK = ("hour", "minute", "second")
 _SIZES = {"hour": 3600, "minute": 60, "second": 1}
 _DATE = ("year", "month", "day")
+_MOST_KEPT = 256
 
 
 class FieldTest:
@@ -25,14 +26,18 @@ class FieldTest:
         self.dated = self.item != DateItem()
         self.is_steady = value.year is None
         self.years = ALL_YEARS if value.year is None else ((value.year, value.year + 1),)
-        self._spans = of_clock(
+        self.times = of_clock(
             ALL_24 if value.hour is None else 1 << value.hour,
             ALL_60 if value.minute is None else 1 << value.minute,
             ALL_60 if value.second is None else 1 << value.second,
         )
 
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
-        return self._spans if self.item.mask(year, month, first, length) >> day & 1 else NONE
+        return self.times if self.item.mask(year, month, first, length) >> day & 1 else NONE
+
+    def holds_all(self, year: int, month: int) -> bool:
+        """Nothing that is named holds always."""
+        return False
 
 
 class RangeTest:
@@ -61,6 +66,9 @@ class RangeTest:
         self._times = _between(clock, low_time, high_time)
         self._from = _at_least(clock, low_time) if self._date else FULL
         self._upto = _at_most(clock, high_time) if self._date else FULL
+        self._outer = united((*self._from, *self._upto))
+        self._inner = common(self._from, self._upto)
+        self._resolved = self._ends(0, 31)
         self.dated = bool(self._date) or self._weekdays != ALL_WEEKDAYS
         self.is_steady = "year" not in fields
         self.years = ALL_YEARS
@@ -68,6 +76,19 @@ class RangeTest:
             first_year, last_year = _number(low, "year", 0), _number(high, "year", 1)
             if first_year < last_year or (first_year == last_year and not self._backwards()):
                 self.years = ((first_year, last_year + 1),)
+
+    def _ends(self, first: int, length: int) -> tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]:
+        """The dates of both ends in months of one shape."""
+        low = tuple(_resolved(bound, first, length) for bound in self._low)
+        return (first, length), low, tuple(_resolved(bound, first, length) for bound in self._high)
+
+    def holds_all(self, year: int, month: int) -> bool:
+        """Whether a month lies between two dates of other months, or a year between two others."""
+        if "year" not in self._date or self._special or self._weekdays != ALL_WEEKDAYS:
+            return False
+        if "month" not in self._date:
+            return self._low[:1] < (year,) < self._high[:1]
+        return self._low[:2] < (year, month) < self._high[:2]
 
     def _backwards(self) -> bool:
         """Whether the range may go round inside one year."""
@@ -82,46 +103,68 @@ class RangeTest:
             return self._times
         here = {"year": year, "month": month, "day": day}
         at = tuple(here[name] for name in self._date)
-        low = tuple(_resolved(bound, first, length) for bound in self._low)
-        high = tuple(_resolved(bound, first, length) for bound in self._high)
+        known = self._resolved
+        if known[0] != (first, length) and self._special:
+            known = self._resolved = self._ends(first, length)
+        _, low, high = known
         if 0 in low or 0 in high:
             return NONE
-        after = NONE if at < low else self._from if at == low else FULL
-        before = NONE if at > high else self._upto if at == high else FULL
-        if low > high or (low == high and self._times_wrap):
-            return NONE if self._special else united((*after, *before))
-        return common(after, before)
+        round_the_year = low > high or (low == high and self._times_wrap)
+        if round_the_year and self._special:
+            return NONE
+        if at == low == high:
+            return self._outer if round_the_year else self._inner
+        if round_the_year:
+            if at > low or at < high:
+                return FULL
+            return self._from if at == low else self._upto if at == high else NONE
+        if at < low or at > high:
+            return NONE
+        return self._from if at == low else self._upto if at == high else FULL
 
 
 class AnyTest:
     """The union of some conditions, or everything outside of it."""
 
     def __init__(self, tests: Sequence[FieldTest | RangeTest], outside: bool = False) -> None:
-        self._tests = tuple(tests)
+        # what does not look at the date says the same of every day
+        self._always = united(
+            span for test in tests if not test.dated for span in test.spans(2000, 1, 1, 6, 31)
+        )
+        self._fields = tuple(test for test in tests if test.dated and isinstance(test, FieldTest))
+        self._ranges = tuple(test for test in tests if test.dated and isinstance(test, RangeTest))
         self._outside = outside
-        self._plain = all(isinstance(test, FieldTest) for test in self._tests)
-        self._known: dict[int, Spans] = {}
+        self._known: dict[tuple[int, ...], Spans] = {}
+        self._month: tuple[tuple[int, int, int, int], list[tuple[int, Spans]]] = ((0, 0, 0, 0), [])
         self.dated = any(test.dated for test in tests)
         self.is_steady = all(test.is_steady for test in tests)
         self.years = ALL_YEARS if outside else united(span for test in tests for span in test.years)
 
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
-        found: list[tuple[int, int]] = []
-        here = 0
-        for place, test in enumerate(self._tests):
-            spans = test.spans(year, month, day, first, length)
-            if spans is FULL:
-                return NONE if self._outside else FULL
-            if spans:
-                here |= 1 << place
-                found.extend(spans)
-        # A condition on fields holds on a date at its own times or not at all, so which ones hold says all.
-        known = self._known.get(here) if self._plain else None
+        here, fields = self._month
+        if here != (year, month, first, length):
+            here = (year, month, first, length)
+            fields = [(mask, test.times) for test in self._fields if (mask := test.item.mask(*here))]
+            self._month = (here, fields)
+        found = [self._always, *(times for mask, times in fields if mask >> day & 1)]
+        found += [test.spans(year, month, day, first, length) for test in self._ranges]
+        if FULL in found:
+            return NONE if self._outside else FULL
+        # A test answers with one of a few sets that it keeps, so which ones they are says all.
+        key = tuple(map(id, found))
+        known = self._known.get(key)
         if known is None:
-            known = inverted(united(found)) if self._outside else united(found)
-            if self._plain:
-                self._known[here] = known
+            known = found[0] if len(found) == 1 else united(span for spans in found for span in spans)
+            if self._outside:
+                known = inverted(known)
+            if len(self._known) >= _MOST_KEPT:
+                self._known.clear()
+            self._known[key] = known
         return known
+
+    def holds_all(self, year: int, month: int) -> bool:
+        """Whether it is known that every second of a month satisfies it."""
+        return not self._outside and any(test.holds_all(year, month) for test in self._ranges)
 
 
 Test = AnyTest | FieldTest

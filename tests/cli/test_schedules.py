@@ -100,8 +100,12 @@ def test_an_expression_is_explained_without_a_cluster(project: Project) -> None:
         (["@daily", "--tz", "Europe/Pariss"], None),
         (["@daily", "--after", "tomorrow"], "--after 'tomorrow' is not an instant such as 2026-03-08T00:00Z"),
         (
+            ["@daily", "--after", "2026-03-08"],
+            "--after '2026-03-08' names no offset: write 2026-03-08T00:00:00Z for UTC",
+        ),
+        (
             ["@daily", "--after", "2026-03-08T00:00"],
-            "--after '2026-03-08T00:00' names no offset: write 2026-03-08T00:00Z for UTC",
+            "--after '2026-03-08T00:00' names no offset: write 2026-03-08T00:00:00Z for UTC",
         ),
     ],
 )

@@ -295,6 +295,7 @@ def test_updates_and_their_versions(s: Scheduler) -> None:
     [
         ({"schedule": "every 5 minuts"}, RecurrenceSyntaxError, 'did you mean "minutes"'),
         ({"schedule": 42}, TypeError, "a schedule is a text, a timedelta or a recurrence"),
+        ({"schedule": every(5)}, TypeError, r"every\(5\) has no unit: give it one, as in every\(5\).minutes"),
         ({"time_zone": "Europe/Pariss"}, ValueError, "unknown time zone"),
         ({"schedule": "TZ=Asia/Tokyo 0 9 * * *", "time_zone": "UTC"}, RecurrenceSyntaxError, "time zone"),
         ({"start_after": datetime(2026, 1, 1)}, ValueError, "naive"),  # noqa: DTZ001

@@ -72,6 +72,40 @@ def test_a_planner_that_dies_around_its_commit_loses_and_doubles_nothing(
         assert len({job.id for job in jobs}) == len(jobs)
 
 
+def test_a_planner_that_dies_before_it_asks_a_run_to_stop_leaves_that_to_another(
+    lone: Site, tmp_path: Path
+) -> None:
+    """With ``cancel_other`` it commits who makes way for whom, and asks afterwards."""
+    with (
+        observer_of(lone.master, lone.agents, 10) as observer,
+        Workers(lone.master, tmp_path, lone.agents, lease=2, threshold=10) as workers,
+    ):
+        s = observer.scheduler
+        workers.start(1, ["::execution"])
+        doomed = workers.start_doomed("plan.after_commit:2", ["::coordinator"])
+        until(lambda: sum(worker.alive for worker in observer.workers()) == 2, 30)
+        made = s.recurring(
+            "numbered", "every 1 second", {"number": 1, "seconds": 30}, id="beat", overlap="cancel_other"
+        )
+        assert doomed.wait(30) == -signal.SIGKILL
+        before, after = sorted(s.find_jobs(schedule_id="beat"), key=lambda job: job.occurrence_at)
+        assert before.status is not JobStatus.CANCELLED
+        assert (after.status, after.attempt) == (JobStatus.READY, 0)
+        workers.start(2, ["::coordinator"])
+        until(lambda: s.get_job(before.id).status is JobStatus.CANCELLED, 30)
+        until(lambda: s.count_jobs(schedule_id="beat", status="cancelled") >= 3, 30)
+        assert s.pause_recurring("beat")
+        found = s.find_jobs(schedule_id="beat", limit=1000).items
+        schedule = s.get_schedule("beat")
+        assert (made.next_run_at, schedule.missed) == (schedule.created_at.replace(microsecond=0) + STEP, 0)
+        # every instant has a job, or is counted as one that gave way before it began
+        assert len({job.occurrence_at for job in found}) == len(found)
+        assert len(found) + schedule.skipped == (schedule.last_run_at - made.next_run_at) // STEP + 1
+        for job in found:
+            s.cancel_job(job.id)
+        until(lambda: ended(observer), 30)
+
+
 @pytest.mark.parametrize("point", POINTS)
 def test_a_lost_answer_to_a_planner_changes_nothing(place: Site, point: str) -> None:
     """Also of the commit itself, which has taken effect or not."""

@@ -1,0 +1,76 @@
+"""Rules for dates by their fields: the matching days of a month as a bit mask, bit d for day d."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
+from .spans import Spans, common, united
+
+ALL_MONTHS = 0b1111111111110
+FIRST_YEAR, LAST_YEAR = 1, 9999
+ALL_YEARS: Spans = ((FIRST_YEAR, LAST_YEAR + 1),)
+
+
+class DateItem(NamedTuple):
+    """Dates by their fields; a field left out allows every value, those given must all hold."""
+
+    years: frozenset[int] | None = None
+    months: int = ALL_MONTHS
+    days: int | MonthDay | None = None
+    weekdays: int = ALL_WEEKDAYS
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int:
+        if not self.months >> month & 1 or (self.years is not None and year not in self.years):
+            return 0
+        mask = days_up_to(length)
+        if isinstance(self.days, MonthDay):
+            day = self.days.day(first, length)
+            mask = 1 << day if day else 0
+        elif self.days is not None:
+            mask &= self.days
+        if self.weekdays != ALL_WEEKDAYS:
+            mask &= weekday_days(self.weekdays, first)
+        return mask
+
+
+class DateRule(NamedTuple):
+    """The dates that match one item of every term, in the years that are ``remainder`` modulo ``modulus``."""
+
+    terms: tuple[tuple[DateItem, ...], ...] = ()
+    modulus: int = 1
+    remainder: int = 0
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int:
+        if self.modulus > 1 and year % self.modulus != self.remainder:
+            return 0
+        mask = days_up_to(length)
+        for term in self.terms:
+            found = 0
+            for item in term:
+                found |= item.mask(year, month, first, length)
+            mask &= found
+        return mask
+
+    @property
+    def is_steady(self) -> bool:
+        return self.modulus == 1 and all(item.years is None for term in self.terms for item in term)
+
+    @property
+    def months(self) -> int:
+        mask = ALL_MONTHS
+        for term in self.terms:
+            found = 0
+            for item in term:
+                found |= item.months
+            mask &= found
+        return mask
+
+    @property
+    def years(self) -> Spans:
+        years = ALL_YEARS
+        for term in self.terms:
+            named = [item.years for item in term if item.years is not None]
+            if len(named) == len(term):
+                years = common(years, united((year, year + 1) for some in named for year in some))
+        return years
