@@ -18,6 +18,7 @@ from .spans import FULL, NONE, Intersections, Spans, bits, common
 _FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
 _LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
 _MONTHS_KEPT = 64
+_TIMES_KEPT = 4096
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
 
@@ -59,6 +60,9 @@ class WallTest(Protocol):
     def years(self) -> Spans:
         """Spans of years outside of which nothing satisfies it."""
 
+    def era(self, year: int) -> int:
+        """Years of one number are alike, but for their calendars."""
+
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         """The seconds of a date that satisfy it; ``first`` is the weekday of the month's first day."""
 
@@ -88,10 +92,13 @@ class DateSet:
         "_accepted",
         "_cells",
         "_common",
+        "_era",
+        "_eras",
         "_kept",
         "_months",
         "_shapes",
         "_steady",
+        "_times",
         "rule",
         "tests",
         "years",
@@ -114,6 +121,9 @@ class DateSet:
         self._months = rule.months
         self._steady = rule.is_steady and all(test.is_steady for test in self.tests)
         self._shapes: dict[int, int] = {}
+        self._eras: dict[tuple[int, ...], int] = {}  # numbered as they are met
+        self._era = (0, 0)  # the last year that was asked about, and the number of its era
+        self._times: dict[int, Spans] = {}  # by era, shape of the month, and day
         self.years = rule.years
         for test in self.tests:
             self.years = _within(self.years, test.years)
@@ -303,8 +313,8 @@ class DateSet:
         return self._shaped(year, number, first, length), before
 
     def _shaped(self, year: int, number: int, first: int, length: int) -> int:
-        """The matching days of a month, the cadence left aside; kept by the month's shape if that decides."""
-        key = number << 8 | length << 3 | first
+        """The matching days of a month, the cadence left aside; kept by era and shape if they decide."""
+        key = self._era_of(year) << 12 | number << 8 | length << 3 | first
         known = self._shapes.get(key)
         if known is not None:
             return known
@@ -313,17 +323,33 @@ class DateSet:
             for day in bits(mask):
                 if not self._accepts(self._spans(year, number, day, first, length)):
                     mask ^= 1 << day
-        if self._steady:
+        if self.rule.is_steady:
+            if len(self._shapes) >= _TIMES_KEPT:
+                self._shapes.clear()
             self._shapes[key] = mask
         return mask
 
     def _spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
-        found = FULL
-        for test in self.tests:
-            found = self._common(found, test.spans(year, month, day, first, length))
-            if not found:
-                return NONE
-        return found
+        key = (((self._era_of(year) << 4 | month) << 3 | first) << 2 | length - 28) << 5 | day
+        known = self._times.get(key)
+        if known is None:
+            known = FULL
+            for test in self.tests:
+                known = self._common(known, test.spans(year, month, day, first, length))
+                if not known:
+                    known = NONE
+                    break
+            if len(self._times) >= _TIMES_KEPT:
+                self._times.clear()
+            self._times[key] = known
+        return known
+
+    def _era_of(self, year: int) -> int:
+        known, era = self._era
+        if known != year:
+            era = self._eras.setdefault(tuple(test.era(year) for test in self.tests), len(self._eras))
+            self._era = (year, era)
+        return era
 
     def _accepts(self, spans: Spans) -> bool:
         known = self._accepted.get(id(spans))

@@ -15,6 +15,9 @@ from .reachable import ReachableDates, RunStart, usual_runs
 from .spans import FULL, Intersections, Spans, common, holds, span_of, united
 
 _MOST_RESIDUES = 256
+_MOST_EXCEPTED = 400
+"""So many times may the first fire after a stretch of exceptions be excepted again; then the search is given
+up. It stays short by that, and gets there only where exceptions leave next to nothing."""
 
 
 class WallSet:
@@ -137,12 +140,15 @@ class ElapsedForm:
         return None if found is None else found.instant
 
     def next(self, instant: int) -> Fire | None:
-        """The first occurrence after an instant, given as whole seconds rounded down."""
+        """The first occurrence after an instant, given as whole seconds rounded down.
+
+        ``None`` when there is none within the horizon, or when the search among exceptions is given up.
+        """
         start = max(instant + 1, self.anchor)
         limit = horizon(start, ALL_YEARS if self.filters is None else self.filters.dates.years)
         if self.upper is not None and self.upper < limit:
             limit = self.upper
-        while True:
+        for _ in range(_MOST_EXCEPTED):
             found = self._next(start, limit)
             if found is None or found > limit:
                 return None
@@ -152,6 +158,7 @@ class ElapsedForm:
             if following is None:
                 return None
             start = following
+        return None
 
     def _after_exception(self, found: int, limit: int) -> int | None:
         """An instant after ``found``, which is excepted, before which nothing fires."""

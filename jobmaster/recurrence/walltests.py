@@ -32,6 +32,10 @@ class FieldTest:
             ALL_60 if value.second is None else 1 << value.second,
         )
 
+    def era(self, year: int) -> int:
+        """Years of one number are alike, but for their calendars."""
+        return int(self.is_steady or self.years[0][0] == year)
+
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         return self.times if self.item.mask(year, month, first, length) >> day & 1 else NONE
 
@@ -81,6 +85,15 @@ class RangeTest:
         """The dates of both ends in months of one shape."""
         low = tuple(_resolved(bound, first, length) for bound in self._low)
         return (first, length), low, tuple(_resolved(bound, first, length) for bound in self._high)
+
+    def era(self, year: int) -> int:
+        """Years of one number are alike, but for their calendars."""
+        if self.is_steady:
+            return 0
+        low, high = self._low[0], self._high[0]
+        if isinstance(low, MonthDay) or isinstance(high, MonthDay):
+            raise ValueError("a special day is no year")
+        return (year > low) - (year < low) + 3 * ((year > high) - (year < high))
 
     def holds_all(self, year: int, month: int) -> bool:
         """Whether a month lies between two dates of other months, or a year between two others."""
@@ -139,6 +152,14 @@ class AnyTest:
         self.dated = any(test.dated for test in tests)
         self.is_steady = all(test.is_steady for test in tests)
         self.years = ALL_YEARS if outside else united(span for test in tests for span in test.years)
+
+    def era(self, year: int) -> int:
+        """Years of one number are alike, but for their calendars."""
+        tests: tuple[FieldTest | RangeTest, ...] = (*self._fields, *self._ranges)
+        found = 0
+        for test in tests:
+            found = found * 9 + test.era(year) + 4
+        return found
 
     def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
         here, fields = self._month

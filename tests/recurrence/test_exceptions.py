@@ -10,6 +10,7 @@ import pytest
 
 from jobmaster.recurrence import Recurrence, RecurrenceSyntaxError, bounded, parse
 from jobmaster.recurrence.clock import clock_of
+from jobmaster.recurrence.elapsedform import ElapsedForm
 
 from .test_speed import BASE, LONGEST_CALL, MARGIN, read
 
@@ -212,3 +213,26 @@ def test_a_place_among_the_times_of_a_day_is_refused_where_no_day_has_it() -> No
     assert rule.next_after(BASE) == datetime(2026, 3, 5, 4, tzinfo=UTC)
     with pytest.raises(RecurrenceSyntaxError, match="never has a result"):
         parse("FREQ=DAILY;BYHOUR=3,4;BYSETPOS=3", anchor=BASE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "every 86400 hours between mon and thu except mon",
+        "every 86401 seconds at [tue, thu] from mar except between 14:52 and 00:00 except mon",
+    ],
+)
+def test_a_search_among_exceptions_that_leave_nothing_is_given_up(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = 0
+    look = ElapsedForm._next
+
+    def counted(form: ElapsedForm, start: int, limit: int) -> int | None:
+        nonlocal looked
+        looked += 1
+        return look(form, start, limit)
+
+    monkeypatch.setattr(ElapsedForm, "_next", counted)
+    assert parse(text, anchor=BASE).next_after(BASE) is None
+    assert 100 < looked <= 400
