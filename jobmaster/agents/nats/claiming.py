@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import UUID
 
 from ...domain.copies import EndedJob, JobCopy, Shipment
@@ -14,10 +13,11 @@ from ...domain.job import ClaimedJob
 from ...domain.status import BucketStatus, WorkerMode
 from ...errors import StoreError
 from ...ports.transport import ClaimRequest
-from .claims import Claim, Delivered, Intake, Stay
-from .envelope import claimed_of, instant, micros
+from .acknowledging import acknowledge
+from .claims import Delivered, Intake, Stay
+from .envelope import micros
 from .store import Session
-from .waiting import acknowledge, superseded
+from .waiting import superseded
 
 __all__ = [
     "Doubt",
@@ -32,8 +32,8 @@ __all__ = [
 
 _ASK_AGAIN = 1_000_000
 """Microseconds after which a claim is looked at again that cannot be checked because the master is away."""
-_FAR = timedelta(seconds=10)
-"""A job due later than this was sent here by mistake, and goes to the master."""
+_FAR = 10_000_000
+"""A job due later than in so many microseconds was sent here by mistake, and goes to the master."""
 _MOST_KEPT = 5_000
 """Jobs of a lane and priority that are kept here until they are due."""
 _ROUNDS = 8
@@ -93,7 +93,7 @@ async def harvest(session: Session, claim: ClaimRequest) -> Harvest:
         for delivered in lot:
             if delivered.times > 1:
                 found.lost.append(delivered)
-            elif delivered.envelope.recheck or delivered.waited:
+            elif delivered.recheck or delivered.waited:
                 found.doubtful.append((delivered, bucket))
             else:
                 found.ready.append(admit(stay, delivered, bucket))
@@ -111,12 +111,12 @@ async def _gather(session: Session, intake: Intake, limit: int) -> list[Delivere
             break
         # enough was let come before, or another question is to tell that there is no more
         arrived = min(missing, len(intake.puller.fresh)) or await intake.puller.pull(missing)
-        now = session.now()
+        now = micros(session.now())
         for delivered in intake.arrived(missing):
-            ready_at, present = delivered.envelope.ready_at, micros(now)
-            if ready_at <= present:
+            ready_at = delivered.ready_at
+            if ready_at <= now:
                 lot.append(delivered)
-            elif delivered.envelope.taken is None and instant(ready_at) - now > _FAR:
+            elif not delivered.moved and ready_at - now > _FAR:
                 far.append(delivered)
             else:
                 intake.keep(delivered, ready_at)
@@ -131,13 +131,14 @@ async def _return(session: Session, far: Sequence[Delivered]) -> None:
     copies = [item.envelope.copy._replace(claim_no=item.envelope.copy.claim_no + 1) for item in far]
     session.logger.warning("%d jobs are due too far ahead for a NATS agent: the master holds them", len(far))
     await session.outbox.store(Shipment([], [], copies), session.timeout)
-    await acknowledge(session, [item.reply for item in far])
+    await acknowledge(session.link, [item.reply for item in far])
 
 
 def admit(stay: Stay, delivered: Delivered, bucket: UUID, *, cancel: bool = False) -> ClaimedJob:
     """Give a delivered job to the engine."""
-    job = claimed_of(delivered.envelope, bucket, cancel=cancel)
-    stay.claims[job.id] = Claim(delivered, job)
+    job = delivered.claimed(bucket, cancel=cancel)
+    delivered.job = job
+    stay.claims[job.id] = delivered
     return job
 
 

@@ -21,10 +21,12 @@ _PATIENCE = 2.0
 
 def sequence_of(reply: str) -> tuple[int, int]:
     """The sequence of a delivered message in its stream, and how often it was delivered."""
-    tokens = reply.split(".")
-    # servers that tell the domain put it and the account before the stream
-    at = 4 if len(tokens) < 11 else 6
-    return int(tokens[at + 1]), int(tokens[at])
+    if reply.count(".") < 10:
+        _, times, seq, _, _, _ = reply.rsplit(".", 5)
+    else:
+        # servers that tell the domain put it and the account before the stream
+        _, times, seq, _ = reply.split(".", 8)[5:]
+    return int(seq), int(times)
 
 
 class Puller:

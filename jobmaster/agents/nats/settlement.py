@@ -19,6 +19,7 @@ from ...errors import ConfigurationError, StoreError, TransientStoreError
 from ...ports.master import MasterStore
 from ...ports.settlement import CancelResult, Keyed, OnConflict, Rescue, Settled, StoreElsewhere
 from ...ports.transport import ClaimRequest
+from .acknowledging import acknowledge
 from .claiming import Doubt, Harvest, admit, examine, harvest, keep_for_later, prefetch
 from .claims import Delivered
 from .envelope import Envelope, micros
@@ -26,7 +27,7 @@ from .losses import Loss, Rescued, losses_of, put_back, sift
 from .registry import Record
 from .settling import ended_copy, write_changes
 from .store import HORIZON, NatsStore, Session
-from .waiting import Found, acknowledge, delete, delivered_up_to, detach, find, is_waiting, put_in_place
+from .waiting import Found, delete, delivered_up_to, detach, find, is_waiting, put_in_place
 
 __all__ = ["NatsSettlement"]
 
@@ -54,7 +55,9 @@ class NatsSettlement:
     # --- claims -------------------------------------------------------------------------------------
 
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
-        refused, poisoned, found = self._store.call(lambda session: _settle(session, changes, claim))
+        refused, poisoned, found = self._store.call(
+            lambda session: _settle(session, changes, claim), unconfirmed=True
+        )
         claimed = found.ready
         if found.doubtful:
             claimed += self._resolve(found.doubtful)
@@ -237,7 +240,7 @@ async def _admit(
     dead: Sequence[Delivered],
     cancel: frozenset[UUID],
 ) -> list[ClaimedJob]:
-    await acknowledge(session, [item.reply for item in dead])
+    await acknowledge(session.link, [item.reply for item in dead])
     claimed: list[ClaimedJob] = []
     for delivered, bucket in live:
         stay = session.claims.stay_of(bucket)

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from ...errors import ConfigurationError, TransientStoreError
 from ...ports import Clock
+from .acknowledging import Acknowledging
 from .claims import Claims, Intake
 from .link import Link
 from .loopthread import LoopThread
@@ -52,6 +53,7 @@ class Session:
         self.outbox = Outbox(self.link, names, store.logger)
         self.registry = Registry(self.link, names)
         self.claims = Claims()
+        self.acknowledging = Acknowledging(self.link, store.logger)
         self.store_id = UUID(int=0)
         self._store = store
 
@@ -80,6 +82,7 @@ class Session:
 
     async def close(self) -> None:
         """Disconnect. What was held is delivered to others when its lease has run out."""
+        await self.acknowledging.confirmed()
         for intake in self.claims.intakes.values():
             await intake.puller.close()
         await self.outbox.close()
@@ -191,7 +194,13 @@ class NatsStore:
         assert session is not None
         return session
 
-    def call(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        """Run this in the agent's loop and wait for it."""
+    def call(self, work: Callable[[Session], Coroutine[Any, Any, T]], *, unconfirmed: bool = False) -> T:
+        """Run this in the agent's loop and wait for it. It begins when what was settled here before is out of
+        the stream; with ``unconfirmed`` at once."""
         session = self._open_session()
-        return self._loop.run(work(session))
+        return self._loop.run(work(session) if unconfirmed else _after_settles(session, work))
+
+
+async def _after_settles(session: Session, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+    await session.acknowledging.confirmed()
+    return await work(session)

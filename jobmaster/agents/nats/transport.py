@@ -16,14 +16,15 @@ from ...domain.status import BucketStatus, WorkerMode
 from ...domain.verdict import hand_back
 from ...errors import TransientStoreError
 from ...ports.transport import BucketInfo, Listener, Marked, Renewal, RunningMark
-from .claims import Claim, Intake, Stay
+from .acknowledging import acknowledge
+from .claims import Delivered, Intake, Stay
 from .envelope import Envelope, copy_of_new, instant, micros
 from .moves import NatsMoves
 from .reader import live_job
 from .registry import BucketRow, Record, Running
 from .settling import write_changes
 from .store import HORIZON, NatsStore, Session
-from .waiting import acknowledge, put_in_place
+from .waiting import put_in_place
 
 __all__ = ["NatsTransport"]
 
@@ -63,14 +64,14 @@ class NatsTransport(NatsMoves):
 
     def enqueue(self, jobs: Sequence[NewJob], timeout: float | None = None) -> datetime:
         limit = self._store.operation_timeout if timeout is None else timeout
-        return self._store.call(lambda session: _enqueue(session, jobs, limit))
+        return self._store.call(lambda session: _enqueue(session, jobs, limit), unconfirmed=True)
 
     def open_buckets(self, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta) -> None:
         self._store.call(lambda session: _open_buckets(session, buckets, mode, lease))
 
     def renew(self, worker_id: UUID, buckets: Collection[UUID], lease: timedelta) -> Renewal:
         wanted = frozenset(buckets)
-        return self._store.call(lambda session: _renew(session, worker_id, wanted, lease))
+        return self._store.call(lambda session: _renew(session, worker_id, wanted, lease), unconfirmed=True)
 
     def mark(self, marks: Sequence[RunningMark]) -> Marked:
         if not marks:
@@ -93,7 +94,7 @@ class NatsTransport(NatsMoves):
         return self._store.call(lambda session: _claimed_in(session, wanted))
 
     def next_due(self, lane: str) -> tuple[datetime, datetime] | None:
-        return self._store.call(lambda session: _next_due(session, lane))
+        return self._store.call(lambda session: _next_due(session, lane), unconfirmed=True)
 
     def find_live(self, job_id: UUID) -> Job | None:
         return self._store.call(lambda session: live_job(session, job_id))
@@ -237,7 +238,7 @@ async def _renew_move(
 async def _extend(session: Session, stay: Stay, timeout: float) -> None:
     """Ask the server for another lease on every message in hand, and make sure of it."""
     by_consumer: dict[str, str] = {}
-    held = [claim.delivered.reply for claim in stay.claims.values()]
+    held = [claim.reply for claim in stay.claims.values()]
     for intake in session.claims.of_lane(stay.record.lane):
         held += intake.replies()
     for reply in held:
@@ -268,7 +269,7 @@ async def _give_back(session: Session, intake: Intake) -> None:
     ]
     await put_in_place(session, items, session.timeout)
     # what was lost before it came here is delivered once more, to others
-    await acknowledge(session, [item.reply for item in left if item.times == 1])
+    await acknowledge(session.link, [item.reply for item in left if item.times == 1])
     await session.link.send(session.names.wake(intake.lane))
 
 
@@ -304,7 +305,7 @@ async def _close(session: Session, wanted: frozenset[UUID]) -> int:
     return closed
 
 
-async def _hand_back(session: Session, claims: Sequence[Claim]) -> int:
+async def _hand_back(session: Session, claims: Sequence[Delivered]) -> int:
     refused, _ = await write_changes(session, [hand_back(claim.job) for claim in claims])
     return len(claims) - len(refused)
 

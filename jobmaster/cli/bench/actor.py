@@ -122,9 +122,7 @@ class Actor:
 
         async def call(caller: int) -> None:
             while time.perf_counter() < until:
-                await self._scheduler.once_now_async(
-                    DoNothing, payload(caller), agent_connection=self._agent
-                )
+                await self._scheduler.once_now_async(DoNothing, payload(caller), agent_connection=self._agent)
                 done[caller] += 1
 
         began = time.perf_counter()
