@@ -183,7 +183,7 @@ class Actor:
         if self._master is not None:
             from .natsfloor import NatsFloor
 
-            self._floor = await asyncio.to_thread(NatsFloor, self._url, self._table_prefix)
+            self._floor = await asyncio.to_thread(NatsFloor, self._url, self._table_prefix, self._master)
         else:
             self._floor = open_floor(self._url, self._table_prefix)
 
@@ -197,6 +197,13 @@ class Actor:
         """See :meth:`Floor.drain`."""
         assert self._floor is not None
         began_at, ended_at = await self._floor.drain(count, batch)
+        return {"began_at": began_at, "ended_at": ended_at}
+
+    async def floor_drain_recorded(self, count: int, batch: int) -> dict[str, float]:
+        """See :meth:`NatsFloor.drain`."""
+        assert self._floor is not None
+        assert not isinstance(self._floor, Floor)
+        began_at, ended_at = await self._floor.drain(count, batch, recorded=True)
         return {"began_at": began_at, "ended_at": ended_at}
 
     async def floor_alternate(self, count: int, bulk: int, batch: int) -> dict[str, float]:
