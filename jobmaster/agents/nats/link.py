@@ -19,6 +19,7 @@ from nats.aio.subscription import Subscription
 
 from ...errors import ConfigurationError, MessageTooLarge, StoreError, TransientStoreError
 from ...payload.jsontext import read, write
+from .keys import key_file_fault
 from .messages import Ack, Batch, Outgoing, read_ack
 from .options import NatsOptions
 
@@ -108,6 +109,9 @@ class Link:
         server refuses and for a server without JetStream, ``TransientStoreError`` when none answers."""
         if self._client is not None:
             return
+        fault = key_file_fault(self.options.connect_args)
+        if fault is not None:
+            raise ConfigurationError(f"{self._name()}: {fault}")
         deadline = time.monotonic() + wait
         while True:
             try:
