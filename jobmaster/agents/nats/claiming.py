@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -60,28 +60,43 @@ def _stay_for(session: Session, claim: ClaimRequest) -> Stay | None:
     return stay
 
 
-async def prefetch(session: Session, claim: ClaimRequest) -> None:
-    """Let come what a claim is about to take; whatever goes wrong is for the claim itself to tell."""
+async def prefetch(session: Session, claim: ClaimRequest) -> frozenset[int]:
+    """Let come what a claim is about to take; the priorities that it need not ask for any more. Whatever goes
+    wrong is for the claim itself to tell."""
     if _stay_for(session, claim) is None:
-        return
-    wanted = [(session.intake(claim.lane, p), limit) for p, limit in claim.limits.items() if limit > 0]
+        return frozenset()
+    wanted = {p: limit for p, limit in claim.limits.items() if limit > 0}
     results = await asyncio.gather(
-        *(intake.puller.pull(limit) for intake, limit in wanted), return_exceptions=True
+        *(_pull(session, session.intake(claim.lane, p), limit) for p, limit in wanted.items()),
+        return_exceptions=True,
     )
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, StoreError):
             raise result
+    return frozenset(
+        p for p, result in zip(wanted, results, strict=True) if not isinstance(result, BaseException)
+    )
 
 
-async def harvest(session: Session, claim: ClaimRequest) -> Harvest:
-    """Pull what fits and sort it."""
+async def _pull(session: Session, intake: Intake, most: int) -> int:
+    """Let up to so many come, if some may be there; how many wait in the intake then. What nobody said is
+    there is asked for when nobody would say so, and now and then."""
+    if session.ears and not intake.stirred and not intake.forgotten:
+        return min(most, len(intake.puller.fresh))
+    return await intake.pull(most)
+
+
+async def harvest(session: Session, claim: ClaimRequest, asked: Collection[int] = ()) -> Harvest:
+    """Pull what fits and sort it; of the priorities in ``asked`` what fits has come already."""
     stay = _stay_for(session, claim)
     if stay is None:
         return Harvest()
     limits = {p: n for p, n in sorted(claim.limits.items(), reverse=True) if n > 0}
     found = Harvest()
     intakes = [(session.intake(claim.lane, priority), limit) for priority, limit in limits.items()]
-    lots = await asyncio.gather(*(_gather(session, intake, limit) for intake, limit in intakes))
+    lots = await asyncio.gather(
+        *(_gather(session, intake, limit, intake.priority in asked) for intake, limit in intakes)
+    )
     if not stay.trusted:
         # the answer came too late: all of it waits for the next claim, or for others
         for (intake, _), lot in zip(intakes, lots, strict=True):
@@ -100,7 +115,7 @@ async def harvest(session: Session, claim: ClaimRequest) -> Harvest:
     return found
 
 
-async def _gather(session: Session, intake: Intake, limit: int) -> list[Delivered]:
+async def _gather(session: Session, intake: Intake, limit: int, asked: bool) -> list[Delivered]:
     """Up to ``limit`` jobs of one intake that are due, those kept first."""
     intake.asked_at = time.monotonic()
     lot = intake.due(micros(session.now()), limit)
@@ -109,8 +124,10 @@ async def _gather(session: Session, intake: Intake, limit: int) -> list[Delivere
         missing = limit - len(lot)
         if missing <= 0 or intake.waiting >= _MOST_KEPT:
             break
-        # enough was let come before, or another question is to tell that there is no more
-        arrived = min(missing, len(intake.puller.fresh)) or await intake.puller.pull(missing)
+        arrived = min(missing, len(intake.puller.fresh))
+        if not arrived and not asked:
+            arrived = await _pull(session, intake, missing)
+        asked = False
         now = micros(session.now())
         for delivered in intake.arrived(missing):
             ready_at = delivered.ready_at

@@ -19,6 +19,10 @@ from .registry import Held, Record, Running
 __all__ = ["Claims", "Delivered", "Intake", "Stay", "delivered_of"]
 
 
+_LOOK_EVERY = 1.0
+"""Seconds after which an intake is worth a pull again; see :attr:`Intake.forgotten`."""
+
+
 class Delivered(Letter):
     """A job message that this process has in hand, and the claim that was made of it."""
 
@@ -61,11 +65,34 @@ class Intake:
         self.priority = priority
         self.puller = puller
         self.asked_at = time.monotonic()
+        """When it was last claimed from, monotonic."""
+        self.stirred = True
+        """Whether the server may have more: a wake-up said so, or the last pull was answered in full."""
+        self._pulled_at = float("-inf")
         self._later: list[tuple[int, int, Delivered]] = []
         self._count = itertools.count()
 
     def __len__(self) -> int:
         return len(self._later) + len(self.puller.fresh)
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether nothing was pulled for so long that a pull is worth it whatever is known: what was lost
+        comes back unannounced."""
+        return time.monotonic() - self._pulled_at >= _LOOK_EVERY
+
+    async def pull(self, most: int) -> int:
+        """See :meth:`Puller.pull`."""
+        # a wake-up that comes while the answer is under way counts for the next pull
+        self.stirred = False
+        self._pulled_at = time.monotonic()
+        arrived = 0
+        try:
+            arrived = await self.puller.pull(most)
+        finally:
+            if arrived >= most or not self.puller.sure:
+                self.stirred = True
+        return arrived
 
     @property
     def waiting(self) -> int:
@@ -180,6 +207,12 @@ class Claims:
         return [
             claim for stay in self.stays for claim in stay.claims.values() if claim.job.bucket_id in buckets
         ]
+
+    def stir(self, lane: str | None, priorities: Collection[int] = ()) -> None:
+        """There may be work of these priorities, or of any, in a lane, or in all."""
+        for (name, priority), intake in self.intakes.items():
+            if lane in (None, name) and (not priorities or priority in priorities):
+                intake.stirred = True
 
     def lanes(self) -> set[str]:
         """The lanes of the stays."""

@@ -181,7 +181,7 @@ async def put_back(
     await drop(session, losses)
     await session.registry.forget_cancels(cancelled)
     for lane in rescued.lanes:
-        await session.link.send(session.names.wake(lane))
+        await session.wake(lane)
     return rescued
 
 

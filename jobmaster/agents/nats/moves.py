@@ -150,7 +150,7 @@ async def _receive(session: Session, copies: Sequence[JobCopy]) -> None:
         await _make_way(session, met)
     session.reach("receive.after_commit")
     for lane in {copy.lane for copy in copies}:
-        await session.link.send(session.names.wake(lane))
+        await session.wake(lane)
 
 
 async def _make_way(session: Session, copies: Sequence[JobCopy]) -> None:

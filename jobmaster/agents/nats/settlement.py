@@ -191,17 +191,18 @@ class NatsSettlement:
 async def _settle(
     session: Session, changes: Sequence[StateChange], claim: ClaimRequest | None
 ) -> tuple[set[UUID], dict[UUID, str], Harvest]:
+    asked: frozenset[int] = frozenset()
     if claim is None or not all(change.status.is_final for change in changes):
         refused, poisoned = await write_changes(session, changes)
     else:
         # what is written frees nothing that could be claimed: both at once
-        (refused, poisoned), _ = await asyncio.gather(
+        (refused, poisoned), asked = await asyncio.gather(
             write_changes(session, changes), prefetch(session, claim)
         )
     if claim is None:
         return refused, poisoned, Harvest()
     try:
-        return refused, poisoned, await harvest(session, claim)
+        return refused, poisoned, await harvest(session, claim, asked)
     except StoreError as fault:
         if not changes:
             raise
@@ -282,7 +283,7 @@ async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
         now = session.now()
         if not is_waiting(found, delivered, micros(now)):
             await session.registry.ask_cancel(copy, reason, session.timeout)
-            await session.link.send(session.names.wake(copy.lane))
+            await session.wake(copy.lane)
             return CancelResult.REQUESTED
         free = await detach(session, [found], micros(now + _MOVE_FOR), uuid7())
         if free:
@@ -296,7 +297,7 @@ async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
         if (await find(session, job_id) or found).seq == found.seq:
             continue
         await session.registry.ask_cancel(copy, reason, session.timeout)
-        await session.link.send(session.names.wake(copy.lane))
+        await session.wake(copy.lane)
         return CancelResult.REQUESTED
     raise TransientStoreError(f"job {job_id} changes too fast to be cancelled; try again")
 
@@ -319,7 +320,7 @@ async def _reschedule(session: Session, job_id: UUID, run_at: datetime) -> bool:
     again = Envelope(found.envelope.copy._replace(run_at=run_at), recheck=True)
     (ack,) = await put_in_place(session, [(again, found.seq, uuid7().hex)], session.timeout)
     await delete(session, [found.seq])
-    await session.link.send(session.names.wake(copy.lane))
+    await session.wake(copy.lane)
     return ack.seq > 0
 
 

@@ -180,7 +180,7 @@ async def _wait_again(session: Session, again: Sequence[tuple[Delivered, Envelop
     acks = await put_in_place(session, items, session.lease.total_seconds() / 3)
     soon = session.now() + timedelta(seconds=0.05)
     for lane in {envelope.copy.lane for _, envelope in again if envelope.copy.run_at <= soon}:
-        await session.link.send(session.names.wake(lane))
+        await session.wake(lane)
     return {claim.job.id for (claim, _), ack in zip(again, acks, strict=True) if not ack.seq}
 
 

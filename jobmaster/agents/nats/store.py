@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -55,6 +55,8 @@ class Session:
         self.claims = Claims()
         self.acknowledging = Acknowledging(self.link, store.logger)
         self.store_id = UUID(int=0)
+        self.ears = 0
+        """How many listen to wake-ups here."""
         self._store = store
 
     async def open(self, wait: float) -> None:
@@ -107,6 +109,11 @@ class Session:
     def now(self) -> datetime:
         """The present by the master's clock."""
         return self._store.now()
+
+    async def wake(self, lane: str, priorities: Collection[int] = ()) -> None:
+        """Tell the workers of a lane that there is work, of these priorities or of any. Only a hint."""
+        self.claims.stir(lane, priorities)
+        await self.link.send(self.names.wake(lane), " ".join(map(str, priorities)).encode())
 
     def reach(self, name: str) -> None:
         """Pass a fault point. An error that a test raises there is a lost answer."""

@@ -28,8 +28,6 @@ from .waiting import put_in_place
 
 __all__ = ["NatsTransport"]
 
-_LOOK_EVERY = 1.0
-"""Seconds after which a lane is worth a claim again, whatever is known of it: what was lost comes back."""
 _UNASKED = 3.0
 """Seconds after which what was delivered here and nobody claims goes back."""
 
@@ -115,23 +113,33 @@ class _Ear:
         self._store = store
         self._on_wake = on_wake
         self._subscription: Subscription | None = None
+        self._session: Session | None = None
 
     async def open(self, session: Session) -> None:
         """Begin to listen."""
         self._subscription = await session.link.subscribe(session.names.wake(), self._heard)
         session.link.on_reconnect.append(self._missed)
+        session.ears += 1
         # heard by the server before anybody is told to enqueue
         await _ping(session)
 
+        self._session = session
+
     async def _heard(self, message: Msg) -> None:
-        if self._subscription is not None:
-            self._on_wake(message.subject.rsplit(".", 1)[1])
+        if self._subscription is not None and self._session is not None:
+            lane = message.subject.rsplit(".", 1)[1]
+            self._session.claims.stir(lane, [int(priority) for priority in message.data.split()])
+            self._on_wake(lane)
 
     def _missed(self) -> None:
+        if self._session is not None:
+            self._session.claims.stir(None)
         self._on_wake(None)
 
     async def _close(self, session: Session) -> None:
         subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            session.ears -= 1
         if self._missed in session.link.on_reconnect:
             session.link.on_reconnect.remove(self._missed)
         if subscription is not None and session.link.connected:
@@ -160,8 +168,13 @@ async def _enqueue(session: Session, jobs: Sequence[NewJob], timeout: float) -> 
 
 
 async def _wake(session: Session, copies: Sequence[JobCopy], now: datetime) -> None:
-    for lane in {copy.lane for copy in copies if copy.run_at <= now + HORIZON}:
-        await session.link.send(session.names.wake(lane))
+    soon = now + HORIZON
+    stirred: dict[str, set[int]] = {}
+    for copy in copies:
+        if copy.run_at <= soon:
+            stirred.setdefault(copy.lane, set()).add(copy.priority)
+    for lane, priorities in stirred.items():
+        await session.wake(lane, priorities)
 
 
 # --- buckets ----------------------------------------------------------------------------------------
@@ -270,7 +283,7 @@ async def _give_back(session: Session, intake: Intake) -> None:
     await put_in_place(session, items, session.timeout)
     # what was lost before it came here is delivered once more, to others
     await acknowledge(session.link, [item.reply for item in left if item.times == 1])
-    await session.link.send(session.names.wake(intake.lane))
+    await session.wake(intake.lane)
 
 
 async def _complete(session: Session, worker_id: UUID) -> None:
@@ -386,6 +399,6 @@ async def _next_due(session: Session, lane: str) -> tuple[datetime, datetime] | 
     if any(intake.puller.fresh for intake in intakes):
         return now, now
     due = [intake.next_due for intake in intakes if intake.next_due is not None]
-    if any(time.monotonic() - intake.asked_at >= _LOOK_EVERY for intake in intakes):
+    if any(intake.forgotten for intake in intakes):
         return now, now
     return (now, instant(min(due))) if due else None
