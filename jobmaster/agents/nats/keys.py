@@ -1,4 +1,4 @@
-"""Files of keys, looked at before a server is asked: the client library fails on a wrong one in its own ways."""
+"""Files of keys, looked at before a server is asked: the client library fails on wrong ones in its own ways."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLAIMS = re.compile(r"BEGIN NATS USER JWT-+\s+\S+\.\S+\.\S+\s+-+END")
 
 
 def key_file_fault(connect_args: Mapping[str, Any]) -> str | None:
-    """What is wrong with the file of an nkey or of credentials, if one is given; never a word of what it holds."""
+    """What is wrong with the file of an nkey or of credentials, if one is given; nothing of what it holds."""
     nkey, credentials = connect_args.get("nkey"), connect_args.get("credentials")
     if nkey is not None and not _is_seed(_read(nkey).strip()):
         return f"connect_args: nkey must be a file with the seed of a user, and {nkey!r} holds none"
