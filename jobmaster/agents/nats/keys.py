@@ -1,4 +1,4 @@
-"""Files of keys, looked at before a server is asked: the client library fails on wrong ones in its own ways."""
+"""Files of keys, read before a server is asked: on a wrong one the client library fails in its own ways."""
 
 from __future__ import annotations
 
