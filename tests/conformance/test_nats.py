@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
+from jobmaster.agents.nats.link import Link
 from jobmaster.agents.nats.options import NatsOptions
+from jobmaster.agents.nats.puller import Puller
 from jobmaster.agents.nats.reader import NatsJobReader
 from jobmaster.agents.nats.settlement import NatsSettlement
-from jobmaster.agents.nats.store import NatsStore
+from jobmaster.agents.nats.store import NatsStore, Session
 from jobmaster.agents.nats.transport import NatsTransport
 from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.sql import SqlTransport
@@ -30,6 +33,7 @@ from jobmaster.testing.conformance.claiming import ClaimConformance
 from jobmaster.testing.conformance.rescue import RescueConformance
 from jobmaster.testing.conformance.settling import SettleConformance
 from jobmaster.testing.conformance.stores import LEASE
+from tests.leftovers import until_empty
 
 pytestmark = [pytest.mark.nats, pytest.mark.sqlite]
 LOGGER = logging.getLogger("conformance")
@@ -198,3 +202,66 @@ class TestSettling(SettleConformance):
 
 class TestRescue(RescueConformance):
     """Rescue."""
+
+
+class TestLookingAround:
+    """What is pulled, and what is seen after a settle."""
+
+    def test_a_claim_asks_only_where_a_wake_up_said_that_there_is_something(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        pull = Puller.pull
+
+        async def noted(puller: Puller, most: int) -> int:
+            asked.append(puller.name)
+            return await pull(puller, most)
+
+        monkeypatch.setattr(Puller, "pull", noted)
+        listener = stores.transport.listen(lambda lane: None)
+        holder = stores.holder()
+        assert holder.claim() == []
+        assert len(asked) == 5
+        asked.clear()
+        (job_id,) = stores.enqueue(priority=3)
+        assert [job.id for job in holder.claim()] == [job_id]
+        assert asked == ["default-3"]
+        listener.close()
+
+    def test_what_no_wake_up_told_of_is_found_all_the_same(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def unheard(session: Session, lane: str, priorities: Collection[int] = ()) -> None:
+            """Say nothing."""
+
+        listener = stores.transport.listen(lambda lane: None)
+        holder = stores.holder()
+        assert holder.claim() == []
+        monkeypatch.setattr(Session, "wake", unheard)
+        (job_id,) = stores.enqueue()
+        found: list[UUID] = []
+
+        def claimed() -> list[str]:
+            found.extend(job.id for job in holder.claim())
+            return [] if found else ["nothing claimed yet"]
+
+        assert until_empty(claimed) == []
+        assert found == [job_id]
+        listener.close()
+
+    def test_what_was_settled_is_gone_for_whoever_looks(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ask = Link.ask
+
+        async def slowly(link: Link, subject: str, body: bytes, timeout: float) -> bytes:
+            if body == b"+ACK":
+                await asyncio.sleep(0.2)
+            return await ask(link, subject, body, timeout)
+
+        (job_id,) = stores.enqueue()
+        holder = stores.holder()
+        (claimed,) = holder.claim()
+        monkeypatch.setattr(Link, "ask", slowly)
+        assert not holder.settle(holder.succeeded(claimed)).refused
+        assert stores.transport.find_live(job_id) is None
