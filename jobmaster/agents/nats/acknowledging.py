@@ -13,6 +13,9 @@ __all__ = ["Acknowledging", "acknowledge"]
 
 _PATIENCE = 5.0
 """Seconds for which a confirmation is waited for."""
+_LOOKING_PATIENCE = 1.0
+"""Seconds for which whoever looks waits for what was settled before; after a server has died an answer may
+never come."""
 
 
 async def acknowledge(link: Link, replies: Sequence[str], timeout: float = _PATIENCE) -> None:
@@ -47,7 +50,7 @@ class Acknowledging:
     async def confirmed(self) -> None:
         """Return when the server has confirmed all that were begun before, or did not in time."""
         if self._under_way:
-            await asyncio.wait(self._under_way)
+            await asyncio.wait(self._under_way, timeout=_LOOKING_PATIENCE)
 
     async def _acknowledge(self, replies: Sequence[str]) -> None:
         try:
