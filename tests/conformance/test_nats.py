@@ -25,6 +25,7 @@ from jobmaster.domain.ids import uuid7
 from jobmaster.domain.job import Attempt, Job
 from jobmaster.domain.status import JobStatus
 from jobmaster.engine.clock import SystemClock
+from jobmaster.errors import TransientStoreError
 from jobmaster.master.sql import SqlMasterStore
 from jobmaster.sql import open_database
 from jobmaster.sql.database import Database
@@ -265,3 +266,35 @@ class TestLookingAround:
         monkeypatch.setattr(Link, "ask", slowly)
         assert not holder.settle(holder.succeeded(claimed)).refused
         assert stores.transport.find_live(job_id) is None
+
+    def test_outcomes_of_many_settles_are_shipped_together(self, stores: Stores) -> None:
+        stores.enqueue(30)
+        holder = stores.holder()
+        for claimed in holder.claim():
+            assert not holder.settle(holder.succeeded(claimed)).refused
+        told: list[int] = []
+
+        def deliver(shipment: Shipment) -> None:
+            told.append(len(shipment.ended))
+            _record(stores, shipment)
+
+        shipped = [stores.transport.ship(20, deliver) for _ in range(3)]
+        assert (shipped, told) == ([20, 10, 0], [20, 10])
+        assert stores.transport.unshipped() == (0, 0)
+
+    def test_what_the_master_did_not_take_is_shipped_again(self, stores: Stores) -> None:
+        stores.enqueue(30)
+        holder = stores.holder()
+        for claimed in holder.claim():
+            assert not holder.settle(holder.succeeded(claimed)).refused
+
+        def refuse(shipment: Shipment) -> None:
+            raise TransientStoreError("away")
+
+        for _ in range(2):
+            with pytest.raises(TransientStoreError):
+                stores.transport.ship(20, refuse)
+        told: list[UUID] = []
+        while stores.transport.ship(20, lambda shipment: told.extend(job.id for job in shipment.ended)):
+            continue
+        assert len(told) == len(set(told)) == 30
