@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 
+from jobmaster.agents.nats.claiming import Harvest, harvest
 from jobmaster.agents.nats.link import Link
 from jobmaster.agents.nats.options import NatsOptions
 from jobmaster.agents.nats.puller import Puller
@@ -25,8 +26,9 @@ from jobmaster.domain.ids import uuid7
 from jobmaster.domain.job import Attempt, Job
 from jobmaster.domain.status import JobStatus
 from jobmaster.engine.clock import SystemClock
-from jobmaster.errors import TransientStoreError
+from jobmaster.errors import StoreError, TransientStoreError
 from jobmaster.master.sql import SqlMasterStore
+from jobmaster.ports.transport import ClaimRequest
 from jobmaster.sql import open_database
 from jobmaster.sql.database import Database
 from jobmaster.testing.conformance import AgentTransportConformance, ClusterConformance, Parties, Stores
@@ -298,3 +300,36 @@ class TestLookingAround:
         while stores.transport.ship(20, lambda shipment: told.extend(job.id for job in shipment.ended)):
             continue
         assert len(told) == len(set(told)) == 30
+
+    def test_a_lost_message_that_was_delivered_twice_more_is_one_loss(self, stores: Stores) -> None:
+        (job_id,) = stores.enqueue()
+        holder = stores.holder()
+        assert len(holder.claim()) == 1
+        settlement = stores.settlement
+        assert isinstance(settlement, NatsSettlement)
+        session = settlement._store._session
+        assert session is not None
+        delivered = session.claims.stays[-1].claims[job_id]
+        settlement._rescue_delivered([delivered, delivered])
+        job = stores.transport.find_live(job_id)
+        assert job is not None
+        assert (job.attempt, job.losses) == (1, 1)
+
+    def test_what_was_claimed_beside_a_rescue_that_is_refused_reaches_the_engine(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settlement = stores.settlement
+        assert isinstance(settlement, NatsSettlement)
+
+        async def with_a_loss(session: Session, claim: ClaimRequest, asked: Collection[int] = ()) -> Harvest:
+            found = await harvest(session, claim, asked)
+            found.lost = list(session.claims.stays[-1].claims.values())
+            return found
+
+        def refuse(*_: object) -> frozenset[UUID]:
+            raise StoreError("refused")
+
+        monkeypatch.setattr("jobmaster.agents.nats.settlement.harvest", with_a_loss)
+        monkeypatch.setattr(settlement._master, "overtake", refuse)
+        (job_id,) = stores.enqueue()
+        assert [job.id for job in stores.holder().claim()] == [job_id]

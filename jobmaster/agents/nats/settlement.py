@@ -73,7 +73,7 @@ class NatsSettlement:
         try:
             doubt = self._store.call(lambda session: examine(session, items))
             stale = self._stale(doubt)
-        except TransientStoreError as fault:
+        except StoreError as fault:
             self._logger.info("%d claims wait to be checked: %s", len(items), fault)
             self._store.call(lambda session: _keep(session, items))
             return []
@@ -103,11 +103,15 @@ class NatsSettlement:
     # --- rescue -------------------------------------------------------------------------------------
 
     def _rescue_delivered(self, lost: Sequence[Delivered]) -> None:
-        losses = [Loss(item.subject, item.seq, item.reply, item.envelope) for item in lost]
+        # one that nobody got to for two leases may have been delivered twice: it is one loss
+        once = {item.seq: item for item in lost}
+        losses = [Loss(item.subject, item.seq, item.reply, item.envelope) for item in once.values()]
         try:
             rescued = self._rescue(losses, self._max_losses())
-        except TransientStoreError as fault:
+        except StoreError as fault:
+            # of any kind: what was claimed beside these has to reach the engine
             self._logger.info("%d lost jobs wait to be rescued: %s", len(losses), fault)
+            lost = list(once.values())
             self._store.call(lambda session: _keep(session, lost))
             return
         self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
