@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -21,7 +21,7 @@ from jobmaster.agents.nats.store import NatsStore, Session
 from jobmaster.agents.nats.transport import NatsTransport
 from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.sql import SqlTransport
-from jobmaster.domain.copies import Shipment
+from jobmaster.domain.copies import JobCopy, Shipment
 from jobmaster.domain.ids import uuid7
 from jobmaster.domain.job import Attempt, Job
 from jobmaster.domain.status import JobStatus
@@ -333,3 +333,37 @@ class TestLookingAround:
         monkeypatch.setattr(settlement._master, "overtake", refuse)
         (job_id,) = stores.enqueue()
         assert [job.id for job in stores.holder().claim()] == [job_id]
+
+    def test_what_an_agent_tells_twice_at_a_time_counts_once(self, stores: Stores) -> None:
+        """The answer to a settle was lost and it was stored again: both are in one shipment."""
+        stores.enqueue(2)
+        holder = stores.holder()
+        done, failed = holder.claim()
+        session = _session(stores)
+        ends = [session.claims.stays[-1].claims[done.id].ended(holder.succeeded(done), NOW) for _ in range(2)]
+        waits = [_claimed_copy(session, failed.id, claim_no) for claim_no in (1, 2)]
+        key, master = stores.transport.key, stores.master
+        assert not master.record(key, Shipment(ends, [], waits))
+        assert not master.record(key, Shipment(ends, [], waits))
+        found = [super(WholeMaster, master).get_job(job.id) for job in (done, failed)]
+        assert [job and job.status for job in found] == [JobStatus.SUCCEEDED, JobStatus.HELD_ON_MASTER]
+        (job_id,) = stores.enqueue()
+        assert [job.id for job in holder.claim()] == [job_id]
+        copies = [_claimed_copy(session, job_id, claim_no) for claim_no in (0, 1)]
+        master.mirror(key, copies)
+        assert not master.overtake(key, copies)
+
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def _session(stores: Stores) -> Session:
+    settlement = stores.settlement
+    assert isinstance(settlement, NatsSettlement)
+    session = settlement._store._session
+    assert session is not None
+    return session
+
+
+def _claimed_copy(session: Session, job_id: UUID, claim_no: int) -> JobCopy:
+    return session.claims.stays[-1].claims[job_id].envelope.copy._replace(claim_no=claim_no)
