@@ -79,7 +79,9 @@ class Cluster(AdministrativeMethods):
             self._backend, locator, self._producer, self._completions, self._wake, self._cancel_here
         )
         self._schedule_desk = ScheduleDesk(self._desk, lambda: self._backend.clock, settings.time_zone)
-        self._timetable = Timetable(self._backend, self._producer, directory, self._wake, settings.time_zone)
+        self._timetable = Timetable(
+            self._backend, self._producer, directory, self._wake, settings.time_zone
+        )
         self._scheduler = Scheduler(
             self._desk,
             self._producer,

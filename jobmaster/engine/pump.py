@@ -165,7 +165,9 @@ class Pump:
             until = min(until, self._outbox.oldest_at + _LINGER)
         return max(0.001, until - now)
 
-    async def _settle(self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None) -> None:
+    async def _settle(
+        self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None
+    ) -> None:
         self._in_flight = True
         self._under_way = len(changes)
         self.dispatcher.expecting = request is not None
@@ -229,7 +231,9 @@ class Pump:
             # look at once when the next job is due
             self._poll_at = now
 
-    def _spare(self, changes: list[StateChange], poisoned: Mapping[UUID, str]) -> list[StateChange]:
+    def _spare(
+        self, changes: list[StateChange], poisoned: Mapping[UUID, str]
+    ) -> list[StateChange]:
         """Some verdicts hold something that the store refuses for good: their jobs fail and say so, so that
         none of them is brought again and again. The others."""
         now = self._clock.now()
