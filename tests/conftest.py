@@ -25,7 +25,14 @@ from tests.servers import (
     provide_sqlserver,
     sqlserver_wanted,
 )
+from tests.telling import tell_at_once
 from tests.thinning import thin_out
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Name what fails without waiting for the end."""
+    tell_at_once(config)
 
 
 @pytest.hookimpl(tryfirst=True)

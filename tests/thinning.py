@@ -8,6 +8,7 @@ _CHAOS, _CLI, _BENCH, _CLUSTER = "tests/chaos/", "tests/cli/", "tests/bench/", "
 
 _SCHEDULES = "tests/schedules/"
 _WINDOWS = f"{_CLUSTER}test_windows.py"
+_POINTS = f"{_CHAOS}test_fault_points.py"
 
 MARIADB = {
     f"{_WINDOWS}::test_a_lost_answer": ("record.after_commit", "receive.after_commit", "mirror.after_commit"),
@@ -20,8 +21,8 @@ MARIADB = {
     f"{_CLUSTER}test_outages.py::test_producers_turn_away_from_a_frozen_agent": ("pg-ci",),
     f"{_CLUSTER}test_onboarding.py": ("five_coordinators",),
     f"{_CLUSTER}test_away.py": (),
-    f"{_CHAOS}test_fault_points.py::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
-    f"{_CHAOS}test_fault_points.py::test_a_worker_that_dies_at_any_write_loses_nothing": (
+    f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
+    f"{_POINTS}::test_a_worker_that_dies_at_any_write_loses_nothing": (
         "settle.written:5",
         "writes.between:1",
     ),
@@ -47,6 +48,16 @@ SQLITE = {
     f"{_CLUSTER}test_onboarding.py": ("far_job",),
     f"{_SCHEDULES}test_kills.py": ("standalone-sqlite-plan.jobs_written", "agents-sqlite-plan.after"),
     f"{_SCHEDULES}test_coordinators.py": ("standalone",),
+    f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": ("expire",),
+    f"{_POINTS}::test_a_worker_that_dies_at_any_write_loses_nothing": (
+        "settle",
+        "mark.after",
+        "writes.between:1",
+        "close_buckets.after",
+    ),
+    f"{_CHAOS}test_kills.py::test_a_worker_frozen_past_the_end_of_its_jobs_is_refused": (),
+    f"{_CHAOS}test_kills.py::test_a_clean_stop_hands_back_without_a_failure": (),
+    f"{_CLI}test_refusals.py": ("newer",),
 }
 NATS = {
     f"{_WINDOWS}::test_a_lost_answer": ("SHIP.after", "receive.after", "settle"),
@@ -58,7 +69,18 @@ NATS = {
     # Schedules live on the master: only that occurrences get to such an agent and back is of interest.
     f"{_SCHEDULES}test_kills.py": (),
 }
-THINNED = {"mariadb": MARIADB, "sqlite": SQLITE, "nats": NATS}
+# What a server of NATS can and cannot do is met by the conformance suite, on the oldest and on the newest.
+OLDEST = {
+    f"{_CLUSTER}test_nats.py": ("due_now_and_soon", "ten_leases", "restarted_loses"),
+}
+NATS_OLDEST = {f"{_CLI}test_nats_agent.py": (), f"{_BENCH}test_nats.py": ()}
+THINNED = {
+    "mariadb": MARIADB,
+    "sqlite": SQLITE,
+    "nats": NATS,
+    "oldest": OLDEST,
+    "nats_oldest": NATS_OLDEST,
+}
 """By engine: files, and single tests in them, that take long or never touch what differs between engines; in
 brackets, parts of the names of those that run on it all the same."""
 

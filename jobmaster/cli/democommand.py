@@ -109,6 +109,7 @@ def _config(url: str, table_prefix: str, watcher: Watcher) -> ClusterConfig:
         configured("demo", url)
         .table_prefix(table_prefix)
         .startup_timeout(5)
+        .operation_timeout(5)
         .lease(5)
         .grace_period(2)
         .add_handlers(*HANDLERS)
@@ -127,15 +128,21 @@ async def _play(
     run: Run,
 ) -> None:
     from .demo.files import walk
-    from .demo.scenario import play
+    from .demo.scenario import count_leftovers, play
 
     performance = asyncio.current_task()
     assert performance is not None
     with suppress(NotImplementedError):  # where the loop cannot, SIGTERM ends the process as usual
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, performance.cancel)
-    async with config.build() as cluster:
-        entries = walk(root, without=without, limit=limit, closed=run.note_closed)
-        await play(cluster.scheduler, watcher, entries, display, run)
+    cluster = config.build()
+    try:
+        # before its workers finish some of them
+        run.leftovers = await count_leftovers(cluster.scheduler)
+        async with cluster:
+            entries = walk(root, without=without, limit=limit, closed=run.note_closed)
+            await play(cluster.scheduler, watcher, entries, display, run)
+    finally:
+        await cluster.close_async()
 
 
 def _report(outcome: Outcome, run: Run, display: Display) -> None:

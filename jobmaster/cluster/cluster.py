@@ -13,6 +13,7 @@ from ..domain.events import Observer
 from ..engine.announcer import Announcer
 from ..engine.completions import Completions
 from ..engine.storethreads import StoreThreads
+from ..engine.uninterrupted import to_its_end
 from ..handlers import HandlerRegistry
 from .administering import AdministrativeMethods
 from .administration import Administration
@@ -79,9 +80,7 @@ class Cluster(AdministrativeMethods):
             self._backend, locator, self._producer, self._completions, self._wake, self._cancel_here
         )
         self._schedule_desk = ScheduleDesk(self._desk, lambda: self._backend.clock, settings.time_zone)
-        self._timetable = Timetable(
-            self._backend, self._producer, directory, self._wake, settings.time_zone
-        )
+        self._timetable = Timetable(self._backend, self._producer, directory, self._wake, settings.time_zone)
         self._scheduler = Scheduler(
             self._desk,
             self._producer,
@@ -164,6 +163,8 @@ class Cluster(AdministrativeMethods):
             if self._stopping is not None:
                 # somebody stopped it in the middle of its start, and sees to the rest
                 raise RuntimeError(f"cluster {self.id!r} was stopped while it started") from fault
+            # a start that came to its end just before it was cancelled has not stopped what it started
+            await to_its_end(runtime.stop())
             self._runtime = None
             await self.close_async()
             raise

@@ -90,17 +90,25 @@ def count_jobs(
     """How many live and finished jobs fit; without those that live on the agents ``without``, and without
     the finished ones of ``excluding``."""
 
+    counts: list[str] = []
+    values: dict[str, Any] = {}
+    for kind, table in JOB_FROM.items():
+        where = _conditions(database.dialect, kind, criteria, database.role, without)
+        if where is not None:
+            conditions, given = where
+            if kind == "history" and excluding:
+                conditions.append("NOT j.id {in:excluding}")
+                given["excluding"] = list(excluding)
+            counts.append(f"(SELECT count(*) FROM {table}{_where(conditions)})")
+            values |= given
+    if not counts:
+        return 0
+    # one statement sees one state: a job that ends meanwhile is counted in one of the two places
+    template = f"SELECT {' + '.join(counts)}"
+
     def work(tx: Tx) -> int:
-        total = 0
-        for kind, table in JOB_FROM.items():
-            where = _conditions(database.dialect, kind, criteria, database.role, without)
-            if where is not None:
-                conditions, values = where
-                if kind == "history" and excluding:
-                    conditions.append("NOT j.id {in:excluding}")
-                    values["excluding"] = list(excluding)
-                total += tx.query(f"SELECT count(*) FROM {table}{_where(conditions)}", **values)[0][0]
-        return total
+        count: int = tx.query(template, **values)[0][0]
+        return count
 
     return database.gateway.read("count_jobs", work, timeout=timeout)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from jobmaster import AttemptOutcome, Cluster, JobContext, JobHandler, JobStatus
+from jobmaster import AttemptOutcome, Cluster, Event, JobContext, JobHandler, JobStatus
+from jobmaster.cluster.runtime import Runtime
+from jobmaster.domain.events import JobStarted
 from tests.api.conftest import configure
 from tests.api.handlers import Hello, Naps
 
@@ -118,6 +120,30 @@ async def test_a_stop_in_the_middle_of_a_start_leaves_nothing_running(database_u
     await cluster.close_async()
 
 
+@pytest.mark.parametrize("how", ["in its last step", "just after its end"])
+async def test_a_start_cancelled_at_its_very_end_leaves_nothing_running(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    cluster = configure(sqlite_url).add_worker().build()
+    begin = Runtime.start
+
+    async def begin_and_be_cancelled(runtime: Runtime) -> None:
+        await begin(runtime)
+        if how == "in its last step":
+            starting.cancel()
+        else:
+            asyncio.get_running_loop().call_soon(starting.cancel)
+
+    monkeypatch.setattr(Runtime, "start", begin_and_be_cancelled)
+    starting = asyncio.ensure_future(cluster.start_async())
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert not cluster.is_running
+    assert cluster.buckets() == []
+    assert cluster.workers() == []
+    await cluster.close_async()
+
+
 def test_a_stop_from_another_thread_waits_for_the_start(database_url: str) -> None:
     cluster = configure(database_url).add_worker().build()
     starter = threading.Thread(target=cluster.start)
@@ -131,13 +157,24 @@ def test_a_stop_from_another_thread_waits_for_the_start(database_url: str) -> No
     cluster.close()
 
 
+class Ear:
+    """Hears when a job has begun to run."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, JobStarted):
+            self.begun.set()
+
+
 async def test_an_impatient_caller_does_not_break_the_stop(database_url: str) -> None:
-    cluster = configure(database_url).grace_period(1.5).add_worker().build()
+    ear = Ear()
+    cluster = configure(database_url).grace_period(1.5).add_observer(ear).add_worker().build()
     await cluster.start_async()
     job = await cluster.scheduler.once_now_async(Naps, {"seconds": 60})
     async with asyncio.timeout(10):
-        while (await cluster.scheduler.get_job_async(job.id)).status is JobStatus.READY:
-            await asyncio.sleep(0.02)
+        await ear.begun.wait()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(cluster.stop_async(), 0.1)
     await asyncio.gather(cluster.stop_async(), cluster.stop_async())

@@ -18,6 +18,7 @@ from jobmaster import (
     Event,
     JobContext,
     JobHandler,
+    JobRequest,
     JobStatus,
     get_scheduler,
 )
@@ -254,3 +255,15 @@ def test_an_unreachable_database_is_a_clear_error() -> None:
         assert "127.0.0.1:9" in str(caught.value)
         assert "secret" not in str(caught.value)
     cluster.close()
+
+
+async def test_jobs_are_counted_once_while_they_end(database_url: str) -> None:
+    cluster = configure(database_url).add_worker(concurrency=5, batch_size=5).build()
+    s = cluster.scheduler
+    await s.once_many_async([JobRequest(Hello, {"name": str(n)}) for n in range(400)])
+    async with cluster:
+        counts = set()
+        async with asyncio.timeout(60):
+            while await s.count_jobs_async(status=JobStatus.SUCCEEDED) < 400:
+                counts.add(await s.count_jobs_async())
+    assert counts <= {400}

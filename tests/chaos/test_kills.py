@@ -89,7 +89,7 @@ def test_a_frozen_worker_settles_nothing_when_it_wakes(
     # a job per priority, since those that lost their worker run one at a time per bucket
     jobs = 5
     for number, priority in enumerate(Priority):
-        cluster.scheduler.once_now("numbered", {"number": number, "seconds": 6}, priority=priority)
+        cluster.scheduler.once_now("numbered", {"number": number, "seconds": 9}, priority=priority)
     with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
         (sleeper,) = workers.start(1)
         until_started(workers, jobs)

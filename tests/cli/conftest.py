@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from tests.cli.forking import Commands
 from tests.cli.terminal import Terminal
 from tests.databases import use
 
@@ -137,6 +138,15 @@ alone = ClusterConfig("alone").use_sqlite("alone.db").build()
 '''
 
 
+def command_line(*arguments: str) -> list[str]:
+    """The command in the manner of the installed script: no current directory on its path."""
+    script = (
+        "import sys; sys.path[:] = [folder for folder in sys.path if folder]; "
+        "from jobmaster.cli import main; sys.exit(main())"
+    )
+    return [sys.executable, "-c", script, *arguments]
+
+
 @dataclass
 class Ran:
     """What came of a command."""
@@ -168,6 +178,7 @@ class Project:
 
     folder: Path
     url: str
+    commands: Commands
     environment: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -177,31 +188,15 @@ class Project:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("JOBMASTER_")}
         return {**kept, "APP_URL": self.url, **self.environment}
 
-    def command(self, *arguments: str) -> list[str]:
-        """The command line, in the manner of the installed script: no current directory on its path."""
-        script = (
-            "import sys; sys.path[:] = [folder for folder in sys.path if folder]; "
-            "from jobmaster.cli import main; sys.exit(main())"
-        )
-        return [sys.executable, "-c", script, *arguments]
-
     def run(self, *arguments: str, timeout: float = 60) -> Ran:
         """Run a command to its end."""
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        done = self.commands.run(list(arguments), self.folder, self.env, timeout)
+        return Ran(*done)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command; its standard error can be read line by line."""
         process = subprocess.Popen(
-            self.command(*arguments),
+            command_line(*arguments),
             cwd=self.folder,
             env=self.env,
             stdout=subprocess.DEVNULL,
@@ -213,7 +208,7 @@ class Project:
 
     def terminal(self, *arguments: str, columns: int = 140) -> Terminal:
         """Start a command in a terminal."""
-        return Terminal(self.command(*arguments), cwd=self.folder, env=self.env, columns=columns)
+        return Terminal(command_line(*arguments), cwd=self.folder, env=self.env, columns=columns)
 
     def enqueue(self, definition_id: str, data: dict[str, Any] | None = None, **options: Any) -> str:
         """Enqueue a job from this process; its id."""
@@ -251,33 +246,41 @@ class Project:
             process.stderr.close()
 
 
-def _project(tmp_path: Path, url: str) -> Iterator[Project]:
+@pytest.fixture(scope="session", autouse=True)
+def commands() -> Iterator[Commands]:
+    """What runs commands; there before any test that looks what it left behind."""
+    commands = Commands()
+    yield commands
+    commands.close()
+
+
+def _project(tmp_path: Path, url: str, commands: Commands) -> Iterator[Project]:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "app.py").write_text(APP)
-    project = Project(folder, url)
+    project = Project(folder, url, commands)
     yield project
     project.close()
 
 
 @pytest.fixture
-def project(tmp_path: Path, sqlite_url: str) -> Iterator[Project]:
+def project(tmp_path: Path, sqlite_url: str, commands: Commands) -> Iterator[Project]:
     """The project on SQLite."""
-    yield from _project(tmp_path, sqlite_url)
+    yield from _project(tmp_path, sqlite_url, commands)
 
 
 @pytest.fixture
-def any_project(tmp_path: Path, database_url: str) -> Iterator[Project]:
+def any_project(tmp_path: Path, database_url: str, commands: Commands) -> Iterator[Project]:
     """The project, once on each engine."""
-    yield from _project(tmp_path, database_url)
+    yield from _project(tmp_path, database_url, commands)
 
 
 @pytest.fixture
-def cluster_project(tmp_path: Path) -> Iterator[Project]:
+def cluster_project(tmp_path: Path, commands: Commands) -> Iterator[Project]:
     """A project with a master and the agents `north` and `south`, all SQLite files in its folder."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "app.py").write_text(CLUSTER_APP)
-    project = Project(folder, "")
+    project = Project(folder, "", commands)
     yield project
     project.close()

@@ -9,13 +9,14 @@ import pytest
 
 from jobmaster import ClusterConfig, JobStatus
 from tests.cli.conftest import CLUSTER_APP, Project
+from tests.cli.forking import Commands
 
 pytestmark = pytest.mark.nats
 AT = ("--cluster", "app:cluster")
 
 
 @pytest.fixture
-def project(tmp_path: Path, nats_url: str) -> Iterator[Project]:
+def project(tmp_path: Path, nats_url: str, commands: Commands) -> Iterator[Project]:
     """A project with a master in SQLite and the NATS agent `fast`; its URL has a password."""
     folder = tmp_path / "project"
     folder.mkdir()
@@ -27,7 +28,7 @@ def project(tmp_path: Path, nats_url: str) -> Iterator[Project]:
         f'cluster = config.add_agent_connection("fast", {url!r}, max_bytes=50_000_000).build()\n'
     )
     (folder / "app.py").write_text(app)
-    found = Project(folder, "")
+    found = Project(folder, "", commands)
     yield found
     found.close()
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobmaster import ClusterConfig
-from tests.cli.conftest import Project
+from tests.cli.conftest import Project, command_line
 from tests.databases import use
 
 AT_APP = ("--cluster", "app:cluster")
@@ -176,7 +176,7 @@ def test_output_into_a_closed_pipe_is_no_fault(worked: Project) -> None:
     import subprocess
 
     with subprocess.Popen(
-        worked.command("jobs", "list", *AT_APP),
+        command_line("jobs", "list", *AT_APP),
         cwd=worked.folder,
         env=worked.env,
         stdout=subprocess.PIPE,
@@ -237,7 +237,7 @@ def _watch_outage(server: Any, url: str) -> None:
 
     from tests.cli.terminal import Terminal
 
-    command = Project(Path.cwd(), url).command("status", "--url", url, "--watch", "--interval", "0.1")
+    command = command_line("status", "--url", url, "--watch", "--interval", "0.1")
     with Terminal(command, cwd=Path.cwd(), env=dict(os.environ)) as terminal:
         terminal.expect("1 waiting")
         server.kill()

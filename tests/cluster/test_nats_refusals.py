@@ -239,7 +239,7 @@ async def test_the_streams_of_another_agent_and_deleted_ones_are_refused(tmp_pat
 
 async def test_streams_are_not_made_where_that_is_forbidden(tmp_path: Path) -> None:
     with serving() as server:
-        master = ClusterConfig("refused").use_sqlite(tmp_path / "master.db").build()
+        master = ClusterConfig("refused").add_handlers().use_sqlite(tmp_path / "master.db").build()
         master.scheduler.count_jobs()
         master.close()
         says = await fault_of(config(tmp_path, server.url).disable_auto_provision().build())

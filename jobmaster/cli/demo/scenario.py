@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ...cluster.scheduler import Scheduler
     from .display import Display
 
-__all__ = ["DELAY", "LIVE", "Run", "Watcher", "play"]
+__all__ = ["DELAY", "LIVE", "Run", "Watcher", "count_leftovers", "play"]
 
 DELAY = 2.0
 """Seconds after which the delayed job is due."""
@@ -122,9 +122,13 @@ async def play(
         run.seconds = time.monotonic() - began
 
 
+async def count_leftovers(scheduler: Scheduler) -> int:
+    """How many live jobs an earlier run has left."""
+    return await scheduler.count_jobs_async(status=LIVE, lane=LANE)
+
+
 async def _take_over(scheduler: Scheduler, run: Run) -> None:
     """What an interrupted demonstration left is finished by this one, but for what would never end."""
-    run.leftovers = await scheduler.count_jobs_async(status=LIVE, lane=LANE)
     if run.leftovers:
         endless = await scheduler.find_jobs_async(
             status=LIVE, lane=LANE, definition_id="demo.cancel-me", limit=1000

@@ -11,7 +11,7 @@ from jobmaster.cluster.config import ClusterConfig
 from jobmaster.cluster.settings import DatabaseSettings, without_password
 from jobmaster.errors import ConfigurationError
 
-pytest.importorskip("pyodbc", reason="the driver of SQL Server cannot be imported here")
+pytest.importorskip("pyodbc", reason="the driver of SQL Server cannot be imported here", exc_type=ImportError)
 
 
 def chosen(config: ClusterConfig) -> DatabaseSettings:
