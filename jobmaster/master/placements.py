@@ -108,6 +108,8 @@ class SqlPlacements:
             known = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
             refused, gone, rows = set(), [], []
             for ended in shipment.ended:
+                # the first end of a job stands, also within a shipment: an agent may keep a settle twice of
+                # which it lost the answer
                 if ended.id in known:
                     continue
                 if ended.id in places:
@@ -116,6 +118,7 @@ class SqlPlacements:
                         refused.add(ended.id)
                         continue
                     gone.append(ended.id)
+                known.add(ended.id)
                 rows.append(_history_row(ended, agent.name))
             if gone:
                 tx.run("job_drop", ids=gone)
@@ -129,7 +132,7 @@ class SqlPlacements:
             ids = [copy.id for copy in copies]
             known = {tx.dialect.uuid(row[0]) for row in tx.rows("jobs_there", ids=ids)}
             known |= {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
-            fresh = [copy for copy in copies if copy.id not in known]
+            fresh = [copy for copy in _latest(copies) if copy.id not in known]
             tx.bulk("job_put", [job_row(copy, agent.store_id) for copy in fresh])
 
         self._again("mirror", work)
@@ -151,7 +154,7 @@ class SqlPlacements:
             places = _places(tx, ids)
             stale = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
             known, rows = [], []
-            for copy in copies:
+            for copy in _latest(copies):
                 holder, placement, claim_no = places.get(copy.id, (agent.store_id, copy.placement, 0))
                 if holder != agent.store_id or placement > copy.placement:
                     stale.add(copy.id)
@@ -283,7 +286,7 @@ def _hold(tx: Tx, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
     places = _places(tx, ids)
     ended = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
     rows, moved = [], []
-    for copy in copies:
+    for copy in _latest(copies):
         if copy.id in ended:
             continue
         placement = copy.placement
@@ -298,6 +301,16 @@ def _hold(tx: Tx, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
         tx.run("job_drop", ids=moved)
     tx.bulk("job_put", rows)
     tx.dialect.notify(tx, {copy.lane for copy in copies})
+
+
+def _latest(copies: Sequence[JobCopy]) -> list[JobCopy]:
+    """Each job once, as its latest claim left it: an agent may tell of one twice at a time."""
+    found: dict[UUID, JobCopy] = {}
+    for copy in copies:
+        before = found.get(copy.id)
+        if before is None or (before.placement, before.claim_no) <= (copy.placement, copy.claim_no):
+            found[copy.id] = copy
+    return list(found.values())
 
 
 def _places(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, tuple[UUID | None, int, int]]:

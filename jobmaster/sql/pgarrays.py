@@ -7,8 +7,11 @@ own work on the rows. Here a whole column is one ``bytes`` object, whose class c
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import repeat
+from operator import is_
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +19,7 @@ from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-__all__ = ["INFINITE_PAST", "instants", "ints", "register", "smallints", "texts", "uuids"]
+__all__ = ["INFINITE_PAST", "column", "instants", "ints", "register", "smallints", "texts", "uuids"]
 
 _UUID, _INT2, _INT4, _INT8, _TEXT, _INSTANT = 2950, 21, 23, 20, 25, 1184
 _NULL = b"\xff\xff\xff\xff"
@@ -59,58 +62,81 @@ def _head(oid: int, count: int) -> bytes:
     return struct.pack(">iiiii", 1, 1, oid, count, 1)
 
 
+def _array(oid: int, values: Sequence[Any], cell: Callable[[Any], bytes]) -> bytes:
+    """An array of cells. Most columns of a batch hold one value over and over: then one cell is made."""
+    count = len(values)
+    if count > 1 and values[0] is values[-1] and all(map(is_, values, repeat(values[0]))):
+        first = values[0]
+        return _head(oid, count) + (_NULL if first is None else cell(first)) * count
+    return _head(oid, count) + b"".join([_NULL if v is None else cell(v) for v in values])
+
+
+def _uuid(value: UUID) -> bytes:
+    return b"\x00\x00\x00\x10" + value.bytes
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return _size(len(raw)) + raw
+
+
+def _instant(value: datetime) -> bytes:
+    since = value - _EPOCH
+    micros = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
+    return _long(8, micros)
+
+
+_size = struct.Struct(">i").pack
+_short = partial(struct.Struct(">ih").pack, 2)
+_int = partial(struct.Struct(">ii").pack, 4)
+_long = struct.Struct(">iq").pack
+_bigint = partial(_long, 8)
+
+
 def uuids(values: Sequence[UUID | None]) -> Column:
     """A ``uuid[]``."""
-    cells = [_NULL if v is None else b"\x00\x00\x00\x10" + v.bytes for v in values]
-    return _Uuids(_head(_UUID, len(values)) + b"".join(cells))
+    return _Uuids(_array(_UUID, values, _uuid))
 
 
-def smallints(values: Sequence[int]) -> Column:
-    """A ``smallint[]`` without nulls."""
-    flat = [part for v in values for part in (2, v)]
-    return _SmallInts(_head(_INT2, len(values)) + struct.pack(">" + "ih" * len(values), *flat))
+def smallints(values: Sequence[int | None]) -> Column:
+    """A ``smallint[]``."""
+    return _SmallInts(_array(_INT2, values, _short))
 
 
 def ints(values: Sequence[int | None]) -> Column:
     """An ``integer[]``."""
-    pack = struct.Struct(">ii").pack
-    return _Ints(_head(_INT4, len(values)) + b"".join([_NULL if v is None else pack(4, v) for v in values]))
+    return _Ints(_array(_INT4, values, _int))
 
 
 def bigints(values: Sequence[int | None]) -> Column:
     """A ``bigint[]``."""
-    pack = struct.Struct(">iq").pack
-    return _BigInts(
-        _head(_INT8, len(values)) + b"".join([_NULL if v is None else pack(8, v) for v in values])
-    )
+    return _BigInts(_array(_INT8, values, _bigint))
 
 
 def texts(values: Sequence[str | None]) -> Column:
     """A ``text[]``. Raises ``UnicodeEncodeError`` for lone surrogates."""
-    size = struct.Struct(">i").pack
-    cells: list[bytes] = []
-    for value in values:
-        if value is None:
-            cells.append(_NULL)
-        else:
-            raw = value.encode()
-            cells.append(size(len(raw)))
-            cells.append(raw)
-    return _Texts(_head(_TEXT, len(values)) + b"".join(cells))
+    return _Texts(_array(_TEXT, values, _text))
 
 
 def instants(values: Sequence[datetime | None]) -> Column:
     """A ``timestamptz[]`` of aware instants."""
-    pack = struct.Struct(">iq").pack
-    cells: list[bytes] = []
-    for value in values:
-        if value is None:
-            cells.append(_NULL)
-        else:
-            since = value - _EPOCH
-            micros = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
-            cells.append(pack(8, micros))
-    return _Instants(_head(_INSTANT, len(values)) + b"".join(cells))
+    return _Instants(_array(_INSTANT, values, _instant))
+
+
+_KINDS: dict[str, Callable[[Sequence[Any]], Column]] = {
+    "uuid": uuids,
+    "smallint": smallints,
+    "int": ints,
+    "bigint": bigints,
+    "text": texts,
+    "timestamptz": instants,
+}
+
+
+def column(kind: str, values: Sequence[Any]) -> Sequence[Any]:
+    """An array of this kind; as it is, for the driver, when the kind is another."""
+    made = _KINDS.get(kind)
+    return values if made is None else made(values)
 
 
 def cursors(values: Sequence[datetime | None]) -> Column:

@@ -276,9 +276,11 @@ class PostgresDialect(Dialect):
     # --- writes -------------------------------------------------------------------------------------
 
     def bulk(self, tx: Tx, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        names = [column for column, _ in BULK[name].columns]
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        tx.cursor.execute(tx.texts[name].sql, dict(zip(names, columns, strict=True)))
+        given = {
+            column: pgarrays.column(kind, list(values))
+            for (column, kind), values in zip(BULK[name].columns, zip(*rows, strict=True), strict=True)
+        }
+        tx.cursor.execute(tx.texts[name].sql, given)
 
     def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str], known: bool) -> datetime:
         if len(jobs) >= _COPY_FROM and not known:

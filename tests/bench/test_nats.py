@@ -29,10 +29,14 @@ def test_everything_is_measured_against_the_bare_client_and_nothing_left(
     nats_url: str, sqlite_url: str
 ) -> None:
     figures = Bench(nats_url).figures(*TINY, "--master", sqlite_url)
-    for name in ("bulk enqueue", "drain, one worker process", "single enqueue, one caller"):
+    drains = ("drain, one worker process", "drain, floor with the master")
+    for name in ("bulk enqueue", *drains, "single enqueue, one caller"):
         assert figures[name]["compared_with"] == "floor"
         assert figures[name]["value"] > 0
         assert figures[name]["against"] > 0
+    bare, telling = (figures[name] for name in drains)
+    assert bare["value"] == telling["value"]
+    assert bare["against"] != telling["against"]
     assert {"pickup p50, other process", "pickup p99, other process", "idle worker, memory"} <= figures.keys()
     assert streams(nats_url) == []
     path = Path(sqlite_url.removeprefix("sqlite:///"))

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from jobmaster.agents.nats.claiming import Harvest, harvest
+from jobmaster.agents.nats.link import Link
 from jobmaster.agents.nats.options import NatsOptions
+from jobmaster.agents.nats.puller import Puller
 from jobmaster.agents.nats.reader import NatsJobReader
 from jobmaster.agents.nats.settlement import NatsSettlement
-from jobmaster.agents.nats.store import NatsStore
+from jobmaster.agents.nats.store import NatsStore, Session
 from jobmaster.agents.nats.transport import NatsTransport
 from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.sql import SqlTransport
-from jobmaster.domain.copies import Shipment
+from jobmaster.domain.copies import JobCopy, Shipment
 from jobmaster.domain.ids import uuid7
 from jobmaster.domain.job import Attempt, Job
 from jobmaster.domain.status import JobStatus
 from jobmaster.engine.clock import SystemClock
+from jobmaster.errors import StoreError, TransientStoreError
 from jobmaster.master.sql import SqlMasterStore
+from jobmaster.ports.transport import ClaimRequest
 from jobmaster.sql import open_database
 from jobmaster.sql.database import Database
 from jobmaster.testing.conformance import AgentTransportConformance, ClusterConformance, Parties, Stores
@@ -30,6 +36,7 @@ from jobmaster.testing.conformance.claiming import ClaimConformance
 from jobmaster.testing.conformance.rescue import RescueConformance
 from jobmaster.testing.conformance.settling import SettleConformance
 from jobmaster.testing.conformance.stores import LEASE
+from tests.leftovers import until_empty
 
 pytestmark = [pytest.mark.nats, pytest.mark.sqlite]
 LOGGER = logging.getLogger("conformance")
@@ -198,3 +205,165 @@ class TestSettling(SettleConformance):
 
 class TestRescue(RescueConformance):
     """Rescue."""
+
+
+class TestLookingAround:
+    """What is pulled, and what is seen after a settle."""
+
+    def test_a_claim_asks_only_where_a_wake_up_said_that_there_is_something(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        pull = Puller.pull
+
+        async def noted(puller: Puller, most: int) -> int:
+            asked.append(puller.name)
+            return await pull(puller, most)
+
+        monkeypatch.setattr(Puller, "pull", noted)
+        listener = stores.transport.listen(lambda lane: None)
+        holder = stores.holder()
+        assert holder.claim() == []
+        assert len(asked) == 5
+        asked.clear()
+        (job_id,) = stores.enqueue(priority=3)
+        assert [job.id for job in holder.claim()] == [job_id]
+        assert asked == ["default-3"]
+        listener.close()
+
+    def test_what_no_wake_up_told_of_is_found_all_the_same(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def unheard(session: Session, lane: str, priorities: Collection[int] = ()) -> None:
+            """Say nothing."""
+
+        listener = stores.transport.listen(lambda lane: None)
+        holder = stores.holder()
+        assert holder.claim() == []
+        monkeypatch.setattr(Session, "wake", unheard)
+        (job_id,) = stores.enqueue()
+        found: list[UUID] = []
+
+        def claimed() -> list[str]:
+            found.extend(job.id for job in holder.claim())
+            return [] if found else ["nothing claimed yet"]
+
+        assert until_empty(claimed) == []
+        assert found == [job_id]
+        listener.close()
+
+    def test_what_was_settled_is_gone_for_whoever_looks(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ask = Link.ask
+
+        async def slowly(link: Link, subject: str, body: bytes, timeout: float) -> bytes:
+            if body == b"+ACK":
+                await asyncio.sleep(0.2)
+            return await ask(link, subject, body, timeout)
+
+        (job_id,) = stores.enqueue()
+        holder = stores.holder()
+        (claimed,) = holder.claim()
+        monkeypatch.setattr(Link, "ask", slowly)
+        assert not holder.settle(holder.succeeded(claimed)).refused
+        assert stores.transport.find_live(job_id) is None
+
+    def test_outcomes_of_many_settles_are_shipped_together(self, stores: Stores) -> None:
+        stores.enqueue(30)
+        holder = stores.holder()
+        for claimed in holder.claim():
+            assert not holder.settle(holder.succeeded(claimed)).refused
+        told: list[int] = []
+
+        def deliver(shipment: Shipment) -> None:
+            told.append(len(shipment.ended))
+            _record(stores, shipment)
+
+        shipped = [stores.transport.ship(20, deliver) for _ in range(3)]
+        assert (shipped, told) == ([20, 10, 0], [20, 10])
+        assert stores.transport.unshipped() == (0, 0)
+
+    def test_what_the_master_did_not_take_is_shipped_again(self, stores: Stores) -> None:
+        stores.enqueue(30)
+        holder = stores.holder()
+        for claimed in holder.claim():
+            assert not holder.settle(holder.succeeded(claimed)).refused
+
+        def refuse(shipment: Shipment) -> None:
+            raise TransientStoreError("away")
+
+        for _ in range(2):
+            with pytest.raises(TransientStoreError):
+                stores.transport.ship(20, refuse)
+        told: list[UUID] = []
+        while stores.transport.ship(20, lambda shipment: told.extend(job.id for job in shipment.ended)):
+            continue
+        assert len(told) == len(set(told)) == 30
+
+    def test_a_lost_message_that_was_delivered_twice_more_is_one_loss(self, stores: Stores) -> None:
+        (job_id,) = stores.enqueue()
+        holder = stores.holder()
+        assert len(holder.claim()) == 1
+        settlement = stores.settlement
+        assert isinstance(settlement, NatsSettlement)
+        session = settlement._store._session
+        assert session is not None
+        delivered = session.claims.stays[-1].claims[job_id]
+        settlement._rescue_delivered([delivered, delivered])
+        job = stores.transport.find_live(job_id)
+        assert job is not None
+        assert (job.attempt, job.losses) == (1, 1)
+
+    def test_what_was_claimed_beside_a_rescue_that_is_refused_reaches_the_engine(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settlement = stores.settlement
+        assert isinstance(settlement, NatsSettlement)
+
+        async def with_a_loss(session: Session, claim: ClaimRequest, asked: Collection[int] = ()) -> Harvest:
+            found = await harvest(session, claim, asked)
+            found.lost = list(session.claims.stays[-1].claims.values())
+            return found
+
+        def refuse(*_: object) -> frozenset[UUID]:
+            raise StoreError("refused")
+
+        monkeypatch.setattr("jobmaster.agents.nats.settlement.harvest", with_a_loss)
+        monkeypatch.setattr(settlement._master, "overtake", refuse)
+        (job_id,) = stores.enqueue()
+        assert [job.id for job in stores.holder().claim()] == [job_id]
+
+    def test_what_an_agent_tells_twice_at_a_time_counts_once(self, stores: Stores) -> None:
+        """The answer to a settle was lost and it was stored again: both are in one shipment."""
+        stores.enqueue(2)
+        holder = stores.holder()
+        done, failed = holder.claim()
+        session = _session(stores)
+        ends = [session.claims.stays[-1].claims[done.id].ended(holder.succeeded(done), NOW) for _ in range(2)]
+        waits = [_claimed_copy(session, failed.id, claim_no) for claim_no in (1, 2)]
+        key, master = stores.transport.key, stores.master
+        assert not master.record(key, Shipment(ends, [], waits))
+        assert not master.record(key, Shipment(ends, [], waits))
+        found = [super(WholeMaster, master).get_job(job.id) for job in (done, failed)]
+        assert [job and job.status for job in found] == [JobStatus.SUCCEEDED, JobStatus.HELD_ON_MASTER]
+        (job_id,) = stores.enqueue()
+        assert [job.id for job in holder.claim()] == [job_id]
+        copies = [_claimed_copy(session, job_id, claim_no) for claim_no in (0, 1)]
+        master.mirror(key, copies)
+        assert not master.overtake(key, copies)
+
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def _session(stores: Stores) -> Session:
+    settlement = stores.settlement
+    assert isinstance(settlement, NatsSettlement)
+    session = settlement._store._session
+    assert session is not None
+    return session
+
+
+def _claimed_copy(session: Session, job_id: UUID, claim_no: int) -> JobCopy:
+    return session.claims.stays[-1].claims[job_id].envelope.copy._replace(claim_no=claim_no)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from uuid import UUID
 
 from ...domain.copies import EndedJob, JobCopy, Shipment
@@ -14,10 +13,11 @@ from ...domain.job import ClaimedJob
 from ...domain.status import BucketStatus, WorkerMode
 from ...errors import StoreError
 from ...ports.transport import ClaimRequest
-from .claims import Claim, Delivered, Intake, Stay
-from .envelope import claimed_of, instant, micros
+from .acknowledging import acknowledge
+from .claims import Delivered, Intake, Stay
+from .envelope import micros
 from .store import Session
-from .waiting import acknowledge, superseded
+from .waiting import superseded
 
 __all__ = [
     "Doubt",
@@ -32,8 +32,8 @@ __all__ = [
 
 _ASK_AGAIN = 1_000_000
 """Microseconds after which a claim is looked at again that cannot be checked because the master is away."""
-_FAR = timedelta(seconds=10)
-"""A job due later than this was sent here by mistake, and goes to the master."""
+_FAR = 10_000_000
+"""A job due later than in so many microseconds was sent here by mistake, and goes to the master."""
 _MOST_KEPT = 5_000
 """Jobs of a lane and priority that are kept here until they are due."""
 _ROUNDS = 8
@@ -60,28 +60,43 @@ def _stay_for(session: Session, claim: ClaimRequest) -> Stay | None:
     return stay
 
 
-async def prefetch(session: Session, claim: ClaimRequest) -> None:
-    """Let come what a claim is about to take; whatever goes wrong is for the claim itself to tell."""
+async def prefetch(session: Session, claim: ClaimRequest) -> frozenset[int]:
+    """Let come what a claim is about to take; the priorities that it need not ask for any more. Whatever goes
+    wrong is for the claim itself to tell."""
     if _stay_for(session, claim) is None:
-        return
-    wanted = [(session.intake(claim.lane, p), limit) for p, limit in claim.limits.items() if limit > 0]
+        return frozenset()
+    wanted = {p: limit for p, limit in claim.limits.items() if limit > 0}
     results = await asyncio.gather(
-        *(intake.puller.pull(limit) for intake, limit in wanted), return_exceptions=True
+        *(_pull(session, session.intake(claim.lane, p), limit) for p, limit in wanted.items()),
+        return_exceptions=True,
     )
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, StoreError):
             raise result
+    return frozenset(
+        p for p, result in zip(wanted, results, strict=True) if not isinstance(result, BaseException)
+    )
 
 
-async def harvest(session: Session, claim: ClaimRequest) -> Harvest:
-    """Pull what fits and sort it."""
+async def _pull(session: Session, intake: Intake, most: int) -> int:
+    """Let up to so many come, if some may be there; how many wait in the intake then. What nobody said is
+    there is asked for when nobody would say so, and now and then."""
+    if session.ears and not intake.stirred and not intake.forgotten:
+        return min(most, len(intake.puller.fresh))
+    return await intake.pull(most)
+
+
+async def harvest(session: Session, claim: ClaimRequest, asked: Collection[int] = ()) -> Harvest:
+    """Pull what fits and sort it; of the priorities in ``asked`` what fits has come already."""
     stay = _stay_for(session, claim)
     if stay is None:
         return Harvest()
     limits = {p: n for p, n in sorted(claim.limits.items(), reverse=True) if n > 0}
     found = Harvest()
     intakes = [(session.intake(claim.lane, priority), limit) for priority, limit in limits.items()]
-    lots = await asyncio.gather(*(_gather(session, intake, limit) for intake, limit in intakes))
+    lots = await asyncio.gather(
+        *(_gather(session, intake, limit, intake.priority in asked) for intake, limit in intakes)
+    )
     if not stay.trusted:
         # the answer came too late: all of it waits for the next claim, or for others
         for (intake, _), lot in zip(intakes, lots, strict=True):
@@ -93,14 +108,14 @@ async def harvest(session: Session, claim: ClaimRequest) -> Harvest:
         for delivered in lot:
             if delivered.times > 1:
                 found.lost.append(delivered)
-            elif delivered.envelope.recheck or delivered.waited:
+            elif delivered.recheck or delivered.waited:
                 found.doubtful.append((delivered, bucket))
             else:
                 found.ready.append(admit(stay, delivered, bucket))
     return found
 
 
-async def _gather(session: Session, intake: Intake, limit: int) -> list[Delivered]:
+async def _gather(session: Session, intake: Intake, limit: int, asked: bool) -> list[Delivered]:
     """Up to ``limit`` jobs of one intake that are due, those kept first."""
     intake.asked_at = time.monotonic()
     lot = intake.due(micros(session.now()), limit)
@@ -109,14 +124,16 @@ async def _gather(session: Session, intake: Intake, limit: int) -> list[Delivere
         missing = limit - len(lot)
         if missing <= 0 or intake.waiting >= _MOST_KEPT:
             break
-        # enough was let come before, or another question is to tell that there is no more
-        arrived = min(missing, len(intake.puller.fresh)) or await intake.puller.pull(missing)
-        now = session.now()
+        arrived = min(missing, len(intake.puller.fresh))
+        if not arrived and not asked:
+            arrived = await _pull(session, intake, missing)
+        asked = False
+        now = micros(session.now())
         for delivered in intake.arrived(missing):
-            ready_at, present = delivered.envelope.ready_at, micros(now)
-            if ready_at <= present:
+            ready_at = delivered.ready_at
+            if ready_at <= now:
                 lot.append(delivered)
-            elif delivered.envelope.taken is None and instant(ready_at) - now > _FAR:
+            elif not delivered.moved and ready_at - now > _FAR:
                 far.append(delivered)
             else:
                 intake.keep(delivered, ready_at)
@@ -131,13 +148,14 @@ async def _return(session: Session, far: Sequence[Delivered]) -> None:
     copies = [item.envelope.copy._replace(claim_no=item.envelope.copy.claim_no + 1) for item in far]
     session.logger.warning("%d jobs are due too far ahead for a NATS agent: the master holds them", len(far))
     await session.outbox.store(Shipment([], [], copies), session.timeout)
-    await acknowledge(session, [item.reply for item in far])
+    await acknowledge(session.link, [item.reply for item in far])
 
 
 def admit(stay: Stay, delivered: Delivered, bucket: UUID, *, cancel: bool = False) -> ClaimedJob:
     """Give a delivered job to the engine."""
-    job = claimed_of(delivered.envelope, bucket, cancel=cancel)
-    stay.claims[job.id] = Claim(delivered, job)
+    job = delivered.claimed(bucket, cancel=cancel)
+    delivered.job = job
+    stay.claims[job.id] = delivered
     return job
 
 

@@ -7,45 +7,54 @@ import heapq
 import itertools
 import time
 from collections.abc import Collection, Iterable, Iterator
-from typing import NamedTuple
 from uuid import UUID
 
 from nats.aio.msg import Msg
 
 from ...domain.job import ClaimedJob
-from .envelope import Envelope, decode_job
+from .envelope import Envelope, Letter
 from .puller import Puller, sequence_of
 from .registry import Held, Record, Running
 
-__all__ = ["Claim", "Claims", "Delivered", "Intake", "Stay", "delivered_of"]
+__all__ = ["Claims", "Delivered", "Intake", "Stay", "delivered_of"]
 
 
-class Delivered(NamedTuple):
-    """A job message that this process has in hand."""
-
-    subject: str
-    reply: str
-    """Where it is acknowledged."""
-    seq: int
-    times: int
-    """How often it was delivered, this time included."""
-    envelope: Envelope
-    waited: bool = False
-    """Whether it was kept here until it was due."""
+_LOOK_EVERY = 1.0
+"""Seconds after which an intake is worth a pull again; see :attr:`Intake.forgotten`."""
 
 
-class Claim(NamedTuple):
-    """A delivered job that was given to the engine."""
+class Delivered(Letter):
+    """A job message that this process has in hand, and the claim that was made of it."""
 
-    delivered: Delivered
+    __slots__ = ("_envelope", "job", "reply", "seq", "subject", "times", "waited")
+
     job: ClaimedJob
+    """As it was given to the engine; there is none before."""
+
+    def __init__(self, subject: str, reply: str, seq: int, times: int, body: bytes) -> None:
+        super().__init__(subject, body)
+        self.subject = subject
+        self.reply = reply
+        """Where it is acknowledged."""
+        self.seq = seq
+        self.times = times
+        """How often it was delivered, this time included."""
+        self.waited = False
+        """Whether it was kept here until it was due."""
+        self._envelope: Envelope | None = None
+
+    @property
+    def envelope(self) -> Envelope:
+        """The job as its message says. Most are run and done with before anybody asks."""
+        if self._envelope is None:
+            self._envelope = self.open()
+        return self._envelope
 
 
 def delivered_of(message: Msg) -> Delivered:
     """Read a message and where it comes from."""
     seq, times = sequence_of(message.reply)
-    envelope = decode_job(message.subject, message.data)
-    return Delivered(message.subject, message.reply, seq, times, envelope)
+    return Delivered(message.subject, message.reply, seq, times, message.data)
 
 
 class Intake:
@@ -56,11 +65,34 @@ class Intake:
         self.priority = priority
         self.puller = puller
         self.asked_at = time.monotonic()
+        """When it was last claimed from, monotonic."""
+        self.stirred = True
+        """Whether the server may have more: a wake-up said so, or the last pull was answered in full."""
+        self._pulled_at = float("-inf")
         self._later: list[tuple[int, int, Delivered]] = []
         self._count = itertools.count()
 
     def __len__(self) -> int:
         return len(self._later) + len(self.puller.fresh)
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether nothing was pulled for so long that a pull is worth it whatever is known: what was lost
+        comes back unannounced."""
+        return time.monotonic() - self._pulled_at >= _LOOK_EVERY
+
+    async def pull(self, most: int) -> int:
+        """See :meth:`Puller.pull`."""
+        # a wake-up that comes while the answer is under way counts for the next pull
+        self.stirred = False
+        self._pulled_at = time.monotonic()
+        arrived = 0
+        try:
+            arrived = await self.puller.pull(most)
+        finally:
+            if arrived >= most or not self.puller.sure:
+                self.stirred = True
+        return arrived
 
     @property
     def waiting(self) -> int:
@@ -74,7 +106,8 @@ class Intake:
 
     def keep(self, delivered: Delivered, until: int) -> None:
         """Look at it again at that instant."""
-        heapq.heappush(self._later, (until, next(self._count), delivered._replace(waited=True)))
+        delivered.waited = True
+        heapq.heappush(self._later, (until, next(self._count), delivered))
 
     def due(self, now: int, most: int) -> list[Delivered]:
         """Those kept that may be looked at now."""
@@ -109,7 +142,7 @@ class Stay:
         self.buckets = frozenset(bucket.id for bucket in record.buckets)
         self.lease_end = lease_end
         """Monotonic instant until which its claims may be acted upon, unless it is renewed."""
-        self.claims: dict[UUID, Claim] = {}
+        self.claims: dict[UUID, Delivered] = {}
         self.running: dict[UUID, Running] = {}
         self.lock = asyncio.Lock()
 
@@ -118,26 +151,29 @@ class Stay:
         """Whether its lease has not run out."""
         return time.monotonic() < self.lease_end
 
-    def owned(self, job: ClaimedJob) -> Claim | None:
-        """The claim, if it is still held and trusted."""
+    def owned(self, job: ClaimedJob) -> Delivered | None:
+        """The claim, if it is still held."""
         claim = self.claims.get(job.id)
-        if claim is None or claim.job.claim_no != job.claim_no or claim.job.bucket_id != job.bucket_id:
-            return None
-        return claim if self.trusted else None
+        if claim is None or claim.job is job:
+            return claim
+        same = claim.job.claim_no == job.claim_no and claim.job.bucket_id == job.bucket_id
+        return claim if same else None
 
     def describe(self) -> None:
         """Bring the record up to what is held now."""
         self.record.held = [
-            Held(job_id, c.job.bucket_id, c.job.lane, c.job.priority, c.delivered.seq, c.delivered.reply)
+            Held(job_id, c.job.bucket_id, c.job.lane, c.job.priority, c.seq, c.reply)
             for job_id, c in self.claims.items()
         ]
         self.record.running = [row for job_id, row in self.running.items() if job_id in self.claims]
 
     def forget(self, job_ids: Iterable[UUID]) -> None:
         """These claims are given up."""
+        claims, running = self.claims, self.running
         for job_id in job_ids:
-            self.claims.pop(job_id, None)
-            self.running.pop(job_id, None)
+            claims.pop(job_id, None)
+            if running:
+                running.pop(job_id, None)
 
 
 class Claims:
@@ -166,11 +202,17 @@ class Claims:
         if not stay.record.buckets:
             self.stays.remove(stay)
 
-    def in_buckets(self, buckets: Collection[UUID]) -> list[Claim]:
+    def in_buckets(self, buckets: Collection[UUID]) -> list[Delivered]:
         """What these buckets hold."""
         return [
             claim for stay in self.stays for claim in stay.claims.values() if claim.job.bucket_id in buckets
         ]
+
+    def stir(self, lane: str | None, priorities: Collection[int] = ()) -> None:
+        """There may be work of these priorities, or of any, in a lane, or in all."""
+        for (name, priority), intake in self.intakes.items():
+            if lane in (None, name) and (not priorities or priority in priorities):
+                intake.stirred = True
 
     def lanes(self) -> set[str]:
         """The lanes of the stays."""

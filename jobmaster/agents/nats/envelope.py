@@ -14,13 +14,13 @@ from uuid import UUID
 from ...domain.copies import EndedJob, JobCopy, Shipment
 from ...domain.job import AttemptOutcome, ClaimedJob, JobError, NewJob
 from ...domain.status import JobStatus
-from ...domain.verdict import AttemptRecord
+from ...domain.verdict import AttemptRecord, StateChange
 from ...payload.jsontext import read, write
 from .names import Names
 
 __all__ = [
     "Envelope",
-    "claimed_of",
+    "Letter",
     "copy_of_new",
     "decode_job",
     "decode_shipment",
@@ -138,69 +138,126 @@ def encode_job(envelope: Envelope) -> bytes:
     return f"{head}\n{copy.data}".encode()
 
 
+class Letter:
+    """The message of a job, opened but not taken apart: enough to claim it, and to tell of its end."""
+
+    __slots__ = ("data", "id", "lane", "priority", "values")
+
+    def __init__(self, subject: str, body: bytes) -> None:
+        self.lane, self.priority, self.id = Names.parse_job(subject)
+        head, _, self.data = body.decode().partition("\n")
+        # a tuple of plain values is nothing that the garbage collector has to look at again and again
+        self.values: tuple[Any, ...] = tuple(read(head))
+
+    @property
+    def ready_at(self) -> int:
+        """See :attr:`Envelope.ready_at`."""
+        values = self.values
+        return max(values[2], values[23])  # type: ignore[no-any-return]
+
+    @property
+    def recheck(self) -> bool:
+        """See :class:`Envelope`."""
+        return self.values[22]  # type: ignore[no-any-return]
+
+    @property
+    def moved(self) -> bool:
+        """Whether it is being moved, or was when its mover died."""
+        return self.values[24] is not None
+
+    def open(self) -> Envelope:
+        """All of it."""
+        values = self.values
+        copy = JobCopy._make(
+            [
+                self.id,
+                values[1],
+                self.lane,
+                self.priority,
+                instant(values[2]),
+                instant(values[3]),
+                *values[4:9],
+                self.data,
+                *values[9:16],
+                _instant(values[16]),
+                None,
+                *values[17:21],
+                _instant(values[21]),
+            ]
+        )
+        taken = values[24]
+        return Envelope(copy, values[22], values[23], None if taken is None else UUID(hex=taken))
+
+    def claimed(self, bucket_id: UUID, *, cancel: bool = False) -> ClaimedJob:
+        """The job as its claimer sees it."""
+        values = self.values
+        run_at = _EPOCH + timedelta(0, 0, values[2])
+        return ClaimedJob(
+            self.id,
+            bucket_id,
+            values[4] + 1,
+            values[1],
+            self.lane,
+            self.priority,
+            run_at,
+            # enqueued to be run at once, as most are
+            run_at if values[3] == values[2] else _EPOCH + timedelta(0, 0, values[3]),
+            values[5],
+            values[6],
+            values[7],
+            values[22],
+            cancel,
+            self.data,
+            values[10],
+            values[11],
+            values[12],
+            values[13],
+            _instant(values[21]),
+            values[15],
+            _instant(values[16]),
+        )
+
+    def ended(self, change: StateChange, finished_at: datetime) -> EndedJob:
+        """The job as it has ended."""
+        job, values, error = change.job, self.values, change.error
+        kind, message, trace = (
+            (None, None, None) if error is None else (error.type, error.message, error.traceback)
+        )
+        return EndedJob(
+            job.id,
+            job.definition_id,
+            job.lane,
+            job.priority,
+            job.run_at,
+            job.enqueued_at,
+            job.claim_no,
+            change.attempt,
+            change.failures,
+            change.losses,
+            values[8],
+            job.data,
+            values[9],
+            job.metadata,
+            job.timeout_ms,
+            job.max_retries,
+            job.retry,
+            values[14],
+            job.schedule_id,
+            job.occurrence_at,
+            change.started_at,
+            kind,
+            message,
+            trace,
+            change.status,
+            finished_at,
+            change.result,
+            change.worker_id,
+        )
+
+
 def decode_job(subject: str, body: bytes) -> Envelope:
     """The job of a message."""
-    lane, priority, job_id = Names.parse_job(subject)
-    head, _, data = body.decode().partition("\n")
-    values = read(head)
-    copy = JobCopy(
-        job_id,
-        values[1],
-        lane,
-        priority,
-        _EPOCH + timedelta(microseconds=values[2]),
-        _EPOCH + timedelta(microseconds=values[3]),
-        values[4],
-        values[5],
-        values[6],
-        values[7],
-        values[8],
-        data,
-        values[9],
-        values[10],
-        values[11],
-        values[12],
-        values[13],
-        values[14],
-        values[15],
-        _instant(values[16]),
-        None,
-        values[17],
-        values[18],
-        values[19],
-        values[20],
-        _instant(values[21]),
-    )
-    taken = values[24]
-    return Envelope(copy, values[22], values[23], None if taken is None else UUID(hex=taken))
-
-
-def claimed_of(envelope: Envelope, bucket_id: UUID, *, cancel: bool = False) -> ClaimedJob:
-    """The job as its claimer sees it."""
-    copy = envelope.copy
-    return ClaimedJob(
-        copy.id,
-        bucket_id,
-        copy.claim_no + 1,
-        copy.definition_id,
-        copy.lane,
-        copy.priority,
-        copy.run_at,
-        copy.enqueued_at,
-        copy.attempt,
-        copy.failures,
-        copy.losses,
-        envelope.recheck,
-        cancel,
-        copy.data,
-        copy.metadata,
-        copy.timeout_ms,
-        copy.max_retries,
-        copy.retry,
-        copy.unknown_since,
-        copy.schedule_id,
-        copy.occurrence_at,
-    )
+    return Letter(subject, body).open()
 
 
 _COPY_INSTANTS = (4, 5, 19, 20, 25)
@@ -246,11 +303,21 @@ def _round(values: list[Any]) -> list[Any]:
 
 def _flat_ended(ended: EndedJob) -> list[Any]:
     # its last instant stands where a live job says since when it is unknown
-    values = _flat(ended)
-    values[24] = ended.status.value
-    if ended.worker_id is not None:
-        values[27] = ended.worker_id.hex
-    return values
+    worker_id = ended.worker_id
+    return [
+        ended.id.hex,
+        *ended[1:4],
+        micros(ended.run_at),
+        micros(ended.enqueued_at),
+        *ended[6:19],
+        _micros(ended.occurrence_at),
+        _micros(ended.started_at),
+        *ended[21:24],
+        ended.status.value,
+        micros(ended.finished_at),
+        ended.result,
+        None if worker_id is None else worker_id.hex,
+    ]
 
 
 def _ended(values: list[Any]) -> EndedJob:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import random
 import time
@@ -18,6 +19,7 @@ from nats.aio.subscription import Subscription
 
 from ...errors import ConfigurationError, MessageTooLarge, StoreError, TransientStoreError
 from ...payload.jsontext import read, write
+from .keys import key_file_fault
 from .messages import Ack, Batch, Outgoing, read_ack
 from .options import NatsOptions
 
@@ -39,6 +41,13 @@ class ApiFault(StoreError):
         super().__init__(message)
 
 
+_UNCHECKED: dict[str, Any] = {
+    name: True
+    for name in ("skip_subject_validation",)
+    if name in inspect.signature(Client.connect).parameters
+}
+"""Names are checked where they are given, and what to acknowledge is what the server said: the client, where
+it can, need not look at every subject again."""
 _PLAIN_HEADERS = b"NATS/1.0\r\n"
 
 
@@ -100,6 +109,9 @@ class Link:
         server refuses and for a server without JetStream, ``TransientStoreError`` when none answers."""
         if self._client is not None:
             return
+        fault = key_file_fault(self.options.connect_args)
+        if fault is not None:
+            raise ConfigurationError(f"{self._name()}: {fault}")
         deadline = time.monotonic() + wait
         while True:
             try:
@@ -131,6 +143,7 @@ class Link:
                     closed_cb=self._on_cut,
                     reconnected_cb=self._on_whole,
                     **self.options.for_client(),
+                    **_UNCHECKED,
                 )
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as fault:
             with contextlib.suppress(nats.errors.Error, OSError):
@@ -222,6 +235,16 @@ class Link:
         if client is not None and client.is_connected:
             try:
                 await client.publish(subject, body, reply=reply)
+            except nats.errors.Error as fault:
+                raise TransientStoreError(f"{self._name()}: {fault}") from fault
+
+    async def send_each(self, subjects: Sequence[str]) -> None:
+        """An empty message to each of these; see :meth:`send`."""
+        client = self._client
+        if client is not None and client.is_connected:
+            try:
+                for subject in subjects:
+                    await client.publish(subject)
             except nats.errors.Error as fault:
                 raise TransientStoreError(f"{self._name()}: {fault}") from fault
 

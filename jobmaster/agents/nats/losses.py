@@ -17,12 +17,13 @@ from ...domain.copies import EndedJob, JobCopy, Shipment
 from ...domain.job import AttemptOutcome, JobError
 from ...domain.status import JobStatus
 from ...domain.verdict import AttemptRecord, lost_verdict
+from .acknowledging import acknowledge
 from .claiming import whereabouts
 from .envelope import Envelope, instant
 from .registry import Record
 from .settling import ended_copy
 from .store import Session
-from .waiting import acknowledge, delete, last_of, put_in_place
+from .waiting import delete, last_of, put_in_place
 
 __all__ = ["Loss", "Rescued", "losses_of", "put_back", "sift"]
 
@@ -110,7 +111,7 @@ async def sift(session: Session, losses: Sequence[Loss]) -> list[Loss]:
 
 async def drop(session: Session, losses: Sequence[Loss]) -> None:
     """These are not to be run."""
-    await acknowledge(session, [loss.reply for loss in losses if loss.reply])
+    await acknowledge(session.link, [loss.reply for loss in losses if loss.reply])
     await delete(session, [loss.seq for loss in losses if not loss.reply])
 
 
@@ -180,7 +181,7 @@ async def put_back(
     await drop(session, losses)
     await session.registry.forget_cancels(cancelled)
     for lane in rescued.lanes:
-        await session.link.send(session.names.wake(lane))
+        await session.wake(lane)
     return rescued
 
 

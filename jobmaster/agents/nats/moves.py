@@ -38,7 +38,7 @@ class NatsMoves:
     # --- to the master ------------------------------------------------------------------------------
 
     def ship(self, limit: int, deliver: Callable[[Shipment], None]) -> int:
-        parcels = self._store.call(lambda session: session.outbox.next_parcels(limit))
+        parcels = self._store.call(lambda session: session.outbox.next_parcels(limit), unconfirmed=True)
         if not parcels:
             return 0
         told, kept = _cut(parcels, limit)
@@ -47,7 +47,7 @@ class NatsMoves:
         except BaseException:
             self._store.call(lambda session: session.outbox.offer_again(parcels))
             raise
-        self._store.call(lambda session: _shipped(session, parcels, kept))
+        self._store.call(lambda session: _shipped(session, parcels, kept), unconfirmed=True)
         return len(told)
 
     def save(
@@ -150,7 +150,7 @@ async def _receive(session: Session, copies: Sequence[JobCopy]) -> None:
         await _make_way(session, met)
     session.reach("receive.after_commit")
     for lane in {copy.lane for copy in copies}:
-        await session.link.send(session.names.wake(lane))
+        await session.wake(lane)
 
 
 async def _make_way(session: Session, copies: Sequence[JobCopy]) -> None:

@@ -72,4 +72,4 @@ class Names:
     def parse_job(subject: str) -> tuple[str, int, UUID]:
         """Lane, priority and job id of a job's subject."""
         _, lane, priority, job_id = subject.rsplit(".", 3)
-        return lane, int(priority), UUID(hex=job_id)
+        return lane, int(priority), UUID(int=int(job_id, 16))

@@ -12,6 +12,8 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from nats.aio.msg import Msg
+
 from ...domain.copies import Shipment
 from ...domain.ids import uuid7
 from ...errors import StoreError, TransientStoreError
@@ -25,6 +27,10 @@ __all__ = ["Outbox", "Parcel"]
 
 _MOST = 250
 """Outcomes of one message."""
+_AT_ONCE = 250
+"""Messages that are asked for at a time."""
+_MOST_BYTES = 4 * 1024 * 1024
+"""Bytes of messages that are asked for at a time, by the size of those before."""
 _SHIP_WAIT = 15.0
 """Seconds after which what a saver took and did not ship is offered to others."""
 _OVERHEAD = 4_096
@@ -52,12 +58,15 @@ class Outbox:
             link, names.outcomes, "shipper", f"{names.root}.outcomes.*", _SHIP_WAIT, 10_000, logger
         )
         self._shipping = asyncio.Lock()
+        self._spare: list[Parcel] = []
+        """Parcels in hand for the next shipment."""
         self._owed: list[Parcel] = []
         """Parcels that the master has and that could not be acknowledged."""
 
     async def close(self) -> None:
         """Forget what was read."""
         self._read.clear()
+        self._spare.clear()
         await self._puller.close()
 
     async def store(self, shipment: Shipment, timeout: float) -> None:
@@ -120,18 +129,40 @@ class Outbox:
         return jobs, state["bytes"] if state["messages"] else 0
 
     async def next_parcels(self, limit: int) -> list[Parcel]:
-        """Take messages in hand, to ship about ``limit`` outcomes."""
+        """Take messages in hand, to ship up to ``limit`` outcomes; more when the first message holds more."""
         async with self._shipping:
             await self._pay()
-            found = await self._puller.pull(max(1, limit // _MOST))
-            parcels = []
-            for message in self._puller.take(found):
-                seq, _ = sequence_of(message.reply)
-                known = self._read.get(seq)
-                parcels.append(
-                    Parcel(known if known is not None else decode_shipment(message.data), message.reply, seq)
-                )
-            return parcels
+            taken, self._spare = self._spare, []
+            jobs = sum(len(parcel.shipment) for parcel in taken)
+            want = 0 if jobs >= limit else max(1, limit // _MOST)
+            while want:
+                arrived = await self._puller.pull(want)
+                size = 0
+                for message in self._puller.take(arrived):
+                    size += len(message.data)
+                    taken.append(self._parcel(message))
+                    jobs += len(taken[-1].shipment)
+                if arrived < want:
+                    break
+                # a settle of an idle worker stores one outcome, that of a busy one hundreds
+                left = (limit - jobs) * len(taken) // max(1, jobs)
+                want = max(0, min(_AT_ONCE, left, _MOST_BYTES * arrived // max(1, size)))
+            return self._keep_within(taken, limit)
+
+    def _parcel(self, message: Msg) -> Parcel:
+        seq, _ = sequence_of(message.reply)
+        known = self._read.get(seq)
+        return Parcel(known if known is not None else decode_shipment(message.data), message.reply, seq)
+
+    def _keep_within(self, taken: list[Parcel], limit: int) -> list[Parcel]:
+        """Those that fit; the others are for the next time."""
+        jobs = 0
+        for place, parcel in enumerate(taken):
+            jobs += len(parcel.shipment)
+            if jobs > limit and place:
+                self._spare = taken[place:]
+                return taken[:place]
+        return taken
 
     async def shipped(self, parcels: Sequence[Parcel], kept: Sequence[Shipment] = ()) -> None:
         """The master has these; ``kept`` are parts of them that it was not told of yet."""
@@ -152,7 +183,8 @@ class Outbox:
         self._owed.clear()
 
     async def offer_again(self, parcels: Sequence[Parcel]) -> None:
-        """They could not be shipped now."""
+        """They could not be shipped now; nor what was kept for the next time."""
+        parcels, self._spare = [*parcels, *self._spare], []
         for parcel in parcels[:-1]:
             await self._link.send(parcel.reply, b"-NAK")
         try:

@@ -21,10 +21,12 @@ _PATIENCE = 2.0
 
 def sequence_of(reply: str) -> tuple[int, int]:
     """The sequence of a delivered message in its stream, and how often it was delivered."""
-    tokens = reply.split(".")
-    # servers that tell the domain put it and the account before the stream
-    at = 4 if len(tokens) < 11 else 6
-    return int(tokens[at + 1]), int(tokens[at])
+    if reply.count(".") < 10:
+        _, times, seq, _, _, _ = reply.rsplit(".", 5)
+    else:
+        # servers that tell the domain put it and the account before the stream
+        _, times, seq, _ = reply.split(".", 8)[5:]
+    return int(seq), int(times)
 
 
 class Puller:
@@ -53,16 +55,16 @@ class Puller:
         self._pulls = 0
         self._ended = asyncio.Event()
         self._wanted = 0
-        self._sure = False
-        """Whether the consumer is known to exist."""
+        self.sure = False
+        """Whether the consumer is known to exist, and answered the last pull."""
         self._turn = asyncio.Lock()
 
     async def _ready(self) -> None:
-        if not self._sure:
+        if not self.sure:
             await ensure_consumer(
                 self._link, self._stream, self.name, self._subject, self._ack_wait, self._most, self._logger
             )
-            self._sure = True
+            self.sure = True
         if self._subscription is None:
             self._inbox = self._link.new_inbox()
             self._subscription = await self._link.subscribe(f"{self._inbox}.*", self._arrived)
@@ -75,7 +77,7 @@ class Puller:
     async def close(self) -> None:
         """Stop listening; what arrived and was not taken is forgotten, and delivered again by the server."""
         subscription, self._subscription = self._subscription, None
-        self._sure = False
+        self.sure = False
         self.fresh.clear()
         if subscription is not None and self._link.connected:
             await subscription.unsubscribe()
@@ -105,14 +107,14 @@ class Puller:
                 await self._ended.wait()
         except TimeoutError:
             self._logger.debug("no answer to a pull from %s", self.name)
-            self._sure = False
+            self.sure = False
 
     async def _arrived(self, message: Msg) -> None:
         if message.subject.startswith(self._inbox):
             if message.subject.rsplit(".", 1)[1] == str(self._pulls):
                 status = (message.headers or {}).get("Status", "")
                 # 404: nothing there; 408: no more there
-                self._sure = status in ("404", "408")
+                self.sure = status in ("404", "408")
                 self._ended.set()
             return
         self.fresh.append(message)

@@ -19,6 +19,7 @@ from ...errors import ConfigurationError, StoreError, TransientStoreError
 from ...ports.master import MasterStore
 from ...ports.settlement import CancelResult, Keyed, OnConflict, Rescue, Settled, StoreElsewhere
 from ...ports.transport import ClaimRequest
+from .acknowledging import acknowledge
 from .claiming import Doubt, Harvest, admit, examine, harvest, keep_for_later, prefetch
 from .claims import Delivered
 from .envelope import Envelope, micros
@@ -26,7 +27,7 @@ from .losses import Loss, Rescued, losses_of, put_back, sift
 from .registry import Record
 from .settling import ended_copy, write_changes
 from .store import HORIZON, NatsStore, Session
-from .waiting import Found, acknowledge, delete, delivered_up_to, detach, find, is_waiting, put_in_place
+from .waiting import Found, delete, delivered_up_to, detach, find, is_waiting, put_in_place
 
 __all__ = ["NatsSettlement"]
 
@@ -54,7 +55,9 @@ class NatsSettlement:
     # --- claims -------------------------------------------------------------------------------------
 
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
-        refused, poisoned, found = self._store.call(lambda session: _settle(session, changes, claim))
+        refused, poisoned, found = self._store.call(
+            lambda session: _settle(session, changes, claim), unconfirmed=True
+        )
         claimed = found.ready
         if found.doubtful:
             claimed += self._resolve(found.doubtful)
@@ -70,7 +73,7 @@ class NatsSettlement:
         try:
             doubt = self._store.call(lambda session: examine(session, items))
             stale = self._stale(doubt)
-        except TransientStoreError as fault:
+        except StoreError as fault:
             self._logger.info("%d claims wait to be checked: %s", len(items), fault)
             self._store.call(lambda session: _keep(session, items))
             return []
@@ -100,11 +103,15 @@ class NatsSettlement:
     # --- rescue -------------------------------------------------------------------------------------
 
     def _rescue_delivered(self, lost: Sequence[Delivered]) -> None:
-        losses = [Loss(item.subject, item.seq, item.reply, item.envelope) for item in lost]
+        # one that nobody got to for two leases may have been delivered twice: it is one loss
+        once = {item.seq: item for item in lost}
+        losses = [Loss(item.subject, item.seq, item.reply, item.envelope) for item in once.values()]
         try:
             rescued = self._rescue(losses, self._max_losses())
-        except TransientStoreError as fault:
+        except StoreError as fault:
+            # of any kind: what was claimed beside these has to reach the engine
             self._logger.info("%d lost jobs wait to be rescued: %s", len(losses), fault)
+            lost = list(once.values())
             self._store.call(lambda session: _keep(session, lost))
             return
         self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
@@ -188,17 +195,18 @@ class NatsSettlement:
 async def _settle(
     session: Session, changes: Sequence[StateChange], claim: ClaimRequest | None
 ) -> tuple[set[UUID], dict[UUID, str], Harvest]:
+    asked: frozenset[int] = frozenset()
     if claim is None or not all(change.status.is_final for change in changes):
         refused, poisoned = await write_changes(session, changes)
     else:
         # what is written frees nothing that could be claimed: both at once
-        (refused, poisoned), _ = await asyncio.gather(
+        (refused, poisoned), asked = await asyncio.gather(
             write_changes(session, changes), prefetch(session, claim)
         )
     if claim is None:
         return refused, poisoned, Harvest()
     try:
-        return refused, poisoned, await harvest(session, claim)
+        return refused, poisoned, await harvest(session, claim, asked)
     except StoreError as fault:
         if not changes:
             raise
@@ -237,7 +245,7 @@ async def _admit(
     dead: Sequence[Delivered],
     cancel: frozenset[UUID],
 ) -> list[ClaimedJob]:
-    await acknowledge(session, [item.reply for item in dead])
+    await acknowledge(session.link, [item.reply for item in dead])
     claimed: list[ClaimedJob] = []
     for delivered, bucket in live:
         stay = session.claims.stay_of(bucket)
@@ -279,7 +287,7 @@ async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
         now = session.now()
         if not is_waiting(found, delivered, micros(now)):
             await session.registry.ask_cancel(copy, reason, session.timeout)
-            await session.link.send(session.names.wake(copy.lane))
+            await session.wake(copy.lane)
             return CancelResult.REQUESTED
         free = await detach(session, [found], micros(now + _MOVE_FOR), uuid7())
         if free:
@@ -293,7 +301,7 @@ async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
         if (await find(session, job_id) or found).seq == found.seq:
             continue
         await session.registry.ask_cancel(copy, reason, session.timeout)
-        await session.link.send(session.names.wake(copy.lane))
+        await session.wake(copy.lane)
         return CancelResult.REQUESTED
     raise TransientStoreError(f"job {job_id} changes too fast to be cancelled; try again")
 
@@ -316,7 +324,7 @@ async def _reschedule(session: Session, job_id: UUID, run_at: datetime) -> bool:
     again = Envelope(found.envelope.copy._replace(run_at=run_at), recheck=True)
     (ack,) = await put_in_place(session, [(again, found.seq, uuid7().hex)], session.timeout)
     await delete(session, [found.seq])
-    await session.link.send(session.names.wake(copy.lane))
+    await session.wake(copy.lane)
     return ack.seq > 0
 
 

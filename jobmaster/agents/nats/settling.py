@@ -17,11 +17,10 @@ from ...domain.copies import EndedJob, JobCopy, Shipment
 from ...domain.job import JobError
 from ...domain.status import JobStatus
 from ...domain.verdict import AttemptRecord, StateChange
-from ...errors import TransientStoreError
-from .claims import Claim, Stay
+from .claims import Delivered, Stay
 from .envelope import Envelope
 from .store import HORIZON, Session
-from .waiting import acknowledge, put_in_place
+from .waiting import put_in_place
 
 __all__ = ["Writes", "ended_copy", "write_changes"]
 
@@ -33,7 +32,7 @@ class Writes:
     ended: list[EndedJob] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
     returned: list[JobCopy] = field(default_factory=list)
-    again: list[tuple[Claim, Envelope]] = field(default_factory=list)
+    again: list[tuple[Delivered, Envelope]] = field(default_factory=list)
     """Jobs that wait here again."""
 
 
@@ -91,11 +90,15 @@ async def write_changes(
     poisoned: dict[UUID, str] = {}
     if not changes:
         return refused, poisoned
-    kept: list[tuple[StateChange, Claim]] = []
+    kept: list[tuple[StateChange, Delivered]] = []
     stay: Stay | None = None
+    bucket: UUID | None = None
     for change in changes:
-        if stay is None or change.job.bucket_id not in stay.buckets:
-            stay = session.claims.stay_of(change.job.bucket_id)
+        if change.job.bucket_id is not bucket:
+            bucket = change.job.bucket_id
+            stay = session.claims.stay_of(bucket)
+            if stay is not None and not stay.trusted:
+                stay = None
         claim = None if stay is None else stay.owned(change.job)
         if claim is None:
             refused.add(change.job.id)
@@ -109,8 +112,8 @@ async def write_changes(
         return refused, poisoned
     writes = Writes()
     cancelled: dict[UUID, str] = {}
-    if any(not change.status.is_final for change, _ in kept):
-        waits = [claim.delivered.envelope.copy for change, claim in kept if not change.status.is_final]
+    waits = [claim.envelope.copy for change, claim in kept if not change.status.is_final]
+    if waits:
         cancelled = await session.registry.cancel_reasons(waits)
     now = session.now()
     for change, claim in kept:
@@ -122,46 +125,34 @@ async def write_changes(
     overtaken = await _wait_again(session, writes.again)
     refused |= overtaken
     session.reach("settle.after_commit")
-    by_bucket: dict[UUID, list[Claim]] = {}
+    by_bucket: dict[UUID, list[Delivered]] = {}
     for _, claim in kept:
         by_bucket.setdefault(claim.job.bucket_id, []).append(claim)
-    for bucket, claims in by_bucket.items():
-        stay = session.claims.stay_of(bucket)
+    for place, claims in by_bucket.items():
+        stay = session.claims.stay_of(place)
         if stay is not None:
-            await _let_go(session, stay, claims, overtaken)
+            _let_go(session, stay, claims, overtaken)
             stay.forget([claim.job.id for claim in claims])
-    met = {*cancelled, *session.registry.seen.intersection(change.job.id for change, _ in kept)}
+    seen = session.registry.seen
+    met = {*cancelled, *seen.intersection([change.job.id for change, _ in kept])} if seen else cancelled
     if met:
         await session.registry.forget_cancels(met)
     return refused, poisoned
 
 
 def _sort(
-    writes: Writes, change: StateChange, claim: Claim, cancelled: dict[UUID, str], now: datetime
+    writes: Writes, change: StateChange, claim: Delivered, cancelled: dict[UUID, str], now: datetime
 ) -> None:
-    copy, job = claim.delivered.envelope.copy, change.job
+    job = change.job
     if change.record is not None:
         writes.attempts.append(change.record)
-    counters = (change.attempt, change.failures, change.losses)
-    if change.status.is_final or job.id in cancelled:
-        status, error = change.status, change.error
-        if not status.is_final:
-            status, error = JobStatus.CANCELLED, JobError("cancelled", cancelled[job.id] or "cancelled")
-        writes.ended.append(
-            ended_copy(
-                copy,
-                status,
-                job.claim_no,
-                counters,
-                change.finished_at or now,
-                started_at=change.started_at,
-                result=change.result,
-                error=error,
-                worker_id=change.worker_id,
-            )
-        )
+    if cancelled and job.id in cancelled and not change.status.is_final:
+        reason = JobError("cancelled", cancelled[job.id] or "cancelled")
+        change = change._replace(status=JobStatus.CANCELLED, error=reason)
+    if change.status is JobStatus.SUCCEEDED or change.status.is_final:
+        writes.ended.append(claim.ended(change, change.finished_at or now))
         return
-    error = change.error
+    copy, error = claim.envelope.copy, change.error
     spread = (copy.error_type, copy.error_message, copy.error_traceback)
     if error is not None:
         spread = (error.type, error.message, error.traceback)
@@ -182,27 +173,19 @@ def _sort(
         writes.again.append((claim, Envelope(again)))
 
 
-async def _wait_again(session: Session, again: Sequence[tuple[Claim, Envelope]]) -> set[UUID]:
+async def _wait_again(session: Session, again: Sequence[tuple[Delivered, Envelope]]) -> set[UUID]:
     if not again:
         return set()
-    items = [
-        (envelope, claim.delivered.seq, f"{claim.job.id.hex}-{claim.job.claim_no}")
-        for claim, envelope in again
-    ]
+    items = [(envelope, claim.seq, f"{claim.job.id.hex}-{claim.job.claim_no}") for claim, envelope in again]
     acks = await put_in_place(session, items, session.lease.total_seconds() / 3)
     soon = session.now() + timedelta(seconds=0.05)
     for lane in {envelope.copy.lane for _, envelope in again if envelope.copy.run_at <= soon}:
-        await session.link.send(session.names.wake(lane))
+        await session.wake(lane)
     return {claim.job.id for (claim, _), ack in zip(again, acks, strict=True) if not ack.seq}
 
 
-async def _let_go(session: Session, stay: Stay, claims: Sequence[Claim], overtaken: Collection[UUID]) -> None:
+def _let_go(session: Session, stay: Stay, claims: Sequence[Delivered], overtaken: Collection[UUID]) -> None:
     """Acknowledge; but not what was lost while it was being written, for then others have it."""
-    if not stay.trusted:
-        return
-    mine = [claim for claim in claims if claim.job.id not in overtaken] if overtaken else claims
-    try:
-        await acknowledge(session, [claim.delivered.reply for claim in mine])
-    except TransientStoreError as fault:
-        # delivered once more, it is met where it went
-        session.logger.debug("acknowledgements are not certain: %s", fault)
+    if stay.trusted:
+        mine = [claim for claim in claims if claim.job.id not in overtaken] if overtaken else claims
+        session.acknowledging.begin([claim.reply for claim in mine])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from ...errors import ConfigurationError, TransientStoreError
 from ...ports import Clock
+from .acknowledging import Acknowledging
 from .claims import Claims, Intake
 from .link import Link
 from .loopthread import LoopThread
@@ -52,7 +53,10 @@ class Session:
         self.outbox = Outbox(self.link, names, store.logger)
         self.registry = Registry(self.link, names)
         self.claims = Claims()
+        self.acknowledging = Acknowledging(self.link, store.logger)
         self.store_id = UUID(int=0)
+        self.ears = 0
+        """How many listen to wake-ups here."""
         self._store = store
 
     async def open(self, wait: float) -> None:
@@ -80,6 +84,7 @@ class Session:
 
     async def close(self) -> None:
         """Disconnect. What was held is delivered to others when its lease has run out."""
+        await self.acknowledging.confirmed()
         for intake in self.claims.intakes.values():
             await intake.puller.close()
         await self.outbox.close()
@@ -104,6 +109,11 @@ class Session:
     def now(self) -> datetime:
         """The present by the master's clock."""
         return self._store.now()
+
+    async def wake(self, lane: str, priorities: Collection[int] = ()) -> None:
+        """Tell the workers of a lane that there is work, of these priorities or of any. Only a hint."""
+        self.claims.stir(lane, priorities)
+        await self.link.send(self.names.wake(lane), " ".join(map(str, priorities)).encode())
 
     def reach(self, name: str) -> None:
         """Pass a fault point. An error that a test raises there is a lost answer."""
@@ -191,7 +201,13 @@ class NatsStore:
         assert session is not None
         return session
 
-    def call(self, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
-        """Run this in the agent's loop and wait for it."""
+    def call(self, work: Callable[[Session], Coroutine[Any, Any, T]], *, unconfirmed: bool = False) -> T:
+        """Run this in the agent's loop and wait for it. It begins when what was settled here before is out of
+        the stream; with ``unconfirmed`` at once."""
         session = self._open_session()
-        return self._loop.run(work(session))
+        return self._loop.run(work(session) if unconfirmed else _after_settles(session, work))
+
+
+async def _after_settles(session: Session, work: Callable[[Session], Coroutine[Any, Any, T]]) -> T:
+    await session.acknowledging.confirmed()
+    return await work(session)

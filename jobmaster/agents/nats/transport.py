@@ -16,19 +16,18 @@ from ...domain.status import BucketStatus, WorkerMode
 from ...domain.verdict import hand_back
 from ...errors import TransientStoreError
 from ...ports.transport import BucketInfo, Listener, Marked, Renewal, RunningMark
-from .claims import Claim, Intake, Stay
+from .acknowledging import acknowledge
+from .claims import Delivered, Intake, Stay
 from .envelope import Envelope, copy_of_new, instant, micros
 from .moves import NatsMoves
 from .reader import live_job
 from .registry import BucketRow, Record, Running
 from .settling import write_changes
 from .store import HORIZON, NatsStore, Session
-from .waiting import acknowledge, put_in_place
+from .waiting import put_in_place
 
 __all__ = ["NatsTransport"]
 
-_LOOK_EVERY = 1.0
-"""Seconds after which a lane is worth a claim again, whatever is known of it: what was lost comes back."""
 _UNASKED = 3.0
 """Seconds after which what was delivered here and nobody claims goes back."""
 
@@ -63,14 +62,14 @@ class NatsTransport(NatsMoves):
 
     def enqueue(self, jobs: Sequence[NewJob], timeout: float | None = None) -> datetime:
         limit = self._store.operation_timeout if timeout is None else timeout
-        return self._store.call(lambda session: _enqueue(session, jobs, limit))
+        return self._store.call(lambda session: _enqueue(session, jobs, limit), unconfirmed=True)
 
     def open_buckets(self, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta) -> None:
         self._store.call(lambda session: _open_buckets(session, buckets, mode, lease))
 
     def renew(self, worker_id: UUID, buckets: Collection[UUID], lease: timedelta) -> Renewal:
         wanted = frozenset(buckets)
-        return self._store.call(lambda session: _renew(session, worker_id, wanted, lease))
+        return self._store.call(lambda session: _renew(session, worker_id, wanted, lease), unconfirmed=True)
 
     def mark(self, marks: Sequence[RunningMark]) -> Marked:
         if not marks:
@@ -93,7 +92,7 @@ class NatsTransport(NatsMoves):
         return self._store.call(lambda session: _claimed_in(session, wanted))
 
     def next_due(self, lane: str) -> tuple[datetime, datetime] | None:
-        return self._store.call(lambda session: _next_due(session, lane))
+        return self._store.call(lambda session: _next_due(session, lane), unconfirmed=True)
 
     def find_live(self, job_id: UUID) -> Job | None:
         return self._store.call(lambda session: live_job(session, job_id))
@@ -114,23 +113,33 @@ class _Ear:
         self._store = store
         self._on_wake = on_wake
         self._subscription: Subscription | None = None
+        self._session: Session | None = None
 
     async def open(self, session: Session) -> None:
         """Begin to listen."""
         self._subscription = await session.link.subscribe(session.names.wake(), self._heard)
         session.link.on_reconnect.append(self._missed)
+        session.ears += 1
         # heard by the server before anybody is told to enqueue
         await _ping(session)
 
+        self._session = session
+
     async def _heard(self, message: Msg) -> None:
-        if self._subscription is not None:
-            self._on_wake(message.subject.rsplit(".", 1)[1])
+        if self._subscription is not None and self._session is not None:
+            lane = message.subject.rsplit(".", 1)[1]
+            self._session.claims.stir(lane, [int(priority) for priority in message.data.split()])
+            self._on_wake(lane)
 
     def _missed(self) -> None:
+        if self._session is not None:
+            self._session.claims.stir(None)
         self._on_wake(None)
 
     async def _close(self, session: Session) -> None:
         subscription, self._subscription = self._subscription, None
+        if subscription is not None:
+            session.ears -= 1
         if self._missed in session.link.on_reconnect:
             session.link.on_reconnect.remove(self._missed)
         if subscription is not None and session.link.connected:
@@ -159,8 +168,13 @@ async def _enqueue(session: Session, jobs: Sequence[NewJob], timeout: float) -> 
 
 
 async def _wake(session: Session, copies: Sequence[JobCopy], now: datetime) -> None:
-    for lane in {copy.lane for copy in copies if copy.run_at <= now + HORIZON}:
-        await session.link.send(session.names.wake(lane))
+    soon = now + HORIZON
+    stirred: dict[str, set[int]] = {}
+    for copy in copies:
+        if copy.run_at <= soon:
+            stirred.setdefault(copy.lane, set()).add(copy.priority)
+    for lane, priorities in stirred.items():
+        await session.wake(lane, priorities)
 
 
 # --- buckets ----------------------------------------------------------------------------------------
@@ -237,7 +251,7 @@ async def _renew_move(
 async def _extend(session: Session, stay: Stay, timeout: float) -> None:
     """Ask the server for another lease on every message in hand, and make sure of it."""
     by_consumer: dict[str, str] = {}
-    held = [claim.delivered.reply for claim in stay.claims.values()]
+    held = [claim.reply for claim in stay.claims.values()]
     for intake in session.claims.of_lane(stay.record.lane):
         held += intake.replies()
     for reply in held:
@@ -268,8 +282,8 @@ async def _give_back(session: Session, intake: Intake) -> None:
     ]
     await put_in_place(session, items, session.timeout)
     # what was lost before it came here is delivered once more, to others
-    await acknowledge(session, [item.reply for item in left if item.times == 1])
-    await session.link.send(session.names.wake(intake.lane))
+    await acknowledge(session.link, [item.reply for item in left if item.times == 1])
+    await session.wake(intake.lane)
 
 
 async def _complete(session: Session, worker_id: UUID) -> None:
@@ -304,7 +318,7 @@ async def _close(session: Session, wanted: frozenset[UUID]) -> int:
     return closed
 
 
-async def _hand_back(session: Session, claims: Sequence[Claim]) -> int:
+async def _hand_back(session: Session, claims: Sequence[Delivered]) -> int:
     refused, _ = await write_changes(session, [hand_back(claim.job) for claim in claims])
     return len(claims) - len(refused)
 
@@ -385,6 +399,6 @@ async def _next_due(session: Session, lane: str) -> tuple[datetime, datetime] | 
     if any(intake.puller.fresh for intake in intakes):
         return now, now
     due = [intake.next_due for intake in intakes if intake.next_due is not None]
-    if any(time.monotonic() - intake.asked_at >= _LOOK_EVERY for intake in intakes):
+    if any(intake.forgotten for intake in intakes):
         return now, now
     return (now, instant(min(due))) if due else None

@@ -24,7 +24,6 @@ from .streams import CONSUMER_GONE
 
 __all__ = [
     "Found",
-    "acknowledge",
     "delete",
     "delivered_up_to",
     "detach",
@@ -142,19 +141,6 @@ async def _mine_after_all(session: Session, message: Outgoing) -> Ack | None:
     if f"Nats-Msg-Id: {message.id}\r\n" in headers:
         return Ack(there["seq"], duplicate=True)
     return None
-
-
-async def acknowledge(session: Session, replies: Sequence[str], timeout: float = 5.0) -> None:
-    """Take delivered messages out; returns when the server has done it."""
-    if not replies:
-        return
-    last = {reply.rsplit(".", 5)[0]: reply for reply in replies}
-    final = set(last.values())
-    for reply in replies:
-        if reply not in final:
-            await session.link.send(reply)
-    # what came before on this connection is done when the last of each consumer is answered
-    await asyncio.gather(*(session.link.ask(reply, b"+ACK", timeout) for reply in final))
 
 
 async def delete(session: Session, seqs: Iterable[int]) -> None:

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Engine
 from ...cluster.requests import JobRequest
 from ...domain.status import JobStatus
 from .floor import Floor, open_floor
-from .jobs import DoNothing, Stamp, config_for, payload
+from .jobs import AGENT, DoNothing, Stamp, config_for, payload
 
 if TYPE_CHECKING:
     from ...cluster.cluster import Cluster
@@ -47,6 +47,8 @@ class Actor:
         self._url = url
         self._table_prefix = table_prefix
         self._master = master
+        # asked for by name: without a live worker there, jobs would be held on the master
+        self._agent = AGENT if master is not None else None
         self._cluster: Cluster | None = None
         self._floor: Floor | NatsFloor | None = None
         self._counted = _TransactionCount()
@@ -81,7 +83,10 @@ class Actor:
     async def fill(self, count: int, batch: int) -> dict[str, float]:
         """Enqueue ``count`` jobs in calls of ``batch``."""
         calls = [
-            [JobRequest(DoNothing, payload(number)) for number in range(first, min(first + batch, count))]
+            [
+                JobRequest(DoNothing, payload(number), agent_connection=self._agent)
+                for number in range(first, min(first + batch, count))
+            ]
             for first in range(0, count, batch)
         ]
         began, began_at = time.perf_counter(), time.time()
@@ -108,7 +113,7 @@ class Actor:
 
     async def single_sequential(self, seconds: float) -> dict[str, float]:
         """One caller after the other, each waiting for its answer."""
-        return await asyncio.to_thread(_one_after_another, self._scheduler, seconds)
+        return await asyncio.to_thread(_one_after_another, self._scheduler, self._agent, seconds)
 
     async def single_tasks(self, callers: int, seconds: float) -> dict[str, float]:
         """Many coroutines that enqueue one job at a time."""
@@ -117,7 +122,7 @@ class Actor:
 
         async def call(caller: int) -> None:
             while time.perf_counter() < until:
-                await self._scheduler.once_now_async(DoNothing, payload(caller))
+                await self._scheduler.once_now_async(DoNothing, payload(caller), agent_connection=self._agent)
                 done[caller] += 1
 
         began = time.perf_counter()
@@ -132,7 +137,7 @@ class Actor:
 
         def call(caller: int) -> None:
             while time.perf_counter() < until:
-                scheduler.once_now(DoNothing, payload(caller))
+                scheduler.once_now(DoNothing, payload(caller), agent_connection=self._agent)
                 done[caller] += 1
 
         threads = [threading.Thread(target=call, args=(caller,)) for caller in range(callers)]
@@ -178,7 +183,7 @@ class Actor:
         if self._master is not None:
             from .natsfloor import NatsFloor
 
-            self._floor = await asyncio.to_thread(NatsFloor, self._url, self._table_prefix)
+            self._floor = await asyncio.to_thread(NatsFloor, self._url, self._table_prefix, self._master)
         else:
             self._floor = open_floor(self._url, self._table_prefix)
 
@@ -192,6 +197,13 @@ class Actor:
         """See :meth:`Floor.drain`."""
         assert self._floor is not None
         began_at, ended_at = await self._floor.drain(count, batch)
+        return {"began_at": began_at, "ended_at": ended_at}
+
+    async def floor_drain_recorded(self, count: int, batch: int) -> dict[str, float]:
+        """See :meth:`NatsFloor.drain`."""
+        assert self._floor is not None
+        assert not isinstance(self._floor, Floor)
+        began_at, ended_at = await self._floor.drain(count, batch, recorded=True)
         return {"began_at": began_at, "ended_at": ended_at}
 
     async def floor_alternate(self, count: int, bulk: int, batch: int) -> dict[str, float]:
@@ -235,11 +247,11 @@ class _TransactionCount:
         connection.set_trace_callback(on_statement)
 
 
-def _one_after_another(scheduler: Scheduler, seconds: float) -> dict[str, float]:
+def _one_after_another(scheduler: Scheduler, agent: str | None, seconds: float) -> dict[str, float]:
     began = time.perf_counter()
     done = 0
     while time.perf_counter() - began < seconds:
-        scheduler.once_now(DoNothing, payload(done))
+        scheduler.once_now(DoNothing, payload(done), agent_connection=agent)
         done += 1
     return {"jobs": done, "seconds": time.perf_counter() - began}
 

@@ -42,6 +42,11 @@ class Ground:
         self._lock: Any = None
 
     @property
+    def has_master(self) -> bool:
+        """Whether what is measured has a master elsewhere, that learns how each job ended."""
+        return False
+
+    @property
     def is_sqlite(self) -> bool:
         """Whether it is a file."""
         return self._path is not None

@@ -48,6 +48,10 @@ class NatsGround(Ground):
         finally:
             super().__exit__()
 
+    @property
+    def has_master(self) -> bool:
+        return True
+
     def empty(self) -> None:
         super().empty()
         asyncio.run(self._purge())

@@ -59,7 +59,8 @@ class Program:
         jobs = self._plan.jobs
         library, floor = self._cast.player(), self._cast.player()
         floor.ask("floor_open")
-        rates: dict[str, list[float]] = {"fill": [], "drain": [], "floor fill": [], "floor drain": []}
+        rates: dict[str, list[float]] = {name: [] for name in ("fill", "drain", "floor fill", "floor drain")}
+        told: list[float] = []
         for number in range(1, self._plan.rounds + 1):
             self._say(f"bulk enqueue and drain, round {number} of {self._plan.rounds}")
             library.ask("open", workers=0)
@@ -70,10 +71,19 @@ class Program:
             filled = floor.ask("floor_fill", count=jobs, batch=BULK_BATCH)
             rates["floor fill"].append(jobs / filled["seconds"])
             rates["floor drain"].append(_rate(jobs, floor.ask("floor_drain", count=jobs, batch=FLOOR_BATCH)))
+            if self._ground.has_master:
+                floor.ask("floor_fill", count=jobs, batch=BULK_BATCH)
+                told.append(_rate(jobs, floor.ask("floor_drain_recorded", count=jobs, batch=FLOOR_BATCH)))
         self._cast.dismiss((library, floor))
         middle = {name: statistics.median(found) for name, found in rates.items()}
         yield _against_floor("bulk enqueue", middle["fill"], middle["floor fill"])
-        yield _against_floor("drain, one worker process", middle["drain"], middle["floor drain"])
+        note = "the floor tells the master nothing" if told else ""
+        yield _against_floor("drain, one worker process", middle["drain"], middle["floor drain"], note)
+        if told:
+            note = "the floor stores each batch of outcomes and inserts it into the master"
+            yield _against_floor(
+                "drain, floor with the master", middle["drain"], statistics.median(told), note
+            )
 
     def steady(self) -> Iterator[Figure]:
         """A producer process and a worker process at once, from the first enqueue to the last settle.

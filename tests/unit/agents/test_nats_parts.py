@@ -14,7 +14,7 @@ import pytest
 from jobmaster.agents.nats.claims import Delivered, Intake
 from jobmaster.agents.nats.envelope import (
     Envelope,
-    claimed_of,
+    Letter,
     copy_of_new,
     decode_job,
     decode_shipment,
@@ -78,7 +78,9 @@ def test_a_job_comes_out_of_its_message_as_it_went_in(envelope: Envelope) -> Non
 
 def test_a_claim_has_the_number_after_those_before_its_message() -> None:
     bucket = uuid7()
-    claimed = claimed_of(Envelope(a_copy(claim_no=4)), bucket, cancel=True)
+    copy = a_copy(claim_no=4)
+    letter = Letter(NAMES.job(copy.lane, copy.priority, copy.id), encode_job(Envelope(copy)))
+    claimed = letter.claimed(bucket, cancel=True)
     assert (claimed.claim_no, claimed.bucket_id, claimed.cancel_requested) == (5, bucket, True)
 
 
@@ -190,14 +192,17 @@ class _Nothing:
 
 def test_what_is_not_due_is_kept_until_it_is() -> None:
     intake = Intake("default", 3, _Nothing())  # type: ignore[arg-type]
-    late, soon = (Delivered("s", "r", n, 1, Envelope(a_copy())) for n in (1, 2))
+    copy = a_copy()
+    subject = NAMES.job(copy.lane, copy.priority, copy.id)
+    late, soon = (Delivered(subject, "r", n, 1, encode_job(Envelope(copy))) for n in (1, 2))
     intake.keep(late, 200)
     intake.keep(soon, 100)
     assert (len(intake), intake.next_due) == (2, 100)
     assert intake.due(99, 10) == []
-    assert intake.due(150, 10) == [soon._replace(waited=True)]
+    assert intake.due(150, 10) == [soon]
     assert list(intake.replies()) == ["r"]
-    assert intake.empty() == [late._replace(waited=True)]
+    assert intake.empty() == [late]
+    assert (late.waited, soon.waited) == (True, True)
     assert (len(intake), intake.next_due) == (0, None)
     assert time.monotonic() >= intake.asked_at
 
