@@ -41,6 +41,17 @@ class MovesConformance:
         job = parties.on_master(job_id)
         assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1 + again)
 
+    def test_what_lives_on_an_agent_is_no_orphan_of_the_master(self, parties: Parties) -> None:
+        """A coordinator sweeps the master too: jobs that it has placed, or mirrors, are not claims there."""
+        placed, mirrored = parties.hold(), parties.agent.enqueue()
+        parties.onboard()
+        parties.save()
+        rescued = parties.settlement.rescue(5)
+        assert (rescued.released, rescued.failed) == (0, 0)
+        for job_id in (*placed, *mirrored):
+            job = parties.on_master(job_id)
+            assert (job.agent_connection, job.attempt, job.losses) == ("agent", 0, 0)
+
     def test_a_job_on_its_way_is_cancelled_where_it_arrives(self, parties: Parties) -> None:
         (job_id,) = parties.agent.enqueue()
         bucket, copies = parties.take()
