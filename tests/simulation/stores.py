@@ -1,7 +1,8 @@
 """Store calls that take virtual time, and stores that fail before or after a call took effect.
 
 A call runs in a greenlet of its own, so that blocking code of the engine can be held up in the middle:
-between its last look at the lease and the write, between the write and the answer, between the two writes of a move.
+between its last look at the lease and the write, between the write and the answer, between the two writes of
+a move.
 """
 
 from __future__ import annotations
