@@ -2,8 +2,8 @@
 
 The master commits which agent gets a job, and only then is it inserted there. A crash in between leaves a
 placement that nobody has confirmed; it is repeated on the same agent, where it changes nothing when the job
-had arrived. An agent that certainly did not take its jobs gives them back, unless somebody has begun to repeat
-the placement: then they may have arrived there by now.
+had arrived. An agent that certainly did not take its jobs gives them back, unless somebody has begun to
+repeat the placement: then they may have arrived there by now.
 """
 
 from __future__ import annotations

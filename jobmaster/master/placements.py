@@ -251,8 +251,9 @@ class SqlPlacements:
     def repeat(self, agent: AgentKey, copies: Sequence[JobCopy]) -> list[JobCopy]:
         def work(tx: Tx) -> list[JobCopy]:
             places = _places(tx, [copy.id for copy in copies])
-            there = {job_id: placement for job_id, (holder, placement, _) in places.items() if holder == store}
-            standing = [copy for copy in copies if there.get(copy.id) == copy.placement]
+            nowhere = (None, 0, 0)
+            there = {copy.id: places.get(copy.id, nowhere)[:2] for copy in copies}
+            standing = [copy for copy in copies if there[copy.id] == (store, copy.placement)]
             if standing:
                 tx.run("placement_repeated", ids=[copy.id for copy in standing])
             return standing
