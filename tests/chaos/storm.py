@@ -241,6 +241,7 @@ def storm(
             producer.join(60)
             _check(cluster, fleet, producer, doing.frozen, result, over, patience, len(planned) * workers)
             # what the dead left behind is emptied first and deleted by the next who looks
+            _until(lambda: all(map(_has_started, fleet.running)), 30)
             _until(lambda: len(cluster.buckets()) <= 5 * len(fleet.running), 30)
             for worker in fleet.running:
                 _dismiss(worker, result)
@@ -255,9 +256,13 @@ def storm(
 def _dismiss(worker: WorkerProcess, result: Result) -> None:
     """SIGTERM; only a process that had not begun to work may end by the signal itself."""
     code = worker.stop()
-    log = worker.log.read_text(errors="replace")
-    if code != 0 and (code != -signal.SIGTERM or "started on agent" in log):
+    if code != 0 and (code != -signal.SIGTERM or _has_started(worker)):
+        log = worker.log.read_text(errors="replace")
         result.problems.append(f"a worker ended with {code} when asked to stop: {log[-800:]}")
+
+
+def _has_started(worker: WorkerProcess) -> bool:
+    return "started on agent" in worker.log.read_text(errors="replace")
 
 
 def _until(reached: Callable[[], bool], seconds: float) -> bool:
@@ -290,13 +295,23 @@ def _check(
             f"{scheduler.count_jobs(status=live)} jobs have not ended: {scheduler.explain(stuck.id)}"
         )
     jobs = _every_job(cluster)
+    if unknown := [number for number in producer.accepted if number not in jobs]:
+        began = time.monotonic()
+        _until(lambda: all(number in _every_job(cluster) for number in unknown), 5 * LEASE)
+        jobs = _every_job(cluster)
+        result.problems.append(
+            f"{len(unknown)} accepted jobs were on no list when all had ended, such as {unknown[:5]}; "
+            f"{len([n for n in unknown if n in jobs])} of them {time.monotonic() - began:.1f} s later"
+        )
     wrong = [job for job in jobs.values() if job != JobStatus.SUCCEEDED]
     gone = [number for number in producer.accepted if number not in jobs]
     marks = read_record(fleet.record)
     never = [n for n in producer.accepted if not any(mark.what == "end" for mark in marks.get(n, ()))]
     result.lost = len({*gone, *never})
     if result.lost:
-        result.problems.append(f"{result.lost} accepted jobs are lost, such as {[*gone, *never][:5]}")
+        result.problems.append(
+            f"{len(gone)} jobs are gone, such as {gone[:5]}, and {len(never)} never ran to an end, such as {never[:5]}"
+        )
     if wrong and done:
         result.problems.append(f"{len(wrong)} jobs ended as {Counter(wrong)}")
     if strangers := [n for n in jobs if n not in producer.accepted and n not in producer.unsure]:
