@@ -310,7 +310,8 @@ def _check(
     result.lost = len({*gone, *never})
     if result.lost:
         result.problems.append(
-            f"{len(gone)} jobs are gone, such as {gone[:5]}, and {len(never)} never ran to an end, such as {never[:5]}"
+            f"{len(gone)} jobs are gone, such as {gone[:5]}, and {len(never)} never ran to an end, "
+            f"such as {never[:5]}"
         )
     if wrong and done:
         result.problems.append(f"{len(wrong)} jobs ended as {Counter(wrong)}")

@@ -36,8 +36,8 @@ def explore(
     done: Callable[[S], bool],
     most: int = 2_000_000,
 ) -> Explored:
-    """Visit every state that can be reached. In each ``wrong`` must have nothing to say, and from each a state
-    that is ``done`` must be reachable without any further fault.
+    """Visit every state that can be reached. In each ``wrong`` must have nothing to say, and from each a
+    state that is ``done`` must be reachable without another fault.
 
     Raises ``OverflowError`` beyond ``most`` states: then nothing is proven.
     """
