@@ -61,6 +61,8 @@ class Scene:
     agents: int = 0
     """0: a standalone cluster."""
     jobs: int = 120
+    batches: int = 20
+    """In how many calls they are enqueued, about."""
     storm: float = 25.0
     """How long jobs come in and faults happen."""
     lease: float = 3.0
@@ -280,7 +282,7 @@ class World:
     async def produce(self) -> None:
         """Enqueue all jobs over the time of the storm, some of them due later, some on the master."""
         scene, chance = self.scene, self.chance
-        batches = max(1, scene.jobs // 6)
+        batches = scene.batches
         left = scene.jobs
         calls = []
         while left > 0:
