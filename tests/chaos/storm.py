@@ -69,8 +69,10 @@ def ground(backend: str) -> Iterator[Ground]:
 
 
 def faults_of(backend: str) -> tuple[str, ...]:
-    """The faults that there are on a backend: a file has no server."""
-    return WORKER_FAULTS if backend == "sqlite" else FAULTS
+    """The faults that there are on a backend: a file has no server, and whoever shares it shares a clock (the
+    master of NATS is a file here)."""
+    there = WORKER_FAULTS if backend == "sqlite" else FAULTS
+    return tuple(kind for kind in there if kind != "clock off" or backend not in ("sqlite", "nats"))
 
 
 @dataclass
