@@ -72,6 +72,8 @@ class MovesConformance:
         (job_id,) = parties.hold()
         (placement,) = parties.master.place("default", SOON, 10, {parties.transport.key: 1.0})
         (seen,) = parties.master.unconfirmed(10)
+        # the number that travels is the one that the master keeps
+        assert [copy.placement for copy in seen.copies] == [copy.placement for copy in placement.copies]
         parties.master.give_back(placement.agent, placement.copies)
         assert parties.on_master(job_id).agent_connection is None
         assert parties.master.repeat(seen.agent, seen.copies) == []
