@@ -70,3 +70,17 @@ def build(session: nox.Session) -> None:
     install(session, "build", package=None)
     shutil.rmtree("dist", ignore_errors=True)
     session.run("python", "-m", "build", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Storms of faults over real processes and servers: `nox -s chaos -- --minutes 30 --seed 1`."""
+    install(session, "test")
+    session.run("python", "-m", "tests.chaos", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """Known vulnerabilities of the dependencies. Asks the advisory database of PyPI, so it needs network."""
+    session.install("--editable", ".[all]", "pip-audit")
+    session.run("pip-audit", "--local", "--skip-editable", *session.posargs)

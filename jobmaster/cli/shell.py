@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from .. import _version
+from ..cluster.settings import without_password
 from ..errors import JobMasterError
 from . import (
     agentscommand,
@@ -27,6 +29,7 @@ from .refusal import Refusal, sentence
 
 __all__ = ["run_command"]
 
+_URL = re.compile(r"\S+://\S+")
 FAULT = 2
 INTERRUPTED = 130
 
@@ -110,4 +113,6 @@ def _usage(fault: Exception) -> str | None:
 
 
 def _tell(text: str) -> None:
-    print(f"jobmaster: {text}", file=sys.stderr)
+    # what the parser did not understand may be a URL in the wrong place
+    shown = _URL.sub(lambda url: without_password(url[0]), text)
+    print(f"jobmaster: {shown}", file=sys.stderr)

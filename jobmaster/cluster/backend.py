@@ -274,7 +274,7 @@ class Backend:
 
     def learn_clocks(self) -> None:
         """Compare the clocks of the open agents with the master's."""
-        for name in list(self._open_agents):
+        for name in sorted(self._open_agents):
             if not self.roster.is_down(name):
                 try:
                     self.agents[name].learn_clock(self.clock)

@@ -73,6 +73,7 @@ class Dispatcher:
         ring: Callable[[], None],
         look: Callable[[], None],
         expect: Callable[[float], None],
+        trusted: Callable[[], bool],
         announcer: Announcer,
         logger: logging.Logger,
     ) -> None:
@@ -85,6 +86,8 @@ class Dispatcher:
         self._ring = ring
         self._look = look
         self._expect = expect
+        self._trusted = trusted
+        """Whether the claims held here are still this worker's own."""
         self._announcer = announcer
         self._logger = logger
         self._queue: WeightedQueue[ClaimedJob] = WeightedQueue()
@@ -158,7 +161,8 @@ class Dispatcher:
         if self._limits.mode is not ClusterMode.ACTIVE and len(self._queue):
             self.hand_back_queued()
         while self._free > 0 and not self.held:
-            popped = self._queue.pop()
+            # a process that was frozen begins nothing that others may have taken over meanwhile
+            popped = self._queue.pop() if self._trusted() else None
             if popped is None:
                 return
             job = popped[1]
@@ -228,6 +232,8 @@ class Dispatcher:
     async def _execute(self, active: Active) -> None:
         run = active.run
         active.entered = True
+        if run.cancel_reason is None and not self._trusted():
+            run.request_cancel("lost")
         if run.cancel_reason is not None:
             self._never_began(active)
             return

@@ -2,7 +2,8 @@
 
 The master commits which agent gets a job, and only then is it inserted there. A crash in between leaves a
 placement that nobody has confirmed; it is repeated on the same agent, where it changes nothing when the job
-had arrived. An agent that certainly did not take its jobs gives them back.
+had arrived. An agent that certainly did not take its jobs gives them back, unless somebody has begun to
+repeat the placement: then they may have arrived there by now.
 """
 
 from __future__ import annotations
@@ -195,7 +196,7 @@ class Onboarder:
                     len(placement.copies),
                     fault,
                 )
-                self._master.take_back(placement.agent, placement.copies)
+                self._master.give_back(placement.agent, placement.copies)
             return
         self._master.confirm(placement.agent, [copy.id for copy in placement.copies])
 
@@ -208,6 +209,10 @@ class Onboarder:
             left = [copy for copy in placement.copies if self._suspects.get(copy.id) == copy.placement]
             name = placement.agent.name
             if not left or name not in self._agents or name in busy or self._roster.is_down(name):
+                continue
+            # whoever made them may be alive and slow: from here on it may not give them to another agent
+            left = await self._calls.run(self._master.repeat, placement.agent, left)
+            if not left:
                 continue
             self._logger.warning("repeating %d placements on agent %r that nobody confirmed", len(left), name)
             try:

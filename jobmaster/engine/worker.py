@@ -95,6 +95,7 @@ class Worker:
             self._alarm.ring,
             self._watch.look,
             self._watch.expect,
+            self._trusts_claims,
             announcer,
             logger,
         )
@@ -256,6 +257,10 @@ class Worker:
             if tenure is not None:
                 self._set_trusted_until(tenure.trust.until)
             await self._clock.sleep(every)
+
+    def _trusts_claims(self) -> bool:
+        tenure = self._pump.tenure
+        return tenure is not None and tenure.trust.holds()
 
     def _vital_until(self) -> float:
         """Until when the loop may be silent: a lease, or as long as a running handler may block it."""

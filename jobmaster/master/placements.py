@@ -251,6 +251,28 @@ class SqlPlacements:
 
         return self._database.gateway.read("unconfirmed", work)
 
+    def repeat(self, agent: AgentKey, copies: Sequence[JobCopy]) -> list[JobCopy]:
+        def work(tx: Tx) -> list[JobCopy]:
+            places = _places(tx, [copy.id for copy in copies])
+            nowhere = (None, 0, 0)
+            there = {copy.id: places.get(copy.id, nowhere)[:2] for copy in copies}
+            standing = [copy for copy in copies if there[copy.id] == (store, copy.placement)]
+            if standing:
+                tx.run("placement_repeated", ids=[copy.id for copy in standing])
+            return standing
+
+        store = agent.store_id
+        return self._database.gateway.transaction("repeat", work)
+
+    def give_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
+        def work(tx: Tx) -> None:
+            ids = list(_places(tx, [copy.id for copy in copies]))
+            if ids:
+                repeated = {tx.dialect.uuid(row[0]) for row in tx.rows("repeated_there", ids=ids)}
+                _hold(tx, agent, [copy for copy in copies if copy.id in ids and copy.id not in repeated])
+
+        self._again("give_back", work)
+
     def take_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
         self._again("take_back", lambda tx: _hold(tx, agent, copies))
 
@@ -282,6 +304,8 @@ def _given_up(agent: AgentKey) -> str:
 
 def _hold(tx: Tx, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
     """Jobs that lived on an agent are held here; copies that are not the live ones change nothing."""
+    if not copies:
+        return
     ids = [copy.id for copy in copies]
     places = _places(tx, ids)
     ended = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}

@@ -251,6 +251,16 @@ class MasterStore(JobReader, Protocol):
         """Placements that nobody has confirmed: under way, or left by a coordinator that died."""
         ...
 
+    def repeat(self, agent: AgentKey, copies: Sequence[JobCopy]) -> list[JobCopy]:
+        """Those of these placements that still stand, to be delivered again by somebody else than who made
+        them: committed, from before this returns they can no more be given back (:meth:`give_back`)."""
+        ...
+
+    def give_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
+        """Hold placements again which their agent certainly did not take from who made them, ``placement``
+        raised. What somebody else repeats may have arrived all the same, and stays."""
+        ...
+
     def take_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
         """Hold jobs that lived on an agent, ``placement`` raised. Copies that were not the live ones change
         nothing."""

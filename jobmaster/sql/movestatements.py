@@ -49,7 +49,10 @@ WHERE {CLAIMABLE.format(":priority")} AND run_at <= {{now}} + {{span:ahead}}
   AND (agent IS NULL OR agent {{in:agents}})
 ORDER BY run_at, id {{limit:limit}} {{lock_skip}}""",
     "held_placed": """
-UPDATE {table:job} SET bucket_id = :store_id, placement = placement + 1, unsynced = 1 WHERE id {in:ids}""",
+UPDATE {table:job} SET bucket_id = :store_id, placement = placement + 1, unsynced = 1, recheck = 0
+WHERE id {in:ids}""",
+    "placement_repeated": "UPDATE {table:job} SET recheck = 1 WHERE id {in:ids}",
+    "repeated_there": "SELECT id FROM {table:job} WHERE recheck = 1 AND id {in:ids}",
     "placed": "UPDATE {table:job} SET unsynced = 0 WHERE bucket_id = :store_id AND id {in:ids}",
     "unplaced": f"""
 SELECT {{top:limit}}{COPY_COLUMNS}, bucket_id FROM {{table:job}}

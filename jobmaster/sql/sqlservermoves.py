@@ -62,7 +62,7 @@ UPDATE t SET bucket_id = :bucket_id, claim_no = t.claim_no + 1, recheck = 1
     # --- on the master ----------------------------------------------------------------------------
     "held_due": _skipping("held_due", "job", "job_ready").replace("{in:agents}", "{in_texts:agents}"),
     "held_placed": f"""
-UPDATE t SET bucket_id = :store_id, placement = t.placement + 1, unsynced = 1
+UPDATE t SET bucket_id = :store_id, placement = t.placement + 1, unsynced = 1, recheck = 0
 {_of_ids("job")}""",
     "placed": f"UPDATE t SET unsynced = 0 {_of_ids('job')} WHERE t.bucket_id = :store_id",
     "unplaced": _looking("unplaced", f"{LOOKS}, INDEX({{index:job_unsynced}})"),

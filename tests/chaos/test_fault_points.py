@@ -130,9 +130,7 @@ async def test_an_enqueue_that_never_gets_through_says_so(database_url: str, bre
     ],
 )
 @pytest.mark.timeout(90)
-def test_a_worker_that_dies_at_any_write_loses_nothing(
-    database_url: str, tmp_path: Path, point: str
-) -> None:
+def test_a_worker_that_dies_at_any_write_loses_nothing(database_url: str, tmp_path: Path, point: str) -> None:
     jobs = 120
     cluster = observer_of(database_url)
     try:

@@ -97,13 +97,18 @@ class Workers:
         """Start more processes, each with one worker, or with these: ``AGENT:LANE:MODE``."""
         return [self._start(None, workers) for _ in range(count)]
 
+    def start_off(self, seconds: float, workers: Sequence[str] = ()) -> WorkerProcess:
+        """Start a process whose host's clock is so many seconds ahead."""
+        return self._start(None, workers, clock_off=seconds)
+
     def start_doomed(self, point: str, workers: Sequence[str] = ()) -> WorkerProcess:
         """Start a process that dies at a fault point, ``NAME:N``."""
         return self._start(point, workers)
 
-    def _start(self, die_at: str | None, workers: Sequence[str]) -> WorkerProcess:
+    def _start(self, die_at: str | None, workers: Sequence[str], **more: float) -> WorkerProcess:
         log = self._directory / f"worker-{len(self.all)}.log"
-        worker = WorkerProcess(self._url, self.record, log, self._options, die_at, self._agents, workers)
+        options = {**self._options, **more}
+        worker = WorkerProcess(self._url, self.record, log, options, die_at, self._agents, workers)
         self.all.append(worker)
         return worker
 

@@ -161,6 +161,7 @@ async def _enqueue(session: Session, jobs: Sequence[NewJob], timeout: float) -> 
     items = [
         (Envelope(copy, job.recheck), 0, f"{copy.id.hex}-0") for copy, job in zip(copies, jobs, strict=True)
     ]
+    session.reach("enqueue.before_commit")
     await put_in_place(session, items, timeout)
     session.reach("enqueue.after_commit")
     await _wake(session, copies, now)

@@ -41,6 +41,47 @@ class MovesConformance:
         job = parties.on_master(job_id)
         assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1 + again)
 
+    def test_what_lives_on_an_agent_is_no_orphan_of_the_master(self, parties: Parties) -> None:
+        """A coordinator sweeps the master too: jobs that it has placed, or mirrors, are not claims there."""
+        placed, mirrored = parties.hold(), parties.agent.enqueue()
+        parties.onboard()
+        parties.save()
+        rescued = parties.settlement.rescue(5)
+        assert (rescued.released, rescued.failed) == (0, 0)
+        for job_id in (*placed, *mirrored):
+            job = parties.on_master(job_id)
+            assert (job.agent_connection, job.attempt, job.losses) == ("agent", 0, 0)
+
+    def test_a_placement_that_somebody_repeats_is_not_given_back(self, parties: Parties) -> None:
+        """Who made it was slow and failed at last, while another coordinator delivered it: it runs there."""
+        (job_id,) = parties.hold()
+        (placement,) = parties.master.place("default", SOON, 10, {parties.transport.key: 1.0})
+        (repeated,) = parties.master.unconfirmed(10)
+        copies = parties.master.repeat(repeated.agent, repeated.copies)
+        parties.transport.receive(copies)
+        holder = parties.agent.holder()
+        (claimed,) = holder.claim()
+        parties.master.give_back(placement.agent, placement.copies)
+        assert parties.on_master(job_id).agent_connection == "agent"
+        assert parties.onboard() == []
+        holder.settle(holder.succeeded(claimed, '"once"'))
+        parties.ship()
+        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+
+    def test_a_placement_that_was_given_back_is_not_repeated(self, parties: Parties) -> None:
+        (job_id,) = parties.hold()
+        (placement,) = parties.master.place("default", SOON, 10, {parties.transport.key: 1.0})
+        (seen,) = parties.master.unconfirmed(10)
+        # the number that travels is the one that the master keeps
+        assert [copy.placement for copy in seen.copies] == [copy.placement for copy in placement.copies]
+        parties.master.give_back(placement.agent, placement.copies)
+        assert parties.on_master(job_id).agent_connection is None
+        assert parties.master.repeat(seen.agent, seen.copies) == []
+        # it can be placed, repeated and given back as before
+        (again,) = parties.master.place("default", SOON, 10, {parties.transport.key: 1.0})
+        parties.master.give_back(again.agent, again.copies)
+        assert parties.on_master(job_id).agent_connection is None
+
     def test_a_job_on_its_way_is_cancelled_where_it_arrives(self, parties: Parties) -> None:
         (job_id,) = parties.agent.enqueue()
         bucket, copies = parties.take()

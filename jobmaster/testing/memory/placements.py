@@ -153,6 +153,7 @@ class MemoryPlacements:
                 for copy in part:
                     row = database.live[copy.id]
                     row.bucket_id, row.unsynced = agent.store_id, True
+                    row.new = replace(row.new, recheck=False)
                     row.placement += 1
             return [
                 Placement(agent, [copy_of(database.live[copy.id]) for copy in part])
@@ -176,6 +177,22 @@ class MemoryPlacements:
                 assert row.bucket_id is not None
                 given.setdefault(keys[row.bucket_id], []).append(copy_of(row))
             return [Placement(agent, part) for agent, part in given.items()]
+
+    def repeat(self, agent: AgentKey, copies: Sequence[JobCopy]) -> list[JobCopy]:
+        standing = []
+        with self._database.lock:
+            for copy in copies:
+                row = self._database.live.get(copy.id)
+                if row is not None and (row.bucket_id, row.placement) == (agent.store_id, copy.placement):
+                    row.new = replace(row.new, recheck=True)
+                    standing.append(copy)
+        return standing
+
+    def give_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
+        with self._database.lock:
+            live = self._database.live
+            mine = [copy for copy in copies if copy.id in live and not live[copy.id].new.recheck]
+            self.take_back(agent, mine)
 
     def take_back(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:
         database = self._database

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice, takewhile
 from uuid import UUID
 
 from ...domain.job import AttemptOutcome, ClaimedJob, JobError, NewJob
 from ...domain.status import BucketStatus, JobStatus, WorkerMode
-from ...domain.verdict import AttemptRecord, StateChange, lost_verdict
+from ...domain.verdict import AttemptRecord, StateChange, hand_back, lost_verdict
 from ...errors import ConfigurationError, DuplicateJob, TransientStoreError
 from ...ports import CancelResult, ClaimRequest, Keyed, MasterStore, OnConflict, Rescue, Settled
 from .database import MemoryDatabase, Row
 
 __all__ = ["MemoryAgentSettlement", "MemorySettlement"]
+
+_PUT_OFF = timedelta(seconds=1)
+"""How long a claim waits about which the master could not be asked."""
 
 
 class MemorySettlement:
@@ -71,12 +75,9 @@ class MemorySettlement:
         claimed: list[ClaimedJob] = []
         for priority in sorted(wanted, reverse=True):
             after = claim.after.get(priority)
-            due = [
-                row
-                for row in database.ready(claim.lane, priority)
-                if row.run_at <= now and (after is None or row.order > after)
-            ]
-            for row in due[: wanted[priority]]:
+            due = takewhile(lambda row: row.run_at <= now, database.ready(claim.lane, priority))
+            fresh = due if after is None else (row for row in due if row.order > after)
+            for row in list(islice(fresh, wanted[priority])):
                 if row.new.recheck and row.new.id in database.history:
                     del database.live[row.new.id]
                     continue
@@ -207,7 +208,9 @@ class MemorySettlement:
                 del database.buckets[empty.id]
             dead = [bucket for bucket in database.buckets.values() if bucket.lease_until <= now]
             living = database.buckets.keys() - {bucket.id for bucket in dead}
-            lost = [row for row in database.live.values() if row.bucket_id and row.bucket_id not in living]
+            # what a master has given to an agent is not claimed
+            living |= {record.key.store_id for record in database.agents.values()}
+            lost = [row for row in database.claimed() if row.bucket_id not in living]
             verdicts = [self._lose(row, max_losses, now) for row in lost]
             for bucket in dead:
                 bucket.status = ready
@@ -276,15 +279,29 @@ class MemoryAgentSettlement(MemorySettlement):
 
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
         settled = super().settle(changes, claim)
-        return replace(settled, claimed=self.recheck(settled.claimed))
+        return replace(settled, claimed=self._live_ones(settled.claimed))
 
     def recheck(self, claims: Sequence[ClaimedJob]) -> list[ClaimedJob]:
-        kept = super().recheck(claims)
-        stale = self._master.stale(self._database.key, [job.id for job in kept if job.recheck])
+        return self._live_ones(super().recheck(claims))
+
+    def _live_ones(self, claims: Sequence[ClaimedJob]) -> list[ClaimedJob]:
+        doubtful = [job for job in claims if job.recheck]
+        if not doubtful:
+            return list(claims)
+        try:
+            stale = self._master.stale(self._database.key, [job.id for job in doubtful])
+        except TransientStoreError:
+            # only the master can say: they are handed back until it can be asked
+            super().settle([hand_back(job)._replace(delay=_PUT_OFF) for job in doubtful], None)
+            return [job for job in claims if not job.recheck]
+        live = self._database.live
         with self._database.lock:
-            for job_id in stale:
-                del self._database.live[job_id]
-        return [job for job in kept if job.id not in stale]
+            for job in doubtful:
+                row = live.get(job.id)
+                owned = row is not None and (row.bucket_id, row.claim_no) == (job.bucket_id, job.claim_no)
+                if job.id in stale and owned:
+                    del live[job.id]
+        return [job for job in claims if job.id not in stale]
 
     def revive(self, job_id: UUID) -> bool:
         """Never here: what has ended belongs to the master."""

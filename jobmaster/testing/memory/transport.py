@@ -129,7 +129,8 @@ class MemoryTransport(MemoryMoves):
 
     def next_due(self, lane: str) -> tuple[datetime, datetime] | None:
         with self._database.lock:
-            waiting = [row.run_at for p in range(1, 6) for row in self._database.ready(lane, p)]
+            heads = [next(self._database.ready(lane, p), None) for p in range(1, 6)]
+            waiting = [row.run_at for row in heads if row is not None]
             return (self.now(), min(waiting)) if waiting else None
 
     def find_live(self, job_id: UUID) -> Job | None:

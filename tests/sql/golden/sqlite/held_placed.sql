@@ -1,1 +1,2 @@
-UPDATE "jm_job" SET bucket_id = :store_id, placement = placement + 1, unsynced = 1 WHERE id IN (:ids)
+UPDATE "jm_job" SET bucket_id = :store_id, placement = placement + 1, unsynced = 1, recheck = 0
+WHERE id IN (:ids)

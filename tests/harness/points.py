@@ -1,0 +1,76 @@
+"""The fault points by name: every write of the data path has one before and one after its commit.
+
+On SQL stores the gateway passes ``NAME.before_commit`` and ``NAME.after_commit`` around each commit, so that
+a write has them by having a name. On NATS a write has those that its code passes.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+__all__ = ["DATA", "NATS", "UPKEEP", "WITHIN", "commits", "named_in_source", "passed_in_source"]
+
+PACKAGE = Path(__file__).resolve().parents[2] / "jobmaster"
+
+DATA = {
+    "enqueue", "enqueue_keyed", "settle",
+    "expire", "bucket_gone", "rescue", "rescue_orphans", "mark", "cancel", "reschedule", "revive",
+    "open_buckets", "renew", "complete_buckets", "close_buckets", "drop",
+    "ship", "shipped", "record", "save", "saved", "mirror", "unmirror", "overtake",
+    "place", "confirm", "repeat", "give_back", "receive", "take", "take_back", "let_go",
+    "plan", "schedule_change",
+}  # fmt: skip
+"""Transactions that write jobs, claims, outcomes or the cursor of a schedule."""
+UPKEEP = {
+    "stamp", "register_worker", "see_worker", "forget_worker", "workers",
+    "register_agent", "set_draining", "forget_agent", "declare_settings", "pin_setting", "unpin_setting",
+    "clean", "schedule_prune",
+}  # fmt: skip
+"""Transactions that write the registry, settings and old history: losing one loses no job."""
+WITHIN = {"settle.written", "writes.between", "plan.jobs_written", "schedule_change.jobs_written"}
+"""Points between two statements of one transaction."""
+NATS = {
+    "enqueue.before_commit", "enqueue.after_commit", "settle.before_commit", "settle.after_commit",
+    "ship.before_commit", "ship.after_commit", "save.before_commit", "save.after_commit",
+    "receive.before_commit", "receive.after_commit", "take.before_commit", "take.after_commit",
+    "let_go.before_commit", "let_go.after_commit",
+}  # fmt: skip
+
+
+def _calls(folder: Path) -> list[tuple[Path, ast.Call, str]]:
+    found = []
+    for file in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                found.append((file, node, node.func.attr))
+    return found
+
+
+def _text(call: ast.Call) -> str | None:
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else None
+
+
+def named_in_source() -> set[str]:
+    """Names of transactions that stand in the source as they are."""
+    named = (
+        _text(call)
+        for file, call, name in _calls(PACKAGE)
+        if name in ("transaction", "_again") and "bench" not in file.parts
+    )
+    return {text for text in named if text}
+
+
+def passed_in_source(folder: str = "") -> set[str]:
+    """Points that code passes by a literal name."""
+    return {text for _, call, name in _calls(PACKAGE / folder) if name == "reach" and (text := _text(call))}
+
+
+def commits() -> set[str]:
+    """The files in which something is committed."""
+    return {
+        file.relative_to(PACKAGE).as_posix()
+        for file, _, name in _calls(PACKAGE)
+        if name == "commit" and "bench" not in file.parts
+    }

@@ -1,0 +1,1 @@
+"""Small models of the protocol, explored completely: every order of steps, with crashes and late answers."""

@@ -1,0 +1,1 @@
+"""Hostile input: it ends in a clear error or survives unchanged, on every engine."""

@@ -1,0 +1,34 @@
+"""Counter-examples that simulations have found, each with its seed, and the defect behind it."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobmaster.engine.worker import Worker
+
+from .ledger import Violated
+from .world import Scene, simulate
+
+FREEZING = Scene(concurrency=2, fault_every=0.7)
+
+
+def test_a_worker_that_thaws_begins_nothing_that_it_had_queued() -> None:
+    """The first handler to end after a freeze beyond the lease freed a slot, and a queued job that had ended
+    elsewhere began."""
+    simulate(3, FREEZING)
+
+
+def test_it_is_the_look_at_the_lease_that_prevents_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Worker, "_trusts_claims", lambda worker: True)
+    with pytest.raises(Violated, match="has a claim number that is not above"):
+        simulate(3, FREEZING)
+
+
+def test_what_a_master_has_placed_is_not_rescued_there() -> None:
+    """Seed 30 with agents: the rescue of a master in memory took jobs that live on agents for orphans."""
+    simulate(30, Scene(agents=2))
+
+
+def test_claims_that_the_master_could_not_be_asked_about_are_handed_back() -> None:
+    """Seed 14 with agents: an agent in memory kept them claimed, though the worker never heard of them."""
+    simulate(14, Scene(agents=2))

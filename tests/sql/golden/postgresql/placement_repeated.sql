@@ -1,0 +1,1 @@
+UPDATE "public"."jm_job" SET recheck = 1 WHERE id = ANY(%(ids)s)

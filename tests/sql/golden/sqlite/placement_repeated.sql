@@ -1,0 +1,1 @@
+UPDATE "jm_job" SET recheck = 1 WHERE id IN (:ids)

@@ -1,0 +1,1 @@
+UPDATE "dbo"."jm_job" SET recheck = 1 WHERE id IN (SELECT CONVERT(BINARY(16), i.value, 2) FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i)

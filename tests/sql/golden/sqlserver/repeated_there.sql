@@ -1,0 +1,1 @@
+SELECT id FROM "dbo"."jm_job" WHERE recheck = 1 AND id IN (SELECT CONVERT(BINARY(16), i.value, 2) FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i)
