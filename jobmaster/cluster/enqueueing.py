@@ -284,9 +284,7 @@ class EnqueueMethods:
             return self._producer.enqueue_one_keyed(new, on_conflict)
         return self._producer.enqueue_one(new)
 
-    async def _enqueue_async(
-        self, new: NewJob, on_conflict: OnConflict, connection: object | None
-    ) -> Job:
+    async def _enqueue_async(self, new: NewJob, on_conflict: OnConflict, connection: object | None) -> Job:
         check_policy(on_conflict)
         if not self._producer.writable_now:
             await self._producer.threads.run(self._producer.check_writable)

@@ -119,9 +119,7 @@ class Timetable:
             record = _existing(record, schedule_id)
             if record.status is not ScheduleStatus.ACTIVE:
                 return None
-            return Decision(
-                _touched(record, now, status=ScheduleStatus.PAUSED, due_at=None, error=None)
-            )
+            return Decision(_touched(record, now, status=ScheduleStatus.PAUSED, due_at=None, error=None))
 
         return self._changed(schedule_id, decide)
 
@@ -224,9 +222,7 @@ class Timetable:
             due = [Due(at, True) for at in _between(recurrence_of(record), first, last)]
             # those that wait are released by the schedule's own policy, so this one can only be loosened
             chosen = record.overlap if policy is None or record.overlap is OverlapPolicy.ALLOW else policy
-            verdict = admit(
-                chosen, MOST_BACKFILLED, runs.live, runs.waiting, due, catch_up=True
-            )
+            verdict = admit(chosen, MOST_BACKFILLED, runs.live, runs.waiting, due, catch_up=True)
             cluster = self._backend.cluster_id
             jobs = [job_for(cluster, record, one) for one in verdict.start]
             jobs += [job_for(cluster, record, one, waits=True) for one in verdict.wait]
@@ -245,9 +241,7 @@ class Timetable:
         for lane in {job.lane for job in change.jobs}:
             self._wake(lane)
         held = self._backend.held.name
-        return [
-            snapshot(job, change.now, status, job.agent if distributed else held) for job in change.jobs
-        ]
+        return [snapshot(job, change.now, status, job.agent if distributed else held) for job in change.jobs]
 
     # -- looking ---------------------------------------------------------------------------------------
 
@@ -344,5 +338,3 @@ def _check_id(schedule_id: object) -> None:
         raise TypeError(f"a schedule id is a text, not {type(schedule_id).__name__}")
     if check_schedule_id(schedule_id):
         raise _not_found(schedule_id)
-
-

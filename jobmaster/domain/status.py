@@ -42,15 +42,11 @@ class JobStatus(str, Enum):  # noqa: UP042 - prints with its class
 
 
 _FINAL = frozenset({JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED})
-_WAITING = frozenset(
-    {JobStatus.SAVE_PENDING, JobStatus.HELD_ON_MASTER, JobStatus.READY, JobStatus.RETRYING}
-)
+_WAITING = frozenset({JobStatus.SAVE_PENDING, JobStatus.HELD_ON_MASTER, JobStatus.READY, JobStatus.RETRYING})
 
 _S = JobStatus
 TRANSITIONS: dict[JobStatus, frozenset[JobStatus]] = {
-    _S.SAVE_PENDING: frozenset(
-        {_S.READY, _S.ASSIGNED_TO_BUCKET, _S.HELD_ON_MASTER, _S.CANCELLED}
-    ),
+    _S.SAVE_PENDING: frozenset({_S.READY, _S.ASSIGNED_TO_BUCKET, _S.HELD_ON_MASTER, _S.CANCELLED}),
     _S.HELD_ON_MASTER: frozenset({_S.READY, _S.CANCELLED}),
     _S.READY: frozenset({_S.ASSIGNED_TO_BUCKET, _S.HELD_ON_MASTER, _S.CANCELLED}),
     _S.RETRYING: frozenset({_S.ASSIGNED_TO_BUCKET, _S.HELD_ON_MASTER, _S.READY, _S.CANCELLED}),

@@ -219,9 +219,7 @@ def _waiting(failures: int) -> JobStatus:
     return JobStatus.RETRYING if failures else JobStatus.READY
 
 
-def _backoff(
-    failures: int, outcome: Outcome, rules: RetryRules
-) -> tuple[timedelta | None, JobError | None]:
+def _backoff(failures: int, outcome: Outcome, rules: RetryRules) -> tuple[timedelta | None, JobError | None]:
     error = outcome.error
     if not outcome.may_retry or failures > rules.max_retries:
         return None, error

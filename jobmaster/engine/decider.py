@@ -99,9 +99,7 @@ def failed(record: ScheduleRecord, now: datetime, fault: BaseException) -> Sched
         reason = storable(str(fault), _LONGEST_ERROR)
         return replace(record, status=ScheduleStatus.PAUSED, due_at=None, error=reason)
     pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(record.failures, 20))
-    return replace(
-        record, failures=record.failures + 1, error=error, due_at=now + timedelta(seconds=pause)
-    )
+    return replace(record, failures=record.failures + 1, error=error, due_at=now + timedelta(seconds=pause))
 
 
 class Decider:

@@ -6,6 +6,7 @@ the load. What the store answers ambiguously is read back before anything else i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -165,9 +166,7 @@ class Pump:
             until = min(until, self._outbox.oldest_at + _LINGER)
         return max(0.001, until - now)
 
-    async def _settle(
-        self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None
-    ) -> None:
+    async def _settle(self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None) -> None:
         self._in_flight = True
         self._under_way = len(changes)
         self.dispatcher.expecting = request is not None
@@ -181,6 +180,10 @@ class Pump:
                 self._outbox.put_back(changes, self._clock.monotonic())
             self.woken = True
             await self._wait_out(fault)
+        except asyncio.CancelledError:
+            # the worker stops while the call goes on, whose end nobody hears: what it brings is not settled
+            self._readback = changes
+            raise
         except StoreError as fault:
             self._logger.error("settle refused: %s", fault)
             self._outbox.put_back(changes, self._clock.monotonic())
@@ -231,9 +234,7 @@ class Pump:
             # look at once when the next job is due
             self._poll_at = now
 
-    def _spare(
-        self, changes: list[StateChange], poisoned: Mapping[UUID, str]
-    ) -> list[StateChange]:
+    def _spare(self, changes: list[StateChange], poisoned: Mapping[UUID, str]) -> list[StateChange]:
         """Some verdicts hold something that the store refuses for good: their jobs fail and say so, so that
         none of them is brought again and again. The others."""
         now = self._clock.now()

@@ -324,4 +324,3 @@ def _drop(tx: Tx, ids: Sequence[UUID]) -> None:
 def _parts(ids: Collection[UUID]) -> list[list[UUID]]:
     wanted = list(ids)
     return [wanted[start : start + _IDS] for start in range(0, len(wanted), _IDS)]
-

@@ -103,9 +103,7 @@ class Settlement(Protocol):
         """
         ...
 
-    def enqueue_in(
-        self, connection: object, jobs: Sequence[NewJob], on_conflict: OnConflict
-    ) -> list[Keyed]:
+    def enqueue_in(self, connection: object, jobs: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         """The same through the caller's own sync connection, inside its transaction, without commit.
 
         Raises :class:`StoreElsewhere` when that connection leads to another database, and

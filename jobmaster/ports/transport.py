@@ -149,9 +149,7 @@ class AgentTransport(Protocol):
         """
         ...
 
-    def open_buckets(
-        self, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta
-    ) -> None:
+    def open_buckets(self, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta) -> None:
         """Create active buckets with a lease from now. ``lease_until`` of the given infos is ignored."""
         ...
 

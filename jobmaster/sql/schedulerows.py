@@ -62,9 +62,7 @@ _CODEC: Mapping[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 _DEFAULTS = {field.name: field.default for field in fields(ScheduleRecord) if field.name in _CODEC}
 _COLUMNS = SCHEDULE_COLUMNS.split(", ")
 _MOVED = MOVED.split(", ")
-_INSTANTS = frozenset(
-    name for name in _COLUMNS if name == "anchor" or name.endswith(("_at", "_from", "_to"))
-)
+_INSTANTS = frozenset(name for name in _COLUMNS if name == "anchor" or name.endswith(("_at", "_from", "_to")))
 
 
 class UnreadableSchedule(StoreError):

@@ -285,7 +285,6 @@ _ATTEMPT = (
 _JOIN = "INNER LOOP JOIN {table:job} AS j WITH (ROWLOCK) ON j.id = a.id"
 
 
-
 def _insert(table: str, columns: Sequence[tuple[str, str]]) -> str:
     names = ", ".join(name for name, _ in columns)
     return f"INSERT INTO {{table:{table}}} ({names})\nSELECT {_list('a.', names)}\nFROM {{rows}} AS a"

@@ -9,13 +9,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from jobmaster import AttemptOutcome, Cluster, Event, JobContext, JobHandler, JobStatus
+from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.cluster.runtime import Runtime
 from jobmaster.domain.events import JobStarted
+from jobmaster.domain.verdict import StateChange
+from jobmaster.ports import ClaimRequest, Settled
 from tests.api.conftest import configure
 from tests.api.handlers import Hello, Naps
 
@@ -181,6 +185,34 @@ async def test_an_impatient_caller_does_not_break_the_stop(database_url: str) ->
     assert not cluster.is_running
     assert cluster.buckets() == []
     assert (await cluster.scheduler.get_job_async(job.id)).status is JobStatus.READY
+    await cluster.close_async()
+
+
+async def test_a_stop_hands_nothing_back_whose_outcome_is_being_stored(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store takes longer than the stop waits for it."""
+    storing, stored = threading.Event(), threading.Event()
+    settle = SameDatabaseSettlement.settle
+
+    def slow(
+        settlement: SameDatabaseSettlement, changes: Sequence[StateChange], claim: ClaimRequest | None
+    ) -> Settled:
+        if changes:
+            storing.set()
+            stored.wait(10)
+        return settle(settlement, changes, claim)
+
+    monkeypatch.setattr(SameDatabaseSettlement, "settle", slow)
+    cluster = configure(database_url).lease(3).grace_period(0.2).add_worker().build()
+    await cluster.start_async()
+    job = await cluster.scheduler.once_now_async(Hello, {"name": "x"})
+    assert await asyncio.to_thread(storing.wait, 10)
+    threading.Timer(1.8, stored.set).start()
+    await cluster.stop_async()
+    assert stored.is_set()
+    found = await cluster.scheduler.get_job_async(job.id)
+    assert (found.status, found.attempt) == (JobStatus.SUCCEEDED, 1)
     await cluster.close_async()
 
 

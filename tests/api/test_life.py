@@ -58,9 +58,7 @@ async def test_stopping_in_the_same_loop_and_starting_again(database_url: str) -
 
 async def test_several_clusters_share_a_process(tmp_path: Path) -> None:
     urls = [f"sqlite:///{tmp_path / name}.db" for name in "ab"]
-    a, b = (
-        configure(url, name).add_worker().build() for url, name in zip(urls, ("one", "two"), strict=True)
-    )
+    a, b = (configure(url, name).add_worker().build() for url, name in zip(urls, ("one", "two"), strict=True))
     async with a, b:
         jobs = [await c.scheduler.once_now_async(Hello, {"name": c.id}) for c in (a, b)]
         done = [await c.scheduler.wait_async(j.id, 10) for c, j in zip((a, b), jobs, strict=True)]

@@ -118,9 +118,7 @@ class Endless(JobHandler, definition_id="endless", max_retries=0, timeout=timede
         await asyncio.Event().wait()
 
 
-def test_an_agent_that_could_not_be_asked_is_asked_again(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_agent_that_could_not_be_asked_is_asked_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as an occurrence waits for the live run, although none is due any more."""
     began.clear()
     refused: list[UUID] = []

@@ -131,9 +131,7 @@ def test_values_are_written_as_the_server_reads_them() -> None:
 
 @pytest.mark.mariadb
 def test_the_session_is_strict_and_takes_no_gap_locks(database: Database) -> None:
-    look = (
-        "SELECT @@sql_mode, @@time_zone, @@collation_connection, @@innodb_lock_wait_timeout"
-    )
+    look = "SELECT @@sql_mode, @@time_zone, @@collation_connection, @@innodb_lock_wait_timeout"
     ((mode, zone, collation, wait),) = database.gateway.read(
         "look", lambda tx: tx.cursor.execute(look).fetchall()
     )

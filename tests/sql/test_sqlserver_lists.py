@@ -42,8 +42,8 @@ def test_names_of_agents_stay_text_in_a_list(dialect: SqlServerDialect) -> None:
 
 def test_a_metadata_value_is_taken_apart() -> None:
     condition, given = same_member(0, 'k"', {"b": [1.5, None], "a ": "x"})
-    leaves = [["k\"", "b", "0", "[1.5]"], ["k\"", "b", "1", "[null]"], ["k\"", "a ", '["x"]']]
-    steps = [["k\""], ["k\"", "b"], *leaves]
+    leaves = [['k"', "b", "0", "[1.5]"], ['k"', "b", "1", "[null]"], ['k"', "a ", '["x"]']]
+    steps = [['k"'], ['k"', "b"], *leaves]
     assert list(given.values()) == [step for path in steps for step in path]
     assert condition.count("EXISTS") == 5
     assert "m0.type = 5 AND (SELECT count(*) FROM OPENJSON(" in condition

@@ -94,8 +94,7 @@ class MemoryMasterStore(MemoryPlacements):
                     place = (database.agent_of(row), row.new.lane, int(row.new.priority))
                     groups.setdefault((*place, database.status_of(row)), []).append(row)
             return [
-                QueueDepth(*key, len(rows), min(row.run_at for row in rows))
-                for key, rows in groups.items()
+                QueueDepth(*key, len(rows), min(row.run_at for row in rows)) for key, rows in groups.items()
             ]
 
     # --- workers ------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def test_all_faults_are_told_in_one_error() -> None:
         "worker 1: lane 'no lane'",
         "worker 1: batch_size must be",
         "service int: 'x' is neither",
-            "no database is given: call use_sqlite(path), use_postgres(url), use_mysql(url) or use_sqlserver",
+        "no database is given: call use_sqlite(path), use_postgres(url), use_mysql(url) or use_sqlserver",
     ):
         assert any(fragment in problem for problem in problems), fragment
         assert fragment in str(caught.value)
