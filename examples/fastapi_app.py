@@ -1,9 +1,9 @@
 """A web application that embeds a worker: it accepts work over HTTP and runs it in the same process.
 
-uvicorn fastapi_app:app --app-dir examples
+    uvicorn fastapi_app:app --app-dir examples
 
-curl -X POST 'localhost:8000/reports?customer=42'
-curl localhost:8000/jobs/<id>
+    curl -X POST 'localhost:8000/reports?customer=42'
+    curl localhost:8000/jobs/<id>
 """
 
 from collections.abc import AsyncIterator

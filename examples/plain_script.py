@@ -1,6 +1,6 @@
 """No event loop of your own: the workers run in a background thread of a plain script.
 
-python examples/plain_script.py
+    python examples/plain_script.py
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Schedules that the code declares, and schedules that are made while it runs.
 
-python examples/recurring_schedules.py
+    python examples/recurring_schedules.py
 """
 
 import asyncio

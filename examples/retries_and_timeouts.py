@@ -1,6 +1,6 @@
 """What can become of a run: retried, timed out, snoozed, failed for good, cancelled.
 
-python examples/retries_and_timeouts.py
+    python examples/retries_and_timeouts.py
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """An order and the job that confirms it: both are stored, or neither is.
 
-python examples/transactional_enqueue.py
+    python examples/transactional_enqueue.py
 """
 
 import sqlite3

@@ -1,6 +1,6 @@
 """Payloads that are checked when a job is enqueued: a pydantic model, a dataclass, a TypedDict.
 
-python examples/typed_payloads.py
+    python examples/typed_payloads.py
 """
 
 import asyncio
