@@ -32,6 +32,8 @@ from .outbox import Outbox
 
 __all__ = ["Active", "Dispatcher"]
 
+_LONGEST_DEFER = 60.0
+"""Seconds for which a job without a handler is deferred at most."""
 _STILL_RUNNING = timedelta(seconds=5)
 """How long a job waits whose former run has not ended in this process."""
 
@@ -128,6 +130,12 @@ class Dispatcher:
     def queued(self) -> int:
         """How many claimed jobs wait for a slot."""
         return len(self._queue)
+
+    @property
+    def meets_unknown(self) -> bool:
+        """Whether jobs that no handler here serves came lately, which it deferred and may meet again."""
+        since = self._clock.monotonic() - 2 * _LONGEST_DEFER
+        return any(at >= since for at in self.unknown.values())
 
     @property
     def closed(self) -> frozenset[UUID]:
@@ -320,7 +328,7 @@ class Dispatcher:
             )
             self._announcer.emit(UnknownDefinition(job.definition_id, self._options.id))
         self.unknown[job.definition_id] = self._clock.monotonic()
-        delay = timedelta(seconds=min(60.0, max(2.0, waited / 4)))
+        delay = timedelta(seconds=min(_LONGEST_DEFER, max(2.0, waited / 4)))
         self._verdict(defer_unknown(job, now, self._limits.unknown_limit, delay, self._options.id))
 
     # -- stopping --------------------------------------------------------------------------------------

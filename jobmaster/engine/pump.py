@@ -34,6 +34,9 @@ _SOON = 0.02
 """Seconds after the last work at which the worker looks when the next job is due."""
 _LONGEST_POLL = 1.0
 """Seconds between polls of an idle worker; wake-ups are only hints."""
+_GIVE_WAY = 0.2
+"""Seconds by which a worker that meets jobs it has no handler for comes later to what will be due, so that
+others who may have one get it first."""
 _LINGER = 0.005
 """Seconds for which verdicts wait for company while the worker is busy."""
 
@@ -280,7 +283,7 @@ class Pump:
             until_due = (due - store_now).total_seconds()
             if until_due > 0:
                 self._came_up_empty = False
-                wait = min(wait, until_due)
+                wait = min(wait, until_due + (_GIVE_WAY if self.dispatcher.meets_unknown else 0.0))
             elif self._came_up_empty:
                 # what is due is claimed by others just now, or belongs into a closed bucket: wait a little
                 self._came_up_empty = False
