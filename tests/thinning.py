@@ -52,7 +52,7 @@ SQLITE = {
         "asks_a_run",
     ),
     f"{_SCHEDULES}test_coordinators.py": ("standalone",),
-    f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": ("expire",),
+    f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
     f"{_POINTS}::test_a_worker_that_dies_at_any_write_loses_nothing": (
         "settle",
         "mark.after",
@@ -62,6 +62,7 @@ SQLITE = {
     f"{_CHAOS}test_kills.py::test_a_worker_frozen_past_the_end_of_its_jobs_is_refused": (),
     f"{_CHAOS}test_kills.py::test_a_clean_stop_hands_back_without_a_failure": (),
     f"{_CLI}test_refusals.py": ("newer",),
+    f"{_SCHEDULES}test_agents.py": ("wait_for_each_other",),
 }
 NATS = {
     f"{_WINDOWS}::test_a_lost_answer": ("SHIP.after", "receive.after", "settle"),

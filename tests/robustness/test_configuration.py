@@ -20,7 +20,8 @@ from jobmaster.recurrence import parse
 from jobmaster.sql.urls import parse_url
 
 FUZZ = settings(
-    max_examples=100,
+    # 16 of them; `--hypothesis-profile` with more examples has more
+    max_examples=max(1, settings().max_examples // 6),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -145,7 +146,7 @@ WORDS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(WORDS, max_size=4))
 @example(["schedules", "next", "\ud800"])
 @example(["jobs", "show", "'; DROP TABLE jm_job; --"])
