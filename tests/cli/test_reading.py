@@ -32,8 +32,8 @@ def work_off(project: Project) -> None:
 
     cluster = config.add_handlers(hello, fail).add_worker().build()
     with cluster:
-        for found in cluster.scheduler.find_jobs(status=("ready",)):
-            if found.definition_id in ("hello", "fail") and found.lane == "default":
+        for found in cluster.scheduler.find_jobs(lane="default"):
+            if found.definition_id in ("hello", "fail") and not found.status.is_final:
                 cluster.scheduler.wait(found.id, timeout=20)
 
 
