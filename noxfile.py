@@ -45,7 +45,7 @@ def layers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite at its `ci` size."""
     install(session, "test", "layers")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *session.posargs)
+    session.run("pytest", "-n", "3", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session

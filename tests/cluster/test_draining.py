@@ -131,7 +131,7 @@ async def test_a_drain_worker_empties_an_agent_on_which_others_work(site: Site) 
     async with config.build() as cluster:
         s = cluster.scheduler
         requests = [
-            JobRequest(Counted, {"n": n}, delay=timedelta(seconds=6), agent_connection="north")
+            JobRequest(Counted, {"n": n}, delay=timedelta(seconds=10), agent_connection="north")
             for n in range(50)
         ]
         ids = await s.once_many_async(requests, returning="ids")
@@ -140,7 +140,7 @@ async def test_a_drain_worker_empties_an_agent_on_which_others_work(site: Site) 
             async with asyncio.timeout(20):
                 while await on_agent(cluster, "north"):
                     await asyncio.sleep(0.05)
-            fresh = [await s.once_after_async(Counted, 6, {"n": n}) for n in range(50, 60)]
+            fresh = [await s.once_after_async(Counted, 4, {"n": n}) for n in range(50, 60)]
             await ended(cluster, 60, 30)
         jobs = [await s.get_job_async(job_id) for job_id in (*ids, *(job.id for job in fresh))]
         assert {job.agent_connection for job in jobs} == {"south"}
