@@ -155,8 +155,8 @@ def test_command_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    if words[:1] in (["demo"], ["bench"], ["run"]):
-        words = ["status", *words]
+    if not {"demo", "bench", "run"}.isdisjoint(words):
+        words = ["status", *words]  # those would begin to work, wherever they stand
     code = main(words)
     shown = capsys.readouterr()
     assert code in (0, 1, 2)
