@@ -12,7 +12,7 @@ _POINTS = f"{_CHAOS}test_fault_points.py"
 
 MARIADB = {
     f"{_WINDOWS}::test_a_lost_answer": ("record.after_commit", "receive.after_commit", "mirror.after_commit"),
-    f"{_WINDOWS}::test_a_worker_that_dies": ("place.after_commit", "SHIP.before_commit"),
+    f"{_WINDOWS}::test_a_worker_that_dies": ("SHIP.before_commit",),
     f"{_WINDOWS}::test_a_saver_that_dies": ("mirror.after_commit",),
     f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
     f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "each_mode"),
@@ -57,6 +57,8 @@ SQLITE = {
     ),
     f"{_CHAOS}test_kills.py::test_a_worker_frozen_past_the_end_of_its_jobs_is_refused": (),
     f"{_CHAOS}test_kills.py::test_a_clean_stop_hands_back_without_a_failure": (),
+    f"{_CHAOS}test_kills.py::test_a_poison_job": (),
+    f"{_CHAOS}test_kills.py::test_twenty_kills": (),
     f"{_CLI}test_refusals.py": ("newer",),
     f"{_CLI}test_demo.py::test_what_a_killed_demo_left": (),
     f"{_SCHEDULES}test_agents.py": ("wait_for_each_other",),

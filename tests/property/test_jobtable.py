@@ -53,7 +53,7 @@ def test_in_memory() -> None:
     ("fixture", "examples"),
     [
         pytest.param("sqlite_url", 150, marks=pytest.mark.sqlite, id="sqlite"),
-        pytest.param("postgres_url", 60, marks=pytest.mark.postgres, id="postgres"),
+        pytest.param("postgres_url", 40, marks=pytest.mark.postgres, id="postgres"),
         pytest.param("mariadb_url", 40, marks=pytest.mark.mariadb, id="mariadb"),
         *(
             [pytest.param("sqlserver_url", 60, marks=pytest.mark.sqlserver, id="sqlserver")]
