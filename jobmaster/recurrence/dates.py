@@ -18,7 +18,7 @@ from .spans import FULL, NONE, Intersections, Spans, bits, common
 _FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
 _LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
 _MONTHS_KEPT = 64
-_TIMES_KEPT = 4096
+_ERAS_KEPT = 8
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
 
@@ -83,22 +83,20 @@ class Cells(Protocol):
 class DateSet:
     """The dates that match a rule and, at some time of the day that ``accept`` likes, every test.
 
-    Only masks of months are kept, at most 64 of them, and each can be made again from nothing: looking up a
+    What is kept is bounded, and each part of it can be made again from nothing: looking up a
     date changes no answer, in this thread or in another.
     """
 
     __slots__ = (
         "_accept",
         "_accepted",
+        "_by_era",
         "_cells",
         "_common",
-        "_era",
-        "_eras",
         "_kept",
+        "_latest",
         "_months",
-        "_shapes",
         "_steady",
-        "_times",
         "rule",
         "tests",
         "years",
@@ -120,10 +118,10 @@ class DateSet:
         self._kept: dict[int, int] = {}
         self._months = rule.months
         self._steady = rule.is_steady and all(test.is_steady for test in self.tests)
-        self._shapes: dict[int, int] = {}
-        self._eras: dict[tuple[int, ...], int] = {}  # numbered as they are met
-        self._era = (0, 0)  # the last year that was asked about, and the number of its era
-        self._times: dict[int, Spans] = {}  # by era, shape of the month, and day
+        self._by_era: dict[tuple[int, ...], tuple[dict[int, int], dict[int, Spans]]] = {}
+        # the last year that was asked about, with what is kept of its era: masks by the shape of the month,
+        # and seconds by shape and day
+        self._latest: tuple[int, tuple[dict[int, int], dict[int, Spans]]] = (0, ({}, {}))
         self.years = rule.years
         for test in self.tests:
             self.years = _within(self.years, test.years)
@@ -172,6 +170,7 @@ class DateSet:
         """``next`` without a cadence, where only a month's number, first weekday and length matter."""
         at = date.fromordinal(day + EPOCH_ORDINAL)
         year, number = at.year, at.month
+        shapes = self._era(year)[0]  # that of every year
         skipped = at.day
         before = day - skipped
         while before < last:
@@ -180,7 +179,7 @@ class DateSet:
                 length = 29
             if self._months >> number & 1:
                 first = (before + 5) % 7
-                mask = self._shapes.get(number << 8 | length << 3 | first)
+                mask = shapes.get(number << 8 | length << 3 | first)
                 if mask is None:
                     mask = self._shaped(year, number, first, length)
                 left = mask >> skipped
@@ -314,8 +313,9 @@ class DateSet:
 
     def _shaped(self, year: int, number: int, first: int, length: int) -> int:
         """The matching days of a month, the cadence left aside; kept by era and shape if they decide."""
-        key = self._era_of(year) << 12 | number << 8 | length << 3 | first
-        known = self._shapes.get(key)
+        shapes = self._era(year)[0]
+        key = number << 8 | length << 3 | first
+        known = shapes.get(key)
         if known is not None:
             return known
         mask = self.rule.mask(year, number, first, length)
@@ -324,14 +324,13 @@ class DateSet:
                 if not self._accepts(self._spans(year, number, day, first, length)):
                     mask ^= 1 << day
         if self.rule.is_steady:
-            if len(self._shapes) >= _TIMES_KEPT:
-                self._shapes.clear()
-            self._shapes[key] = mask
+            shapes[key] = mask
         return mask
 
     def _spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
-        key = (((self._era_of(year) << 4 | month) << 3 | first) << 2 | length - 28) << 5 | day
-        known = self._times.get(key)
+        times = self._era(year)[1]
+        key = ((month << 3 | first) << 2 | length - 28) << 5 | day
+        known = times.get(key)
         if known is None:
             known = FULL
             for test in self.tests:
@@ -339,17 +338,18 @@ class DateSet:
                 if not known:
                     known = NONE
                     break
-            if len(self._times) >= _TIMES_KEPT:
-                self._times.clear()
-            self._times[key] = known
+            times[key] = known
         return known
 
-    def _era_of(self, year: int) -> int:
-        known, era = self._era
+    def _era(self, year: int) -> tuple[dict[int, int], dict[int, Spans]]:
+        """What is kept of the years that the tests do not tell from this one."""
+        known, kept = self._latest
         if known != year:
-            era = self._eras.setdefault(tuple(test.era(year) for test in self.tests), len(self._eras))
-            self._era = (year, era)
-        return era
+            if len(self._by_era) >= _ERAS_KEPT:
+                self._by_era.clear()
+            kept = self._by_era.setdefault(tuple(test.era(year) for test in self.tests), ({}, {}))
+            self._latest = (year, kept)
+        return kept
 
     def _accepts(self, spans: Spans) -> bool:
         known = self._accepted.get(id(spans))
