@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from jobmaster import Cluster, JobRequest, JobStatus, Priority
 from tests.harness.checker import observer_of, overlaps, reruns, until_all_ended, verify
-from tests.harness.processes import Workers
+from tests.harness.processes import WorkerProcess, Workers
 from tests.harness.record import read_record
 from tests.servers import MariaDbServer, PostgresServer, ServerAbsent, absent
 
@@ -44,6 +47,41 @@ def until_started(workers: Workers, count: int, seconds: float = 60) -> None:
     while started(workers) < count:
         assert time.monotonic() < end, f"only {started(workers)} of {count} runs began"
         time.sleep(0.01)
+
+
+def holds_nothing(url: str) -> bool:
+    """Whether nobody is in the middle of a write to this database.
+
+    A process that is frozen in the middle of one keeps its locks, on SQLite and MySQL for as long as it is
+    frozen (docs/providers.md), and until then nobody can take over its work.
+    """
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0.1)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+        return True
+    if url.startswith("mysql"):
+        engine = create_engine(url.replace("mysql://", "mysql+pymysql://"))
+        with engine.connect() as connection:
+            # the server may answer from what it knew 0.1 s ago
+            time.sleep(0.2)
+            count = connection.scalar(text("SELECT count(*) FROM information_schema.innodb_trx"))
+        engine.dispose()
+        return count == 0
+    return True
+
+
+def freeze_between_writes(worker: WorkerProcess, url: str) -> None:
+    """SIGSTOP, and again when that came in the middle of a write."""
+    for _ in range(50):
+        worker.freeze()
+        if holds_nothing(url):
+            return
+        worker.thaw()
+        time.sleep(0.05)
+    raise AssertionError("the worker was found in the middle of a write fifty times")
 
 
 @pytest.mark.timeout(300)
@@ -93,7 +131,7 @@ def test_a_frozen_worker_settles_nothing_when_it_wakes(
     with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
         (sleeper,) = workers.start(1)
         until_started(workers, jobs)
-        sleeper.freeze()
+        freeze_between_writes(sleeper, database_url)
         (other,) = workers.start(1)
         until_started(workers, 2 * jobs)
         sleeper.thaw()
@@ -126,7 +164,7 @@ def test_a_worker_frozen_past_the_end_of_its_jobs_is_refused(
     with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
         (sleeper,) = workers.start(1)
         until_started(workers, jobs)
-        sleeper.freeze()
+        freeze_between_writes(sleeper, database_url)
         workers.start(1)
         until_all_ended(cluster, jobs, 30)
         ended = {job.id: (job.worker_id, job.finished_at) for job in cluster.scheduler.find_jobs()}
