@@ -8,7 +8,17 @@ import threading
 import time
 from uuid import UUID
 
-__all__ = ["uuid7"]
+__all__ = ["uuid7", "uuid_of"]
+
+_new, _set, _is_safe = UUID.__new__, object.__setattr__, UUID(int=0).is_safe
+
+
+def uuid_of(number: int) -> UUID:
+    """The UUID of a number of 128 bits, unchecked: checks are what ``UUID(int=...)`` is busy with."""
+    value = _new(UUID)
+    _set(value, "int", number)
+    _set(value, "is_safe", _is_safe)
+    return value
 
 
 class _Sequence:
@@ -45,7 +55,7 @@ class _Sequence:
         value |= ((tail >> 62) & 0xFFF) << 64
         value |= 0b10 << 62
         value |= tail & 0x3FFF_FFFF_FFFF_FFFF
-        return UUID(int=value)
+        return uuid_of(value)
 
 
 _sequence = _Sequence()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, NoReturn
+from uuid import UUID
 
 from ..errors import SerializationError
 
-__all__ = ["read", "write"]
+__all__ = ["read", "read_bytes", "write", "write_bytes"]
 
 _dumps: Callable[[Any], bytes] | None
-_loads: Callable[[str], Any] | None
+_loads: Callable[[str | bytes], Any] | None
 try:
     import orjson
 except ImportError:
@@ -66,3 +68,39 @@ def _read_slowly(text: str) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON value")
+
+
+def write_bytes(value: Any) -> bytes:
+    """Like :func:`write`, as UTF-8; besides plain types ``value`` may hold ids, and aware UTC instants, which
+    become texts that ``UUID`` and ``datetime.fromisoformat`` take. Raises ``UnicodeEncodeError`` for text
+    that is no Unicode."""
+    if _dumps is not None:
+        try:
+            return _dumps(value)
+        except TypeError:
+            # an integer beyond 64 bits, or text that is no Unicode: the standard library tells them apart
+            return _write_texts(value).encode()
+    return _write_texts(value).encode()
+
+
+def _write_texts(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_text_of)
+
+
+def _text_of(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def read_bytes(text: bytes) -> Any:
+    """What UTF-8 text holds that this library wrote with integers of its own, or that a server sent: none of
+    its integers is beyond 64 bits. Raises :class:`SerializationError` when it is not JSON."""
+    if _loads is not None:
+        try:
+            return _loads(text)
+        except ValueError:
+            return _read_slowly(text.decode())
+    return _read_slowly(text.decode())

@@ -9,14 +9,13 @@ import time
 from collections.abc import Collection, Iterable, Iterator
 from uuid import UUID
 
-from nats.aio.msg import Msg
-
+from ...domain.ids import uuid_of
 from ...domain.job import ClaimedJob
 from .envelope import Envelope, Letter
-from .puller import Puller, sequence_of
+from .puller import Arrival, Puller, sequence_of
 from .registry import Held, Record, Running
 
-__all__ = ["Claims", "Delivered", "Intake", "Stay", "delivered_of"]
+__all__ = ["Claims", "Delivered", "Intake", "Stay"]
 
 
 _LOOK_EVERY = 1.0
@@ -31,13 +30,13 @@ class Delivered(Letter):
     job: ClaimedJob
     """As it was given to the engine; there is none before."""
 
-    def __init__(self, subject: str, reply: str, seq: int, times: int, body: bytes) -> None:
-        super().__init__(subject, body)
+    def __init__(self, lane: str, priority: int, arrival: Arrival) -> None:
+        subject, reply, body = arrival
+        super().__init__(lane, priority, uuid_of(int(subject[-32:], 16)), body)
         self.subject = subject
         self.reply = reply
         """Where it is acknowledged."""
-        self.seq = seq
-        self.times = times
+        self.seq, self.times = sequence_of(reply)
         """How often it was delivered, this time included."""
         self.waited = False
         """Whether it was kept here until it was due."""
@@ -49,12 +48,6 @@ class Delivered(Letter):
         if self._envelope is None:
             self._envelope = self.open()
         return self._envelope
-
-
-def delivered_of(message: Msg) -> Delivered:
-    """Read a message and where it comes from."""
-    seq, times = sequence_of(message.reply)
-    return Delivered(message.subject, message.reply, seq, times, message.data)
 
 
 class Intake:
@@ -118,14 +111,15 @@ class Intake:
 
     def arrived(self, most: int) -> list[Delivered]:
         """The oldest of what has arrived and was not looked at yet."""
-        return [delivered_of(message) for message in self.puller.take(most)]
+        lane, priority = self.lane, self.priority
+        return [Delivered(lane, priority, arrival) for arrival in self.puller.take(most)]
 
     def replies(self) -> Iterator[str]:
         """Where all of them are acknowledged."""
         for _, _, delivered in self._later:
             yield delivered.reply
-        for message in self.puller.fresh:
-            yield message.reply
+        for arrival in self.puller.fresh:
+            yield arrival.reply
 
     def empty(self) -> list[Delivered]:
         """Take everything out."""

@@ -1,12 +1,11 @@
 """Jobs and outcomes as the bytes of messages.
 
 A job's message is one line of JSON with what the engine needs, then its data as it came. Lane, priority and
-id stand in the subject. Instants are whole microseconds since 1970, ids are hexadecimal.
+id stand in the subject. Instants are whole microseconds since 1970 there, ids are hexadecimal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -15,7 +14,7 @@ from ...domain.copies import EndedJob, JobCopy, Shipment
 from ...domain.job import AttemptOutcome, ClaimedJob, JobError, NewJob
 from ...domain.status import JobStatus
 from ...domain.verdict import AttemptRecord, StateChange
-from ...payload.jsontext import read, write
+from ...payload.jsontext import read_bytes, write_bytes
 from .names import Names
 
 __all__ = [
@@ -34,6 +33,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 _VERSION = 1
+_SHIPMENT_VERSION = 2
+_INSTANTS = (4, 5, 19, 20, 25)
+"""Where they stand in a copy, and in a job that has ended."""
 
 
 class Envelope(NamedTuple):
@@ -106,7 +108,7 @@ def copy_of_new(job: NewJob, now: datetime) -> JobCopy:
 def encode_job(envelope: Envelope) -> bytes:
     """The message of a job. Raises ``UnicodeEncodeError`` for text that is no Unicode."""
     copy = envelope.copy
-    head = write(
+    head = write_bytes(
         [
             _VERSION,
             copy.definition_id,
@@ -135,7 +137,7 @@ def encode_job(envelope: Envelope) -> bytes:
             None if envelope.taken is None else envelope.taken.hex,
         ]
     )
-    return f"{head}\n{copy.data}".encode()
+    return b"%b\n%b" % (head, copy.data.encode())
 
 
 class Letter:
@@ -143,11 +145,12 @@ class Letter:
 
     __slots__ = ("data", "id", "lane", "priority", "values")
 
-    def __init__(self, subject: str, body: bytes) -> None:
-        self.lane, self.priority, self.id = Names.parse_job(subject)
-        head, _, self.data = body.decode().partition("\n")
+    def __init__(self, lane: str, priority: int, job_id: UUID, body: bytes) -> None:
+        self.lane, self.priority, self.id = lane, priority, job_id
+        end = body.index(b"\n")
+        self.data = body[end + 1 :].decode()
         # a tuple of plain values is nothing that the garbage collector has to look at again and again
-        self.values: tuple[Any, ...] = tuple(read(head))
+        self.values: tuple[Any, ...] = tuple(read_bytes(body[:end]))
 
     @property
     def ready_at(self) -> int:
@@ -257,26 +260,24 @@ class Letter:
 
 def decode_job(subject: str, body: bytes) -> Envelope:
     """The job of a message."""
-    return Letter(subject, body).open()
-
-
-_COPY_INSTANTS = (4, 5, 19, 20, 25)
+    return Letter(*Names.parse_job(subject), body).open()
 
 
 def encode_shipment(shipment: Shipment) -> bytes:
     """A batch of outcomes. Raises ``UnicodeEncodeError`` for text that is no Unicode."""
-    body = [
-        _VERSION,
-        [_flat_ended(ended) for ended in shipment.ended],
-        [_flat_attempt(record) for record in shipment.attempts],
-        [_flat(copy) for copy in shipment.returned],
-    ]
-    return write(body).encode()
+    return write_bytes(
+        [
+            _SHIPMENT_VERSION,
+            [list(ended) for ended in shipment.ended],
+            [_flat_attempt(record) for record in shipment.attempts],
+            [list(copy) for copy in shipment.returned],
+        ]
+    )
 
 
 def decode_shipment(body: bytes) -> Shipment:
     """What :func:`encode_shipment` made."""
-    _, ended, attempts, returned = read(body.decode())
+    _, ended, attempts, returned = read_bytes(body)
     return Shipment(
         [_ended(values) for values in ended],
         [_attempt(values) for values in attempts],
@@ -284,74 +285,49 @@ def decode_shipment(body: bytes) -> Shipment:
     )
 
 
-def _flat(copy: Sequence[Any]) -> list[Any]:
-    values = list(copy)
-    values[0] = values[0].hex
-    for place in _COPY_INSTANTS:
-        if values[place] is not None:
-            values[place] = (values[place] - _EPOCH) // _MICROSECOND
-    return values
-
-
 def _round(values: list[Any]) -> list[Any]:
-    values[0] = UUID(hex=values[0])
-    for place in _COPY_INSTANTS:
-        if values[place] is not None:
-            values[place] = _EPOCH + timedelta(microseconds=values[place])
+    values[0] = UUID(values[0])
+    for place in _INSTANTS:
+        values[place] = _when(values[place])
     return values
 
 
-def _flat_ended(ended: EndedJob) -> list[Any]:
-    # its last instant stands where a live job says since when it is unknown
-    worker_id = ended.worker_id
-    return [
-        ended.id.hex,
-        *ended[1:4],
-        micros(ended.run_at),
-        micros(ended.enqueued_at),
-        *ended[6:19],
-        _micros(ended.occurrence_at),
-        _micros(ended.started_at),
-        *ended[21:24],
-        ended.status.value,
-        micros(ended.finished_at),
-        ended.result,
-        None if worker_id is None else worker_id.hex,
-    ]
+def _when(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _ended(values: list[Any]) -> EndedJob:
     values = _round(values)
     values[24] = JobStatus(values[24])
     if values[27] is not None:
-        values[27] = UUID(hex=values[27])
+        values[27] = UUID(values[27])
     return EndedJob._make(values)
 
 
 def _flat_attempt(record: AttemptRecord) -> list[Any]:
     error = record.error
     return [
-        record.job_id.hex,
+        record.job_id,
         record.claim_no,
         record.number,
-        _micros(record.started_at),
-        _micros(record.finished_at),
+        record.started_at,
+        record.finished_at,
         record.outcome.value,
         None if error is None else [error.type, error.message, error.traceback],
-        None if record.worker_id is None else record.worker_id.hex,
+        record.worker_id,
         record.log,
     ]
 
 
 def _attempt(values: list[Any]) -> AttemptRecord:
     return AttemptRecord(
-        UUID(hex=values[0]),
+        UUID(values[0]),
         values[1],
         values[2],
-        _instant(values[3]),
-        _instant(values[4]),
+        _when(values[3]),
+        _when(values[4]),
         AttemptOutcome(values[5]),
         None if values[6] is None else JobError(*values[6]),
-        None if values[7] is None else UUID(hex=values[7]),
+        None if values[7] is None else UUID(values[7]),
         values[8],
     )

@@ -8,28 +8,31 @@ import inspect
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import nats
 import nats.errors
 from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 
 from ...errors import ConfigurationError, MessageTooLarge, StoreError, TransientStoreError
-from ...payload.jsontext import read, write
+from ...payload.jsontext import read_bytes, write_bytes
+from .answers import Answers, NobodyAnswersError
 from .keys import key_file_fault
-from .messages import Ack, Batch, Outgoing, read_ack
+from .messages import Ack, Batch, Outgoing
 from .options import NatsOptions
+from .wire import Listening, Sink, WireClient
 
 __all__ = ["ApiFault", "Link"]
 
 _RESEND_AFTER = 1.5
 """Seconds after which a message that was not acknowledged is sent again, with its own id."""
+_DECLINED = 0.1
+"""Seconds after which messages are sent again for which nobody answered."""
+_AT_ONCE = 250
+"""Messages that are written at a time."""
 _MOST_UNDER_WAY = 4_000
-"""Messages that wait for their acknowledgement at a time."""
-_BREATH = 200
+"""Messages that wait for their acknowledgements while more are written."""
 _CONNECT_TIMEOUT = 2.0
 
 
@@ -48,19 +51,6 @@ _UNCHECKED: dict[str, Any] = {
 }
 """Names are checked where they are given, and what to acknowledge is what the server said: the client, where
 it can, need not look at every subject again."""
-_PLAIN_HEADERS = b"NATS/1.0\r\n"
-
-
-class _Client(Client):
-    """The client without the headers of messages that say nothing about themselves: nobody reads them here,
-    and to take them apart costs more than all the rest of a message. Where the library calls this otherwise,
-    nothing but that time is lost."""
-
-    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
-        if not headers or headers.startswith(_PLAIN_HEADERS):
-            return None
-        found: dict[str, str] | None = await super()._process_headers(headers)
-        return found
 
 
 class Link:
@@ -71,10 +61,8 @@ class Link:
         self.options = options
         self._logger = logger
         self._api = f"$JS.{options.domain}.API" if options.domain else "$JS.API"
-        self._client: Client | None = None
-        self._inbox = ""
-        self._numbers = 0
-        self._waiting: dict[int, tuple[Batch, int]] = {}
+        self._client: WireClient | None = None
+        self._answers = Answers(self.send)
         self._cut = asyncio.Event()
         self._whole = asyncio.Event()
         self._said: list[str] = []
@@ -124,7 +112,7 @@ class Link:
                 await asyncio.sleep(min(left, random.uniform(0.1, 0.4)))
 
     async def _try_to_connect(self, timeout: float) -> None:
-        client = _Client()
+        client = WireClient()
         self._said.clear()
         try:
             async with asyncio.timeout(timeout):
@@ -152,10 +140,7 @@ class Link:
         self._client = client
         self._cut.clear()
         self._whole.set()
-        self._inbox = client.new_inbox()
-        await client.subscribe(
-            f"{self._inbox}.*", cb=self._on_ack, pending_msgs_limit=-1, pending_bytes_limit=-1
-        )
+        await client.listen(self._answers.begin(client.new_inbox()), self._answers.heard)
         try:
             await self._require_jetstream()
         except BaseException:
@@ -211,12 +196,13 @@ class Link:
     async def _on_whole(self) -> None:
         self._whole.set()
         self._logger.info("agent %r: connected again", self.agent)
+        self._answers.ask_again()
         for tell in self.on_reconnect:
             tell()
 
     # --- plain messages -----------------------------------------------------------------------------
 
-    async def ready(self, deadline: float) -> Client:
+    async def ready(self, deadline: float) -> WireClient:
         """The client, once a server answers."""
         client = self._client
         if client is None:
@@ -241,27 +227,27 @@ class Link:
     async def send_each(self, subjects: Sequence[str]) -> None:
         """An empty message to each of these; see :meth:`send`."""
         client = self._client
-        if client is not None and client.is_connected:
+        if client is not None and client.is_connected and subjects:
             try:
-                for subject in subjects:
-                    await client.publish(subject)
+                await client.send_empty(subjects)
             except nats.errors.Error as fault:
                 raise TransientStoreError(f"{self._name()}: {fault}") from fault
 
-    async def ask(self, subject: str, body: bytes, timeout: float) -> bytes:
-        """A request and its answer."""
+    async def ask(self, subject: str, body: bytes, timeout: float, *, repeated: bool = True) -> bytes:
+        """A request and its answer. ``repeated``: it is sent again when the answer stays away, since whoever
+        had it may have died."""
         deadline = time.monotonic() + timeout
-        client = await self.ready(deadline)
+        await self.ready(deadline)
         try:
-            answer = await client.request(subject, body, timeout=max(0.05, deadline - time.monotonic()))
-        except nats.errors.NoRespondersError as fault:
+            return await self._answers.ask(subject, body, max(0.05, deadline - time.monotonic()), repeated)
+        except NobodyAnswersError as fault:
             raise TransientStoreError(f"{self._name()}: nobody answers {subject}") from fault
         except (TimeoutError, nats.errors.Error) as fault:
             denied = self._denied(subject)
             if denied is not None:
                 raise denied from fault
-            raise TransientStoreError(f"{self._name()}: no answer to {subject}: {fault}") from fault
-        return bytes(answer.data)
+            said = str(fault) or "nats: timeout"
+            raise TransientStoreError(f"{self._name()}: no answer to {subject}: {said}") from fault
 
     def _denied(self, subject: str) -> ConfigurationError | None:
         """The error for a subject on which the server lets this user not publish."""
@@ -274,10 +260,10 @@ class Link:
                 )
         return None
 
-    async def subscribe(self, subject: str, on_message: Callable[[Msg], Awaitable[None]]) -> Subscription:
+    async def listen(self, subject: str, sink: Sink) -> Listening:
         """Listen to a subject. What comes is never dropped for being too much."""
         client = await self.ready(time.monotonic() + 5.0)
-        return await client.subscribe(subject, cb=on_message, pending_msgs_limit=-1, pending_bytes_limit=-1)
+        return await client.listen(subject, sink)
 
     def new_inbox(self) -> str:
         """A subject of one's own."""
@@ -289,8 +275,8 @@ class Link:
     async def api(self, endpoint: str, body: object = None, timeout: float = 5.0) -> dict[str, Any]:
         """A request to JetStream. Raises :class:`ApiFault` for a refusal, ``TransientStoreError`` for one
         that may pass."""
-        text = b"" if body is None else write(body).encode()
-        answer = read((await self.ask(f"{self._api}.{endpoint}", text, timeout)).decode())
+        text = b"" if body is None else write_bytes(body)
+        answer = read_bytes(await self.ask(f"{self._api}.{endpoint}", text, timeout))
         fault = answer.get("error")
         if fault is not None:
             said = f"{self._name()}: {fault.get('description', fault)}"
@@ -344,49 +330,44 @@ class Link:
 
     async def _send_batch(
         self,
-        client: Client,
+        client: WireClient,
         messages: Sequence[Outgoing],
         left: Sequence[int],
         batch: Batch,
         deadline: float,
     ) -> bool:
         """Send these and wait a while for their answers; whether any was sent."""
-        numbers: list[int] = []
+        replies: list[str] = []
         cut = self._cut
-        batch.left = len(left)
-        batch.done.clear()
+        batch.left, batch.declined = len(left), 0
         try:
-            for start in range(0, len(left), _MOST_UNDER_WAY):
-                part = left[start : start + _MOST_UNDER_WAY]
-                answered = batch.left - len(part)
-                for count, place in enumerate(part, start=1):
-                    self._numbers += 1
-                    self._waiting[self._numbers] = (batch, place)
-                    numbers.append(self._numbers)
-                    message = messages[place]
-                    headers = {"Nats-Msg-Id": message.id}
-                    if message.expected is not None:
-                        headers["Nats-Expected-Last-Subject-Sequence"] = str(message.expected)
-                    await client.publish(
-                        message.subject, message.body, reply=f"{self._inbox}.{self._numbers}", headers=headers
-                    )
-                    if not count % _BREATH:
-                        await asyncio.sleep(0)
-                if not await self._answered(batch, answered, cut, deadline):
+            for start in range(0, len(left), _AT_ONCE):
+                part = list(left[start : start + _AT_ONCE])
+                fresh = self._answers.expect(batch, part)
+                replies += fresh
+                await client.send_stored(zip([messages[place] for place in part], fresh, strict=True))
+                # to be written, and so that answers are read
+                await asyncio.sleep(0)
+                unsent = len(left) - start - len(part)
+                if not await self._answered(batch, unsent + _MOST_UNDER_WAY if unsent else 0, cut, deadline):
                     break
         except nats.errors.Error as fault:
-            if not numbers:
+            if not replies:
                 raise TransientStoreError(f"{self._name()}: {fault}") from fault
         finally:
-            for number in numbers:
-                self._waiting.pop(number, None)
-        return bool(numbers)
+            if batch.left:
+                self._answers.forget(replies)
+        return bool(replies)
 
     async def _answered(self, batch: Batch, until: int, cut: asyncio.Event, deadline: float) -> bool:
         """Wait until only so many are unanswered; ``False`` when the connection broke or it took too long."""
+        batch.until = until
         patience = min(deadline, time.monotonic() + _RESEND_AFTER)
         while batch.left > until:
             if cut.is_set() or time.monotonic() >= patience:
+                return False
+            if batch.left - batch.declined <= until:
+                await asyncio.sleep(min(_DECLINED, max(0.0, deadline - time.monotonic())))
                 return False
             before = batch.left
             batch.done.clear()
@@ -397,17 +378,3 @@ class Link:
                 if batch.left < before:
                     patience = min(deadline, time.monotonic() + _RESEND_AFTER)
         return True
-
-    async def _on_ack(self, message: Msg) -> None:
-        found = self._waiting.pop(int(message.subject.rsplit(".", 1)[1]), None)
-        if found is None:
-            return
-        batch, place = found
-        if batch.acks[place] is None:
-            batch.acks[place] = read_ack(message)
-            if batch.acks[place] is None:
-                # nobody answers for the stream just now: sent again in a moment
-                return
-            batch.left -= 1
-        if batch.left <= 0 or not batch.left % _BREATH:
-            batch.done.set()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from nats.aio.msg import Msg
-
-from ...payload.jsontext import read
+from ...payload.jsontext import read_bytes
 
 __all__ = ["Ack", "Batch", "Outgoing", "read_ack"]
 
@@ -43,19 +41,34 @@ class Ack(NamedTuple):
 class Batch:
     """Messages that wait for their acknowledgements."""
 
-    __slots__ = ("acks", "done", "left")
+    __slots__ = ("acks", "declined", "done", "left", "until")
 
     def __init__(self, size: int) -> None:
         self.acks: list[Ack | None] = [None] * size
         self.left = size
+        self.declined = 0
+        """How many of those nobody answers for just now: they are sent again in a moment."""
+        self.until = 0
+        """With how few left that may still be answered it is ``done``."""
         self.done = asyncio.Event()
 
+    def answer(self, place: int, body: bytes) -> None:
+        """Take an acknowledgement in."""
+        if self.acks[place] is None:
+            ack = self.acks[place] = read_ack(body)
+            if ack is None:
+                self.declined += 1
+            else:
+                self.left -= 1
+        if self.left - self.declined <= self.until:
+            self.done.set()
 
-def read_ack(message: Msg) -> Ack | None:
+
+def read_ack(body: bytes) -> Ack | None:
     """The answer to one message; ``None`` when nobody answers for the stream just now."""
-    if not message.data:
+    if not body:
         return None
-    answer = read(message.data.decode())
+    answer = read_bytes(body)
     fault = answer.get("error")
     if fault is None:
         return Ack(answer["seq"], answer.get("duplicate", False))

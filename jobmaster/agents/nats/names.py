@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from ...domain.ids import uuid_of
+
 __all__ = ["Names"]
 
 
@@ -72,4 +74,4 @@ class Names:
     def parse_job(subject: str) -> tuple[str, int, UUID]:
         """Lane, priority and job id of a job's subject."""
         _, lane, priority, job_id = subject.rsplit(".", 3)
-        return lane, int(priority), UUID(int=int(job_id, 16))
+        return lane, int(priority), uuid_of(int(job_id, 16))

@@ -12,8 +12,6 @@ import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nats.aio.msg import Msg
-
 from ...domain.copies import Shipment
 from ...domain.ids import uuid7
 from ...errors import StoreError, TransientStoreError
@@ -21,7 +19,7 @@ from .envelope import decode_shipment, encode_shipment
 from .link import ApiFault, Link
 from .messages import Outgoing
 from .names import Names
-from .puller import Puller, sequence_of
+from .puller import Arrival, Puller, sequence_of
 
 __all__ = ["Outbox", "Parcel"]
 
@@ -138,9 +136,9 @@ class Outbox:
             while want:
                 arrived = await self._puller.pull(want)
                 size = 0
-                for message in self._puller.take(arrived):
-                    size += len(message.data)
-                    taken.append(self._parcel(message))
+                for arrival in self._puller.take(arrived):
+                    size += len(arrival.body)
+                    taken.append(self._parcel(arrival))
                     jobs += len(taken[-1].shipment)
                 if arrived < want:
                     break
@@ -149,10 +147,10 @@ class Outbox:
                 want = max(0, min(_AT_ONCE, left, _MOST_BYTES * arrived // max(1, size)))
             return self._keep_within(taken, limit)
 
-    def _parcel(self, message: Msg) -> Parcel:
-        seq, _ = sequence_of(message.reply)
+    def _parcel(self, arrival: Arrival) -> Parcel:
+        seq, _ = sequence_of(arrival.reply)
         known = self._read.get(seq)
-        return Parcel(known if known is not None else decode_shipment(message.data), message.reply, seq)
+        return Parcel(known if known is not None else decode_shipment(arrival.body), arrival.reply, seq)
 
     def _keep_within(self, taken: list[Parcel], limit: int) -> list[Parcel]:
         """Those that fit; the others are for the next time."""
@@ -175,8 +173,7 @@ class Outbox:
         """Acknowledge what the master has, and what it had when no server answered."""
         if not self._owed:
             return
-        for parcel in self._owed[:-1]:
-            await self._link.send(parcel.reply)
+        await self._link.send_each([parcel.reply for parcel in self._owed[:-1]])
         await self._link.ask(self._owed[-1].reply, b"+ACK", 5.0)
         for parcel in self._owed:
             self._read.pop(parcel.seq, None)
@@ -189,7 +186,7 @@ class Outbox:
             await self._link.send(parcel.reply, b"-NAK")
         try:
             # answered, so that they are there for whoever asks next
-            await self._link.ask(parcels[-1].reply, b"-NAK", 2.0)
+            await self._link.ask(parcels[-1].reply, b"-NAK", 2.0, repeated=False)
         except TransientStoreError as fault:
             self._logger.debug("outcomes are offered again later: %s", fault)
 

@@ -5,28 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
+from typing import NamedTuple
 
 from ...payload.jsontext import write
 from .link import Link
 from .streams import ensure_consumer
+from .wire import Listening, status_of
 
-__all__ = ["Puller", "sequence_of"]
+__all__ = ["Arrival", "Puller", "sequence_of"]
 
 _PATIENCE = 2.0
 """Seconds for which a pull waits for its answer. What comes later is there for the next one."""
 
 
+class Arrival(NamedTuple):
+    """A message as it was delivered: its subject, where it is acknowledged, and what is in it."""
+
+    subject: str
+    reply: str
+    body: bytes
+
+
 def sequence_of(reply: str) -> tuple[int, int]:
     """The sequence of a delivered message in its stream, and how often it was delivered."""
-    if reply.count(".") < 10:
-        _, times, seq, _, _, _ = reply.rsplit(".", 5)
-    else:
-        # servers that tell the domain put it and the account before the stream
-        _, times, seq, _ = reply.split(".", 8)[5:]
-    return int(seq), int(times)
+    parts = reply.split(".")
+    # servers that tell the domain put it and the account before the stream
+    place = 4 if len(parts) < 11 else 6
+    return int(parts[place + 1]), int(parts[place])
 
 
 class Puller:
@@ -49,9 +54,9 @@ class Puller:
         self._ack_wait = ack_wait
         self._most = most
         self._logger = logger
-        self.fresh: deque[Msg] = deque()
-        self._subscription: Subscription | None = None
-        self._inbox = ""
+        self.fresh: deque[Arrival] = deque()
+        self._listening: Listening | None = None
+        self._inbox = b""
         self._pulls = 0
         self._ended = asyncio.Event()
         self._wanted = 0
@@ -65,9 +70,10 @@ class Puller:
                 self._link, self._stream, self.name, self._subject, self._ack_wait, self._most, self._logger
             )
             self.sure = True
-        if self._subscription is None:
-            self._inbox = self._link.new_inbox()
-            self._subscription = await self._link.subscribe(f"{self._inbox}.*", self._arrived)
+        if self._listening is None:
+            inbox = self._link.new_inbox()
+            self._inbox = f"{inbox}.".encode()
+            self._listening = await self._link.listen(f"{inbox}.*", self._arrived)
 
     async def ensure(self) -> None:
         """Make the consumer when it is missing, and listen for what it delivers."""
@@ -76,11 +82,11 @@ class Puller:
 
     async def close(self) -> None:
         """Stop listening; what arrived and was not taken is forgotten, and delivered again by the server."""
-        subscription, self._subscription = self._subscription, None
+        listening, self._listening = self._listening, None
         self.sure = False
         self.fresh.clear()
-        if subscription is not None and self._link.connected:
-            await subscription.unsubscribe()
+        if listening is not None and self._link.connected:
+            await listening.end()
 
     async def pull(self, most: int) -> int:
         """Ask for up to so many messages that are there now; how many wait in ``fresh`` then."""
@@ -98,7 +104,7 @@ class Puller:
         await self._link.send(
             f"{self._link.api_prefix}.CONSUMER.MSG.NEXT.{self._stream}.{self.name}",
             write({"batch": count, "no_wait": True}).encode(),
-            f"{self._inbox}.{self._pulls}",
+            f"{self._inbox.decode()}{self._pulls}",
         )
         if not self._link.connected:
             return
@@ -109,18 +115,17 @@ class Puller:
             self._logger.debug("no answer to a pull from %s", self.name)
             self.sure = False
 
-    async def _arrived(self, message: Msg) -> None:
-        if message.subject.startswith(self._inbox):
-            if message.subject.rsplit(".", 1)[1] == str(self._pulls):
-                status = (message.headers or {}).get("Status", "")
+    def _arrived(self, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> None:
+        if subject.startswith(self._inbox):
+            if subject.rsplit(b".", 1)[1] == b"%d" % self._pulls:
                 # 404: nothing there; 408: no more there
-                self.sure = status in ("404", "408")
+                self.sure = status_of(headers) in ("404", "408")
                 self._ended.set()
             return
-        self.fresh.append(message)
+        self.fresh.append(Arrival(subject.decode(), reply.decode(), body))
         if len(self.fresh) >= self._wanted:
             self._ended.set()
 
-    def take(self, most: int) -> list[Msg]:
+    def take(self, most: int) -> list[Arrival]:
         """The oldest of what has arrived, up to so many."""
         return [self.fresh.popleft() for _ in range(min(most, len(self.fresh)))]

@@ -7,9 +7,6 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-
 from ...domain.copies import AgentKey, JobCopy
 from ...domain.job import ClaimedJob, Job, NewJob
 from ...domain.status import BucketStatus, WorkerMode
@@ -25,6 +22,7 @@ from .registry import BucketRow, Record, Running
 from .settling import write_changes
 from .store import HORIZON, NatsStore, Session
 from .waiting import put_in_place
+from .wire import Listening
 
 __all__ = ["NatsTransport"]
 
@@ -112,12 +110,12 @@ class _Ear:
     def __init__(self, store: NatsStore, on_wake: Callable[[str | None], None]) -> None:
         self._store = store
         self._on_wake = on_wake
-        self._subscription: Subscription | None = None
+        self._listening: Listening | None = None
         self._session: Session | None = None
 
     async def open(self, session: Session) -> None:
         """Begin to listen."""
-        self._subscription = await session.link.subscribe(session.names.wake(), self._heard)
+        self._listening = await session.link.listen(session.names.wake(), self._heard)
         session.link.on_reconnect.append(self._missed)
         session.ears += 1
         # heard by the server before anybody is told to enqueue
@@ -125,10 +123,10 @@ class _Ear:
 
         self._session = session
 
-    async def _heard(self, message: Msg) -> None:
-        if self._subscription is not None and self._session is not None:
-            lane = message.subject.rsplit(".", 1)[1]
-            self._session.claims.stir(lane, [int(priority) for priority in message.data.split()])
+    def _heard(self, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> None:
+        if self._listening is not None and self._session is not None:
+            lane = subject.rsplit(b".", 1)[1].decode()
+            self._session.claims.stir(lane, [int(priority) for priority in body.split()])
             self._on_wake(lane)
 
     def _missed(self) -> None:
@@ -137,13 +135,13 @@ class _Ear:
         self._on_wake(None)
 
     async def _close(self, session: Session) -> None:
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None:
+        listening, self._listening = self._listening, None
+        if listening is not None:
             session.ears -= 1
         if self._missed in session.link.on_reconnect:
             session.link.on_reconnect.remove(self._missed)
-        if subscription is not None and session.link.connected:
-            await subscription.unsubscribe()
+        if listening is not None and session.link.connected:
+            await listening.end()
 
     def close(self) -> None:
         """Stop listening; no call-back comes after that."""

@@ -26,7 +26,7 @@ from jobmaster.agents.nats.envelope import (
 from jobmaster.agents.nats.loopthread import LoopThread
 from jobmaster.agents.nats.names import Names
 from jobmaster.agents.nats.options import NatsOptions, connect_args_faults, read_servers
-from jobmaster.agents.nats.puller import sequence_of
+from jobmaster.agents.nats.puller import Arrival, sequence_of
 from jobmaster.agents.nats.settling import ended_copy
 from jobmaster.cluster.settings import without_password
 from jobmaster.domain.copies import JobCopy, Shipment
@@ -79,7 +79,7 @@ def test_a_job_comes_out_of_its_message_as_it_went_in(envelope: Envelope) -> Non
 def test_a_claim_has_the_number_after_those_before_its_message() -> None:
     bucket = uuid7()
     copy = a_copy(claim_no=4)
-    letter = Letter(NAMES.job(copy.lane, copy.priority, copy.id), encode_job(Envelope(copy)))
+    letter = Letter(copy.lane, copy.priority, copy.id, encode_job(Envelope(copy)))
     claimed = letter.claimed(bucket, cancel=True)
     assert (claimed.claim_no, claimed.bucket_id, claimed.cancel_requested) == (5, bucket, True)
 
@@ -194,13 +194,16 @@ def test_what_is_not_due_is_kept_until_it_is() -> None:
     intake = Intake("default", 3, _Nothing())  # type: ignore[arg-type]
     copy = a_copy()
     subject = NAMES.job(copy.lane, copy.priority, copy.id)
-    late, soon = (Delivered(subject, "r", n, 1, encode_job(Envelope(copy))) for n in (1, 2))
+    body = encode_job(Envelope(copy))
+    replies = [f"$JS.ACK.s.c.1.{n}.{n}.1795730644277815920.0" for n in (1, 2)]
+    late, soon = (Delivered(copy.lane, copy.priority, Arrival(subject, reply, body)) for reply in replies)
     intake.keep(late, 200)
     intake.keep(soon, 100)
     assert (len(intake), intake.next_due) == (2, 100)
     assert intake.due(99, 10) == []
     assert intake.due(150, 10) == [soon]
-    assert list(intake.replies()) == ["r"]
+    assert list(intake.replies()) == replies[:1]
+    assert (late.id, late.seq, late.times) == (copy.id, 1, 1)
     assert intake.empty() == [late]
     assert (late.waited, soon.waited) == (True, True)
     assert (len(intake), intake.next_due) == (0, None)
