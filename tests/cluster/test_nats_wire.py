@@ -78,7 +78,8 @@ async def test_a_question_whose_answer_is_lost_is_asked_again(nats_url: str, eit
 
     try:
         await client.subscribe("deaf", cb=answer)
-        await client.flush()
+        # behind the subscription, as a ping of the library is not
+        await client.request("$JS.API.INFO", b"", timeout=5)
         assert await link.ask("deaf", b"?", 5.0) == b"at last"
         asked.clear()
         with pytest.raises(TransientStoreError, match="no answer to deaf"):

@@ -42,7 +42,7 @@ class Acknowledging:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def begin(self, replies: Sequence[str]) -> None:
-        """Acknowledge these."""
+        """Acknowledge these, which one consumer delivered."""
         task = asyncio.create_task(self._acknowledge(replies))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -54,6 +54,7 @@ class Acknowledging:
 
     async def _acknowledge(self, replies: Sequence[str]) -> None:
         try:
-            await acknowledge(self._link, replies)
+            await self._link.send_each(replies[:-1])
+            await self._link.ask(replies[-1], b"+ACK", _PATIENCE)
         except TransientStoreError as fault:
             self._logger.debug("acknowledgements are not certain: %s", fault)

@@ -220,7 +220,7 @@ class Link:
         client = self._client
         if client is not None and client.is_connected:
             try:
-                await client.publish(subject, body, reply=reply)
+                await client.send(subject, body, reply)
             except nats.errors.Error as fault:
                 raise TransientStoreError(f"{self._name()}: {fault}") from fault
 
@@ -346,9 +346,10 @@ class Link:
                 fresh = self._answers.expect(batch, part)
                 replies += fresh
                 await client.send_stored(zip([messages[place] for place in part], fresh, strict=True))
-                # to be written, and so that answers are read
-                await asyncio.sleep(0)
                 unsent = len(left) - start - len(part)
+                if unsent:
+                    # so that answers are read meanwhile
+                    await asyncio.sleep(0)
                 if not await self._answered(batch, unsent + _MOST_UNDER_WAY if unsent else 0, cut, deadline):
                     break
         except nats.errors.Error as fault:
@@ -370,11 +371,9 @@ class Link:
                 await asyncio.sleep(min(_DECLINED, max(0.0, deadline - time.monotonic())))
                 return False
             before = batch.left
-            batch.done.clear()
-            try:
-                async with asyncio.timeout(max(0.01, min(0.25, patience - time.monotonic()))):
-                    await batch.done.wait()
-            except TimeoutError:
-                if batch.left < before:
-                    patience = min(deadline, time.monotonic() + _RESEND_AFTER)
+            if (
+                not await batch.wait(max(0.01, min(0.25, patience - time.monotonic())))
+                and batch.left < before
+            ):
+                patience = min(deadline, time.monotonic() + _RESEND_AFTER)
         return True

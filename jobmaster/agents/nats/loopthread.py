@@ -25,6 +25,7 @@ class LoopThread:
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def forked(self) -> bool:
@@ -33,11 +34,21 @@ class LoopThread:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the loop and wait for it. It brings its own time limit."""
-        future = asyncio.run_coroutine_threadsafe(work, self._running_loop())
-        try:
-            return future.result()
-        except concurrent.futures.CancelledError:
-            raise TransientStoreError("the connection was closed meanwhile", ambiguous=True) from None
+        answer: concurrent.futures.Future[T] = concurrent.futures.Future()
+        loop = self._running_loop()
+        # one step less than asyncio.run_coroutine_threadsafe, which ties two futures together
+        loop.call_soon_threadsafe(lambda: self._begin(loop, work, answer))
+        return answer.result()
+
+    def _begin(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        work: Coroutine[Any, Any, T],
+        answer: concurrent.futures.Future[T],
+    ) -> None:
+        task = loop.create_task(_through(work, answer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -60,6 +71,18 @@ class LoopThread:
                 return
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=10)
+
+
+async def _through(work: Coroutine[Any, Any, T], answer: concurrent.futures.Future[T]) -> None:
+    try:
+        result = await work
+    except asyncio.CancelledError:
+        answer.set_exception(TransientStoreError("the connection was closed meanwhile", ambiguous=True))
+        raise
+    except BaseException as fault:
+        answer.set_exception(fault)
+    else:
+        answer.set_result(result)
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:

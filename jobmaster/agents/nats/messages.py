@@ -41,7 +41,7 @@ class Ack(NamedTuple):
 class Batch:
     """Messages that wait for their acknowledgements."""
 
-    __slots__ = ("acks", "declined", "done", "left", "until")
+    __slots__ = ("_waiter", "acks", "declined", "left", "until")
 
     def __init__(self, size: int) -> None:
         self.acks: list[Ack | None] = [None] * size
@@ -49,8 +49,8 @@ class Batch:
         self.declined = 0
         """How many of those nobody answers for just now: they are sent again in a moment."""
         self.until = 0
-        """With how few left that may still be answered it is ``done``."""
-        self.done = asyncio.Event()
+        """With how few left that may still be answered :meth:`wait` is over."""
+        self._waiter: asyncio.Future[bool] | None = None
 
     def answer(self, place: int, body: bytes) -> None:
         """Take an acknowledgement in."""
@@ -60,8 +60,24 @@ class Batch:
                 self.declined += 1
             else:
                 self.left -= 1
-        if self.left - self.declined <= self.until:
-            self.done.set()
+        if self.left - self.declined <= self.until and self._waiter is not None:
+            self._end_wait(True)
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait so long at most; whether as many were answered as are waited for."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiter = waiter
+        timer = loop.call_later(seconds, self._end_wait, False)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+    def _end_wait(self, enough: bool) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(enough)
 
 
 def read_ack(body: bytes) -> Ack | None:

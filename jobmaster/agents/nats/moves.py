@@ -22,8 +22,12 @@ from .waiting import Found, delete, delivered_up_to, detach, find, is_waiting, l
 __all__ = ["NatsMoves"]
 
 _READ_FOR = 0.2
-"""Seconds for which one save reads messages. Each is a question of its own, and workers of this process that
-empty a backlog are not to be slowed by telling the master of what they will have done in a moment."""
+"""Seconds for which one save reads messages. Each is a question of its own."""
+_READ_BESIDE_WORK = 0.02
+"""The same while workers of this process empty a backlog: they are not to be slowed by telling the master of
+what they will have done in a moment."""
+_MUCH_WORK = 500
+"""Jobs settled between two saves, which are a second apart, from which on that is so."""
 _PERSISTENCE = 10
 """How often a job that others change is tried to be placed."""
 _LOOKED_AT = 4
@@ -113,9 +117,11 @@ async def _unsaved(session: Session, age: timedelta, limit: int) -> tuple[list[F
     position, cursor = await session.registry.cursor()
     before = session.now() - age
     found: list[Found] = []
-    until = time.monotonic() + _READ_FOR
+    working = session.settled - session.settled_before >= _MUCH_WORK
+    session.settled_before = session.settled
+    until = time.monotonic() + (_READ_BESIDE_WORK if working else _READ_FOR)
     while len(found) < limit and time.monotonic() < until:
-        part = await walk(session, position + 1, session.names.jobs_of(), min(50, limit - len(found)))
+        part = await walk(session, position + 1, session.names.jobs_of(), min(25, limit - len(found)))
         old = [item for item in part if _stored_at(item) <= before]
         found += old
         if len(old) < len(part) or not part:

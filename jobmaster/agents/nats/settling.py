@@ -125,6 +125,7 @@ async def write_changes(
     overtaken = await _wait_again(session, writes.again)
     refused |= overtaken
     session.reach("settle.after_commit")
+    session.settled += len(kept)
     by_bucket: dict[UUID, list[Delivered]] = {}
     for _, claim in kept:
         by_bucket.setdefault(claim.job.bucket_id, []).append(claim)
@@ -188,4 +189,5 @@ def _let_go(session: Session, stay: Stay, claims: Sequence[Delivered], overtaken
     """Acknowledge; but not what was lost while it was being written, for then others have it."""
     if stay.trusted:
         mine = [claim for claim in claims if claim.job.id not in overtaken] if overtaken else claims
-        session.acknowledging.begin([claim.reply for claim in mine])
+        if mine:
+            session.acknowledging.begin([claim.reply for claim in mine])

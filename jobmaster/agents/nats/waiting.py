@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 _NO_MESSAGE = 10037
+_AT_ONCE = 50
+"""Messages that are asked for at a time, so that nothing else has to wait for long."""
 _MARGIN = 500_000
 """Microseconds before it is due at which whoever keeps a job may already look at it."""
 
@@ -68,7 +70,11 @@ async def find(session: Session, job_id: UUID) -> Found | None:
 
 async def last_of(session: Session, subjects: Sequence[str]) -> list[Found | None]:
     """The last messages of these subjects."""
-    return list(await asyncio.gather(*(_get(session, {"last_by_subj": name}) for name in subjects)))
+    found: list[Found | None] = []
+    for start in range(0, len(subjects), _AT_ONCE):
+        part = subjects[start : start + _AT_ONCE]
+        found += await asyncio.gather(*(_get(session, {"last_by_subj": name}) for name in part))
+    return found
 
 
 async def walk(session: Session, start: int, pattern: str, most: int) -> list[Found]:

@@ -17,6 +17,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
 from .messages import Outgoing
@@ -27,6 +28,8 @@ Sink = Callable[[bytes, bytes, bytes, bytes], None]
 """Takes a message: its subject, where it is answered, its body and its headers. It may not block."""
 
 _MSG, _HMSG = ord("M"), ord("H")
+_AT_ONCE = 256 * 1024
+"""Bytes that are written without asking whether the connection takes them in."""
 
 
 class _ShortParser(Parser):
@@ -147,6 +150,15 @@ class WireClient(Client):
             self._sinks[sid] = sink
         return Listening(subscription, lambda: self._sinks.pop(sid, None))
 
+    async def send(self, subject: str, body: bytes, reply: str) -> None:
+        """A message that no stream keeps, with the subject on which it may be answered, or none."""
+        if not self.short:
+            await self.publish(subject, body, reply=reply)
+            return
+        if len(body) > self.max_payload:
+            raise nats.errors.MaxPayloadError
+        await self._write(b"%b%b\r\n" % (f"PUB {subject} {reply} {len(body)}\r\n".encode(), body))
+
     async def send_empty(self, subjects: Sequence[str]) -> None:
         """A message without content to each of these."""
         if self.short:
@@ -184,6 +196,11 @@ class WireClient(Client):
             raise nats.errors.ConnectionClosedError
         if not self.is_connected and len(text) + self._pending_data_size > self._max_pending_size:
             raise nats.errors.OutboundBufferLimitError
+        transport = self._transport
+        if self.is_connected and not self._pending and len(text) <= _AT_ONCE and transport is not None:
+            # nothing has to go before it
+            transport.write(text)
+            return
         await self._send_command(text)
         if self._flush_queue is not None and self._flush_queue.empty():
             await self._flush_pending()
@@ -207,6 +224,9 @@ def status_of(headers: bytes) -> str:
     return headers[9:12].decode() if headers[8:9] == b" " else ""
 
 
+_USED = {"_pending_data_size", "_max_pending_size", "_flush_queue", "_error_cb", "_subs", "_transport"}
+
+
 def _fits(client: Any) -> bool:
     """Whether the library is made as the shorter ways suppose."""
     parser = getattr(client, "_ps", None)
@@ -224,8 +244,9 @@ def _fits(client: Any) -> bool:
                     (client._process_msg, client._send_command, client._flush_pending, parser.parse),
                 )
             )
-            and {"_pending_data_size", "_max_pending_size", "_flush_queue", "_error_cb", "_subs"}
-            <= vars(client).keys()
+            and vars(client).keys() >= _USED
+            and isinstance(client._pending, list)
+            and callable(TcpTransport.write)
         )
     except (AttributeError, TypeError, ValueError):
         return False
