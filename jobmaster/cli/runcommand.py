@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .permanence import set_aside
 from .refusal import Refusal
 from .target import ClusterArgument, ClusterOption, Target, settings_of
 
@@ -65,6 +66,7 @@ def run(
     if tether is not None:
         tether.hold(settings.grace_period.total_seconds())
     _announce(built)
+    set_aside()
     built.run()
     return 0
 

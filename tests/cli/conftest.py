@@ -25,6 +25,7 @@ APP = '''\
 """The project of a user."""
 
 import asyncio
+import gc
 import os
 
 from jobmaster import ClusterConfig, JobContext, JobHandler, job
@@ -34,6 +35,11 @@ class Hello(JobHandler, definition_id="hello"):
     async def handle(self, job: JobContext) -> str:
         job.log("said it")
         return f"Hello {job.data['name']}"
+
+
+@job("set-aside")
+async def set_aside(job: JobContext) -> int:
+    return gc.get_freeze_count()
 
 
 @job("fail", max_retries=0)

@@ -72,6 +72,19 @@ def test_one_process_works_until_sigterm(any_project: Project, onlooker: Cluster
     assert pids(onlooker) == set()
 
 
+def test_what_was_imported_is_spared_by_the_garbage_collector(project: Project) -> None:
+    onlooker = use(ClusterConfig("app"), project.url).add_handlers().build()
+    job_id = project.enqueue("set-aside", {})
+    process = project.start("run", "app:cluster")
+    until(lambda: status(onlooker, job_id) is JobStatus.SUCCEEDED, "the job is done")
+    set_aside = onlooker.scheduler.get_job(UUID(job_id)).result
+    onlooker.close()
+    assert isinstance(set_aside, int)
+    assert set_aside > 50_000
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+
+
 def test_the_environment_names_the_cluster_to_run(any_project: Project, onlooker: Cluster) -> None:
     any_project.environment["JOBMASTER_CLUSTER"] = "app:make"
     process = any_project.start("run")

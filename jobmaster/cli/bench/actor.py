@@ -24,6 +24,7 @@ from sqlalchemy.engine import Engine
 
 from ...cluster.requests import JobRequest
 from ...domain.status import JobStatus
+from ..permanence import set_aside
 from .floor import Floor, open_floor
 from .jobs import AGENT, DoNothing, Stamp, config_for, payload
 
@@ -300,6 +301,8 @@ def main() -> None:
     # answers have a channel of their own: whatever prints cannot mix with them
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    # as `jobmaster run` does
+    set_aside()
     asyncio.run(_serve(Actor(url, table_prefix, master), lambda text: print(text, file=channel)))
 
 
