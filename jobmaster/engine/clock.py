@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from ..ports import Clock
 
@@ -34,7 +34,7 @@ class SystemClock:
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        return _EPOCH + timedelta(seconds=self._offset + self.monotonic())
+        return datetime.fromtimestamp(self._offset + self.monotonic(), UTC)
 
     def follow(self, store_now: datetime, asked_at: float, answered_at: float) -> None:
         round_trip = answered_at - asked_at

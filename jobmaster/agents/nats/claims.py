@@ -12,7 +12,7 @@ from uuid import UUID
 from ...domain.ids import uuid_of
 from ...domain.job import ClaimedJob
 from .envelope import Envelope, Letter
-from .puller import Arrival, Puller, sequence_of
+from .puller import Puller, sequence_of
 from .registry import Held, Record, Running
 
 __all__ = ["Claims", "Delivered", "Intake", "Stay"]
@@ -30,8 +30,7 @@ class Delivered(Letter):
     job: ClaimedJob
     """As it was given to the engine; there is none before."""
 
-    def __init__(self, lane: str, priority: int, arrival: Arrival) -> None:
-        subject, reply, body = arrival
+    def __init__(self, lane: str, priority: int, subject: str, reply: str, body: bytes) -> None:
         super().__init__(lane, priority, uuid_of(int(subject[-32:], 16)), body)
         self.subject = subject
         self.reply = reply
@@ -53,7 +52,7 @@ class Delivered(Letter):
 class Intake:
     """What is delivered here of one lane and priority, and has not been claimed."""
 
-    def __init__(self, lane: str, priority: int, puller: Puller) -> None:
+    def __init__(self, lane: str, priority: int, puller: Puller[Delivered]) -> None:
         self.lane = lane
         self.priority = priority
         self.puller = puller
@@ -111,15 +110,14 @@ class Intake:
 
     def arrived(self, most: int) -> list[Delivered]:
         """The oldest of what has arrived and was not looked at yet."""
-        lane, priority = self.lane, self.priority
-        return [Delivered(lane, priority, arrival) for arrival in self.puller.take(most)]
+        return self.puller.take(most)
 
     def replies(self) -> Iterator[str]:
         """Where all of them are acknowledged."""
         for _, _, delivered in self._later:
             yield delivered.reply
-        for arrival in self.puller.fresh:
-            yield arrival.reply
+        for delivered in self.puller.fresh:
+            yield delivered.reply
 
     def empty(self) -> list[Delivered]:
         """Take everything out."""

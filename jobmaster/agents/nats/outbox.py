@@ -19,7 +19,7 @@ from .envelope import decode_shipment, encode_shipment
 from .link import ApiFault, Link
 from .messages import Outgoing
 from .names import Names
-from .puller import Arrival, Puller, sequence_of
+from .puller import Puller, sequence_of
 
 __all__ = ["Outbox", "Parcel"]
 
@@ -34,6 +34,14 @@ _SHIP_WAIT = 15.0
 _OVERHEAD = 4_096
 _MOST_KEPT = 1_000
 """Messages whose contents are remembered."""
+
+
+class _Arrival(NamedTuple):
+    """A message of outcomes as it was delivered."""
+
+    subject: str
+    reply: str
+    body: bytes
 
 
 class Parcel(NamedTuple):
@@ -53,7 +61,7 @@ class Outbox:
         self._logger = logger
         self._read: dict[int, Shipment] = {}
         self._puller = Puller(
-            link, names.outcomes, "shipper", f"{names.root}.outcomes.*", _SHIP_WAIT, 10_000, logger
+            link, names.outcomes, "shipper", f"{names.root}.outcomes.*", _SHIP_WAIT, 10_000, _Arrival, logger
         )
         self._shipping = asyncio.Lock()
         self._spare: list[Parcel] = []
@@ -147,7 +155,7 @@ class Outbox:
                 want = max(0, min(_AT_ONCE, left, _MOST_BYTES * arrived // max(1, size)))
             return self._keep_within(taken, limit)
 
-    def _parcel(self, arrival: Arrival) -> Parcel:
+    def _parcel(self, arrival: _Arrival) -> Parcel:
         seq, _ = sequence_of(arrival.reply)
         known = self._read.get(seq)
         return Parcel(known if known is not None else decode_shipment(arrival.body), arrival.reply, seq)

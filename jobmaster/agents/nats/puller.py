@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 from ...payload.jsontext import write
 from .link import Link
 from .streams import ensure_consumer
 from .wire import Listening, status_of
 
-__all__ = ["Arrival", "Puller", "sequence_of"]
+__all__ = ["Arrived", "Puller", "sequence_of"]
 
 _PATIENCE = 2.0
 """Seconds for which a pull waits for its answer. What comes later is there for the next one."""
 
 
-class Arrival(NamedTuple):
-    """A message as it was delivered: its subject, where it is acknowledged, and what is in it."""
+class Arrived(Protocol):
+    """A message that was delivered, as whoever pulls wants it."""
 
-    subject: str
-    reply: str
-    body: bytes
+    @property
+    def reply(self) -> str:
+        """Where it is acknowledged."""
+        ...
+
+
+A = TypeVar("A", bound=Arrived)
 
 
 def sequence_of(reply: str) -> tuple[int, int]:
@@ -34,8 +39,9 @@ def sequence_of(reply: str) -> tuple[int, int]:
     return int(parts[place + 1]), int(parts[place])
 
 
-class Puller:
-    """One consumer as this process pulls from it. What arrived waits in ``fresh`` until it is taken."""
+class Puller(Generic[A]):
+    """One consumer as this process pulls from it. What arrived waits in ``fresh`` until it is taken;
+    ``receive`` makes it of a message's subject, where it is acknowledged, and its body."""
 
     def __init__(
         self,
@@ -45,6 +51,7 @@ class Puller:
         subject: str,
         ack_wait: float,
         most: int,
+        receive: Callable[[str, str, bytes], A],
         logger: logging.Logger,
     ) -> None:
         self.name = name
@@ -53,8 +60,9 @@ class Puller:
         self._subject = subject
         self._ack_wait = ack_wait
         self._most = most
+        self._receive = receive
         self._logger = logger
-        self.fresh: deque[Arrival] = deque()
+        self.fresh: deque[A] = deque()
         self._listening: Listening | None = None
         self._inbox = b""
         self._pulls = 0
@@ -122,10 +130,10 @@ class Puller:
                 self.sure = status_of(headers) in ("404", "408")
                 self._ended.set()
             return
-        self.fresh.append(Arrival(subject.decode(), reply.decode(), body))
+        self.fresh.append(self._receive(subject.decode(), reply.decode(), body))
         if len(self.fresh) >= self._wanted:
             self._ended.set()
 
-    def take(self, most: int) -> list[Arrival]:
+    def take(self, most: int) -> list[A]:
         """The oldest of what has arrived, up to so many."""
         return [self.fresh.popleft() for _ in range(min(most, len(self.fresh)))]

@@ -7,13 +7,14 @@ import os
 import threading
 from collections.abc import Callable, Collection, Coroutine
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from ...errors import ConfigurationError, TransientStoreError
 from ...ports import Clock
 from .acknowledging import Acknowledging
-from .claims import Claims, Intake
+from .claims import Claims, Delivered, Intake
 from .link import Link
 from .loopthread import LoopThread
 from .names import Names
@@ -105,6 +106,7 @@ class Session:
                 self.names.jobs_of(lane, priority),
                 self.lease.total_seconds(),
                 self._store.options.max_ack_pending,
+                partial(Delivered, lane, priority),
                 self.logger,
             )
             found = self.claims.intakes[lane, priority] = Intake(lane, priority, puller)

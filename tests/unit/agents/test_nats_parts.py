@@ -26,7 +26,7 @@ from jobmaster.agents.nats.envelope import (
 from jobmaster.agents.nats.loopthread import LoopThread
 from jobmaster.agents.nats.names import Names
 from jobmaster.agents.nats.options import NatsOptions, connect_args_faults, read_servers
-from jobmaster.agents.nats.puller import Arrival, sequence_of
+from jobmaster.agents.nats.puller import sequence_of
 from jobmaster.agents.nats.settling import ended_copy
 from jobmaster.cluster.settings import without_password
 from jobmaster.domain.copies import JobCopy, Shipment
@@ -196,7 +196,7 @@ def test_what_is_not_due_is_kept_until_it_is() -> None:
     subject = NAMES.job(copy.lane, copy.priority, copy.id)
     body = encode_job(Envelope(copy))
     replies = [f"$JS.ACK.s.c.1.{n}.{n}.1795730644277815920.0" for n in (1, 2)]
-    late, soon = (Delivered(copy.lane, copy.priority, Arrival(subject, reply, body)) for reply in replies)
+    late, soon = (Delivered(copy.lane, copy.priority, subject, reply, body) for reply in replies)
     intake.keep(late, 200)
     intake.keep(soon, 100)
     assert (len(intake), intake.next_due) == (2, 100)
