@@ -8,15 +8,18 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
-from ...payload.jsontext import write
+from ...errors import TransientStoreError
+from ...payload.jsontext import write_bytes
 from .link import Link
 from .streams import ensure_consumer
 from .wire import Listening, status_of
 
 __all__ = ["Arrived", "Puller", "sequence_of"]
 
-_PATIENCE = 2.0
+_PATIENCE = 1.0
 """Seconds for which a pull waits for its answer. What comes later is there for the next one."""
+_GLANCE = 0.25
+"""Seconds for which a pull waits for a consumer to be found again."""
 
 
 class Arrived(Protocol):
@@ -70,6 +73,9 @@ class Puller(Generic[A]):
         self._wanted = 0
         self.sure = False
         """Whether the consumer is known to exist, and answered the last pull."""
+        self._unanswered = False
+        """Whether a pull was never answered: it may exist and have lost the server that leads it."""
+        self._search: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
 
     async def _ready(self) -> None:
@@ -91,6 +97,10 @@ class Puller(Generic[A]):
     async def close(self) -> None:
         """Stop listening; what arrived and was not taken is forgotten, and delivered again by the server."""
         listening, self._listening = self._listening, None
+        search, self._search = self._search, None
+        if search is not None:
+            search.cancel()
+            await asyncio.wait({search})
         self.sure = False
         self.fresh.clear()
         if listening is not None and self._link.connected:
@@ -98,12 +108,40 @@ class Puller(Generic[A]):
 
     async def pull(self, most: int) -> int:
         """Ask for up to so many messages that are there now; how many wait in ``fresh`` then."""
+        if self.sure or await self._found():
+            async with self._turn:
+                missing = most - len(self.fresh)
+                if missing > 0:
+                    await self._pull(missing)
+        return min(most, len(self.fresh))
+
+    async def _found(self) -> bool:
+        """Whether the consumer answers. That is found out beside what else is done: whoever claims from
+        several waits a moment, and no longer for one that has lost its server, but works with the others."""
+        search = self._search
+        if search is None:
+            search = self._search = asyncio.create_task(self._find())
+            await asyncio.wait({search}, timeout=_GLANCE)
+        if not search.done():
+            return False
+        if self._search is search:
+            self._search = None
+        fault = None if search.cancelled() else search.exception()
+        if isinstance(fault, TransientStoreError) and self._link.connected:
+            self._logger.debug("consumer %s of stream %s: %s", self.name, self._stream, fault)
+            return False
+        if fault is not None:
+            raise fault
+        return self.sure
+
+    async def _find(self) -> None:
         async with self._turn:
-            missing = most - len(self.fresh)
-            if missing > 0:
-                await self._ready()
-                await self._pull(missing)
-            return min(most, len(self.fresh))
+            await self._ready()
+            if self._unanswered:
+                self.sure = False
+                await self._pull(1)
+                if self._unanswered:
+                    raise TransientStoreError("it does not answer; it is asked again")
 
     async def _pull(self, count: int) -> None:
         self._pulls += 1
@@ -111,7 +149,7 @@ class Puller(Generic[A]):
         self._ended.clear()
         await self._link.send(
             f"{self._link.api_prefix}.CONSUMER.MSG.NEXT.{self._stream}.{self.name}",
-            write({"batch": count, "no_wait": True}).encode(),
+            write_bytes({"batch": count, "no_wait": True}),
             f"{self._inbox.decode()}{self._pulls}",
         )
         if not self._link.connected:
@@ -121,7 +159,9 @@ class Puller(Generic[A]):
                 await self._ended.wait()
         except TimeoutError:
             self._logger.debug("no answer to a pull from %s", self.name)
-            self.sure = False
+            self.sure, self._unanswered = False, True
+        else:
+            self._unanswered = False
 
     def _arrived(self, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> None:
         if subject.startswith(self._inbox):
@@ -132,6 +172,7 @@ class Puller(Generic[A]):
             return
         self.fresh.append(self._receive(subject.decode(), reply.decode(), body))
         if len(self.fresh) >= self._wanted:
+            self.sure = True
             self._ended.set()
 
     def take(self, most: int) -> list[A]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
@@ -183,8 +184,7 @@ async def _open_buckets(
     session: Session, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta
 ) -> None:
     first = buckets[0]
-    for info in buckets:
-        await session.intake(info.lane, info.priority).puller.ensure()
+    await asyncio.gather(*(session.intake(info.lane, info.priority).puller.ensure() for info in buckets))
     asked_at = time.monotonic()
     record = Record(
         first.worker_id,
@@ -258,8 +258,7 @@ async def _extend(session: Session, stay: Stay, timeout: float) -> None:
         if before is not None:
             await session.link.send(before, b"+WPI")
         by_consumer[key] = reply
-    for reply in by_consumer.values():
-        await session.link.ask(reply, b"+WPI", timeout)
+    await asyncio.gather(*(session.link.ask(reply, b"+WPI", timeout) for reply in by_consumer.values()))
 
 
 async def _give_unasked_back(session: Session, stay: Stay) -> None:
