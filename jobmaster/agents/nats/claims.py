@@ -176,6 +176,11 @@ class Claims:
         self._by_bucket: dict[UUID, Stay] = {}
         self.intakes: dict[tuple[str, int], Intake] = {}
 
+    @property
+    def delivered(self) -> int:
+        """How many jobs were delivered here so far."""
+        return sum(intake.puller.delivered for intake in self.intakes.values())
+
     def stay_of(self, bucket_id: UUID) -> Stay | None:
         """The stay to which a bucket belongs."""
         return self._by_bucket.get(bucket_id)

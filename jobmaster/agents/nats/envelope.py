@@ -7,6 +7,7 @@ id stand in the subject. Instants are whole microseconds since 1970 there, ids a
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from sys import intern
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -199,7 +200,8 @@ class Letter:
             self.id,
             bucket_id,
             values[4] + 1,
-            values[1],
+            # one text for all jobs of a kind, so that whoever stores many of them sees that it is the same
+            intern(values[1]),
             self.lane,
             self.priority,
             run_at,

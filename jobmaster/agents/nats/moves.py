@@ -27,7 +27,7 @@ _READ_BESIDE_WORK = 0.02
 """The same while workers of this process empty a backlog: they are not to be slowed by telling the master of
 what they will have done in a moment."""
 _MUCH_WORK = 500
-"""Jobs settled between two saves, which are a second apart, from which on that is so."""
+"""Jobs delivered between two saves, which are a second apart, from which on that is so."""
 _PERSISTENCE = 10
 """How often a job that others change is tried to be placed."""
 _LOOKED_AT = 4
@@ -117,8 +117,9 @@ async def _unsaved(session: Session, age: timedelta, limit: int) -> tuple[list[F
     position, cursor = await session.registry.cursor()
     before = session.now() - age
     found: list[Found] = []
-    working = session.settled - session.settled_before >= _MUCH_WORK
-    session.settled_before = session.settled
+    delivered = session.claims.delivered
+    working = delivered - session.delivered_before >= _MUCH_WORK
+    session.delivered_before = delivered
     until = time.monotonic() + (_READ_BESIDE_WORK if working else _READ_FOR)
     while len(found) < limit and time.monotonic() < until:
         part = await walk(session, position + 1, session.names.jobs_of(), min(25, limit - len(found)))

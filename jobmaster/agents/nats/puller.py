@@ -66,6 +66,8 @@ class Puller(Generic[A]):
         self._receive = receive
         self._logger = logger
         self.fresh: deque[A] = deque()
+        self.delivered = 0
+        """How many messages have come so far."""
         self._listening: Listening | None = None
         self._inbox = b""
         self._pulls = 0
@@ -170,6 +172,7 @@ class Puller(Generic[A]):
                 self.sure = status_of(headers) in ("404", "408")
                 self._ended.set()
             return
+        self.delivered += 1
         self.fresh.append(self._receive(subject.decode(), reply.decode(), body))
         if len(self.fresh) >= self._wanted:
             self.sure = True

@@ -125,7 +125,6 @@ async def write_changes(
     overtaken = await _wait_again(session, writes.again)
     refused |= overtaken
     session.reach("settle.after_commit")
-    session.settled += len(kept)
     by_bucket: dict[UUID, list[Delivered]] = {}
     for _, claim in kept:
         by_bucket.setdefault(claim.job.bucket_id, []).append(claim)

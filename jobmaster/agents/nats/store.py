@@ -58,10 +58,8 @@ class Session:
         self.store_id = UUID(int=0)
         self.ears = 0
         """How many listen to wake-ups here."""
-        self.settled = 0
-        """How many jobs were settled here so far."""
-        self.settled_before = 0
-        """How many of them when the master was last told of those that wait."""
+        self.delivered_before = 0
+        """How many jobs had been delivered here when the master was last told of those that wait."""
         self._store = store
 
     async def open(self, wait: float) -> None:
