@@ -353,6 +353,22 @@ class TestLookingAround:
         master.mirror(key, copies)
         assert not master.overtake(key, copies)
 
+    def test_the_master_is_told_less_while_a_backlog_is_emptied(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("jobmaster.agents.nats.moves._MUCH_WORK", 3)
+        monkeypatch.setattr("jobmaster.agents.nats.moves._READ_BESIDE_WORK", 0.0)
+        stores.enqueue(3)
+        assert len(stores.holder().claim()) == 3
+        told: list[JobCopy] = []
+
+        def save() -> int:
+            return stores.transport.save(timedelta(0), 10, told.extend, lambda gone: None)
+
+        assert save() == 0, "three jobs have come here since the last time"
+        assert save() == 3, "none has"
+        assert len(told) == 3
+
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 

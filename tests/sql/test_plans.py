@@ -9,7 +9,10 @@ from uuid import UUID
 
 import pytest
 
+from jobmaster.domain.ids import uuid7
+from jobmaster.domain.job import JobFilter
 from jobmaster.sql import Database
+from jobmaster.sql.finding import count_jobs
 from jobmaster.sql.gateway import Tx
 from jobmaster.testing.conformance import Holder, Stores
 
@@ -174,6 +177,37 @@ def test_postgres_plans_made_on_empty_tables_are_good_for_full_ones(
     assert _ways_to(claim, "jm_bucket") == {("Index Scan", "jm_bucket_pkey")}
     assert _ways_to(succeed, "jm_job") == {("Index Scan", "jm_job_pkey")}
     assert not [node for node in nodes(claim) if node["Node Type"] == "Materialize"]
+
+
+@pytest.mark.postgres
+def test_postgres_counts_without_comparing_each_job_with_each_that_is_left_out(
+    postgres_url: str, make_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plans are made for any number of them: a list to be left out would be gone through for every row."""
+    database = make_database(postgres_url)
+    database.open()
+    fill(database, "history", 500, -3600)
+    table = database.gateway.names.table("history")
+    rows = database.gateway.read("ids", lambda tx: tx.query(f"SELECT id FROM {table} LIMIT 200"))
+    met, strange = [row[0] for row in rows], [uuid7() for _ in range(200)]
+    assert count_jobs(database, JobFilter(), (), [*met, *strange]) == 300
+    plans: list[Any] = []
+    read = database.gateway.read
+
+    def explained(name: str, work: Any, **options: Any) -> None:
+        def explain(tx: Tx) -> None:
+            explaining = Explained(tx, "EXPLAIN (FORMAT JSON) ")
+            with pytest.raises(IndexError):
+                work(explaining)
+            plans.extend(explaining.cursor.plans)
+
+        read(name, explain, **options)
+
+    monkeypatch.setattr(database.gateway, "read", explained)
+    count_jobs(database, JobFilter(), (), [*met, *strange])
+    (((((document,),),),),) = [plans]
+    assert [node for node in nodes(document["Plan"]) if "= ANY" in node.get("Index Cond", "")]
+    assert not [node for node in nodes(document["Plan"]) if "ALL" in node.get("Filter", "")]
 
 
 def _ways_to(plan: dict[str, Any], table: str) -> set[tuple[str, str | None]]:
