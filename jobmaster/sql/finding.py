@@ -98,8 +98,8 @@ def count_jobs(
             conditions, given = where
             counts.append(f"(SELECT count(*) FROM {table}{_where(conditions)})")
             if kind == "history" and excluding:
-                # taken off again: to leave them out, a plan that does not know how many they are would compare
-                # every finished job with each of them
+                # taken off again: to leave them out, a plan that cannot know their number compares each
+                # finished job with every one of them
                 met = _where([*conditions, "j.id {in:excluding}"])
                 counts[-1] = f"({counts[-1]} - (SELECT count(*) FROM {table}{met}))"
                 given["excluding"] = list(excluding)

@@ -112,7 +112,7 @@ class Answers:
         if question is None or question.answer.done():
             return
         left = question.deadline - time.monotonic()
-        if left <= 0.001:
+        if left <= 0.001 or not question.repeated:
             question.answer.set_exception(TimeoutError())
             return
         loop = asyncio.get_running_loop()

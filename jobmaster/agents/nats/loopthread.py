@@ -48,7 +48,15 @@ class LoopThread:
     ) -> None:
         task = loop.create_task(_through(work, answer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if not answer.done():
+                # cancelled before its first step
+                work.close()
+                answer.set_exception(_closed())
+
+        task.add_done_callback(ended)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._lock:
@@ -73,11 +81,15 @@ class LoopThread:
         thread.join(timeout=10)
 
 
+def _closed() -> TransientStoreError:
+    return TransientStoreError("the connection was closed meanwhile", ambiguous=True)
+
+
 async def _through(work: Coroutine[Any, Any, T], answer: concurrent.futures.Future[T]) -> None:
     try:
         result = await work
     except asyncio.CancelledError:
-        answer.set_exception(TransientStoreError("the connection was closed meanwhile", ambiguous=True))
+        answer.set_exception(_closed())
         raise
     except BaseException as fault:
         answer.set_exception(fault)
@@ -89,6 +101,8 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        # what was asked for in the last moment begins, and is cancelled with the rest
+        loop.run_until_complete(asyncio.sleep(0))
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -34,6 +36,7 @@ from jobmaster.domain.ids import uuid7
 from jobmaster.domain.job import AttemptOutcome, JobError, NewJob
 from jobmaster.domain.status import JobStatus
 from jobmaster.domain.verdict import AttemptRecord
+from jobmaster.errors import TransientStoreError
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, UTC)
 NAMES = Names("jm", "orders", "fast")
@@ -179,6 +182,36 @@ def test_a_loop_in_a_thread_runs_what_it_is_given_and_starts_again() -> None:
     loop.close()
     assert loop.run(answer(2)) == 2
     loop.close()
+
+
+def test_what_runs_in_a_loop_that_ends_is_told_so() -> None:
+    loop = LoopThread("test-loop")
+    begun, ends = threading.Event(), []
+
+    async def wait() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    def call() -> None:
+        with pytest.raises(TransientStoreError, match="closed meanwhile") as caught:
+            loop.run(wait())
+        ends.append(caught.value.ambiguous)
+
+    async def begin_and_cancel() -> concurrent.futures.Future[None]:
+        answer: concurrent.futures.Future[None] = concurrent.futures.Future()
+        before = set(loop._tasks)
+        loop._begin(asyncio.get_running_loop(), wait(), answer)
+        (loop._tasks - before).pop().cancel()
+        return answer
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert begun.wait(10)
+    with pytest.raises(TransientStoreError, match="closed meanwhile"):
+        loop.run(begin_and_cancel()).result(10)
+    loop.close()
+    thread.join(10)
+    assert ends == [True]
 
 
 class _Nothing:
