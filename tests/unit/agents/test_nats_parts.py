@@ -37,6 +37,7 @@ from jobmaster.domain.job import AttemptOutcome, JobError, NewJob
 from jobmaster.domain.status import JobStatus
 from jobmaster.domain.verdict import AttemptRecord
 from jobmaster.errors import TransientStoreError
+from jobmaster.payload import jsontext
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, 123456, UTC)
 NAMES = Names("jm", "orders", "fast")
@@ -87,7 +88,11 @@ def test_a_claim_has_the_number_after_those_before_its_message() -> None:
     assert (claimed.claim_no, claimed.bucket_id, claimed.cancel_requested) == (5, bucket, True)
 
 
-def test_a_shipment_comes_out_as_it_went_in() -> None:
+@pytest.mark.parametrize("library", ["orjson", "json"])
+def test_a_shipment_comes_out_as_it_went_in(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if library == "json":
+        monkeypatch.setattr(jsontext, "_dumps", None)
+        monkeypatch.setattr(jsontext, "_loads", None)
     copy = a_copy()
     error = JobError("ValueError", "wrong", None)
     ended = ended_copy(

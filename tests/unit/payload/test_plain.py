@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -62,6 +63,28 @@ def identical(one: Any, other: Any) -> bool:
 @given(data=st.dictionaries(TEXT, JSON))
 def test_json_values_come_back_as_they_were(data: dict[str, Any]) -> None:
     assert identical(dict(PLAIN.decode(PLAIN.encode(data))), data)
+
+
+@given(data=st.dictionaries(TEXT, JSON))
+def test_bytes_say_the_same_as_text(data: dict[str, Any]) -> None:
+    written = jsontext.write_bytes(data)
+    assert written == jsontext.write(data).encode()
+    if not re.search(rb"[0-9]{19}", written):
+        assert identical(jsontext.read_bytes(written), data)
+
+
+def test_bytes_hold_ids_and_instants_as_texts() -> None:
+    job_id = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+    at = datetime(2026, 5, 4, 3, 2, 1, 123456, UTC)
+    whole = at.replace(microsecond=0)
+    found = jsontext.read_bytes(jsontext.write_bytes([job_id, at, whole, 2**70]))
+    assert [UUID(found[0]), *map(datetime.fromisoformat, found[1:3])] == [job_id, at, whole]
+    with pytest.raises(UnicodeEncodeError):
+        jsontext.write_bytes(["\ud800"])
+    with pytest.raises(TypeError, match="object is no JSON value"):
+        jsontext.write_bytes([object()])
+    with pytest.raises(SerializationError):
+        jsontext.read_bytes(b"[1,")
 
 
 @given(data=st.dictionaries(TEXT, JSON))
