@@ -43,6 +43,7 @@ class RunDays:
     ``base``."""
 
     modulus = 1
+    remainder = 0
     is_steady = False
     years = ALL_YEARS
 
@@ -50,6 +51,10 @@ class RunDays:
         self._base = base
         self._candidates = candidates
         self.months = base.rule.months
+
+    def kind(self, year: int) -> int:
+        """Every year is one of its own: runs come from the month before."""
+        return year
 
     def mask(self, year: int, month: int, first: int, length: int) -> int:
         number = year * 12 + month - 1

@@ -9,6 +9,9 @@ from .clock import DAY
 
 Spans = tuple[tuple[int, int], ...]
 
+DayKinds = tuple[tuple[int, Spans], ...]
+"""The days of a month by their seconds: disjoint masks, bit d for day d; a day in none has no second."""
+
 FULL: Spans = ((0, DAY),)
 NONE: Spans = ()
 _MOST_KEPT = 256
@@ -75,6 +78,8 @@ def inverted(spans: Spans) -> Spans:
     """The rest of the day."""
     if spans == FULL:
         return NONE
+    if not spans:
+        return FULL
     rest = []
     low = 0
     for start, end in spans:

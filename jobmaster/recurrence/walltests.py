@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from .clock import DAY
 from .daterules import ALL_MONTHS, ALL_YEARS, DateItem
-from .monthdays import ALL_WEEKDAYS, MonthDay
-from .spans import ALL_24, ALL_60, FULL, NONE, Spans, bits, common, inverted, of_clock, united
+from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
+from .spans import ALL_24, ALL_60, FULL, NONE, DayKinds, Spans, bits, common, inverted, of_clock, united
 from .syntax import Range, Value, Window
 from .words import RANGES
 
@@ -16,6 +17,7 @@ _CLOCK = ("hour", "minute", "second")
 _SIZES = {"hour": 3600, "minute": 60, "second": 1}
 _DATE = ("year", "month", "day")
 _MOST_KEPT = 256
+_ANY_MONTH = (2000, 1, 6, 31)
 
 
 class FieldTest:
@@ -24,24 +26,21 @@ class FieldTest:
     def __init__(self, value: Value) -> None:
         self.item = item_of(value)
         self.dated = self.item != DateItem()
-        self.is_steady = value.year is None
         self.years = ALL_YEARS if value.year is None else ((value.year, value.year + 1),)
+        self.edges: tuple[int, ...] = () if value.year is None else self.years[0]
         self.times = of_clock(
             ALL_24 if value.hour is None else 1 << value.hour,
             ALL_60 if value.minute is None else 1 << value.minute,
             ALL_60 if value.second is None else 1 << value.second,
         )
 
-    def era(self, year: int) -> int:
-        """Years of one number are alike, but for their calendars."""
-        return int(self.is_steady or self.years[0][0] == year)
+    def place(self, year: int) -> int:
+        """Years of one number are alike, but for their calendars; 0 where nothing satisfies it."""
+        return int(not self.edges or self.edges[0] == year)
 
-    def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
-        return self.times if self.item.mask(year, month, first, length) >> day & 1 else NONE
-
-    def holds_all(self, year: int, month: int) -> bool:
-        """Nothing that is named holds always."""
-        return False
+    def kinds(self, year: int, month: int, first: int, length: int) -> DayKinds:
+        mask = self.item.mask(year, month, first, length)
+        return ((mask, self.times),) if mask else ()
 
 
 class RangeTest:
@@ -56,9 +55,9 @@ class RangeTest:
         low, high = window.low, window.high
         self._weekdays = ALL_WEEKDAYS
         if "weekday" in fields:
-            first = 0 if low is None else bits(low.weekday or 0)[0]
-            last = 6 if high is None else bits(high.weekday or 0)[0]
-            self._weekdays = _round(first, last)
+            start = 0 if low is None else bits(low.weekday or 0)[0]
+            end = 6 if high is None else bits(high.weekday or 0)[0]
+            self._weekdays = _round(start, end)
         self._date = tuple(name for name in _DATE if name in fields)
         self._low = tuple(_bound(low, name, 0) for name in self._date)
         self._high = tuple(_bound(high, name, 1) for name in self._date)
@@ -72,36 +71,23 @@ class RangeTest:
         self._upto = _at_most(clock, high_time) if self._date else FULL
         self._outer = united((*self._from, *self._upto))
         self._inner = common(self._from, self._upto)
-        self._resolved = self._ends(0, 31)
         self.dated = bool(self._date) or self._weekdays != ALL_WEEKDAYS
-        self.is_steady = "year" not in fields
         self.years = ALL_YEARS
+        self.edges: tuple[int, ...] = ()
         if "year" in fields:
-            first_year, last_year = _number(low, "year", 0), _number(high, "year", 1)
-            if first_year < last_year or (first_year == last_year and not self._backwards()):
-                self.years = ((first_year, last_year + 1),)
+            first, last = _number(low, "year", 0), _number(high, "year", 1)
+            self.edges = (first, first + 1, last, last + 1)
+            if first < last or (first == last and not self._backwards()):
+                self.years = ((first, last + 1),)
 
-    def _ends(self, first: int, length: int) -> tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]:
-        """The dates of both ends in months of one shape."""
-        low = tuple(_resolved(bound, first, length) for bound in self._low)
-        return (first, length), low, tuple(_resolved(bound, first, length) for bound in self._high)
-
-    def era(self, year: int) -> int:
-        """Years of one number are alike, but for their calendars."""
-        if self.is_steady:
+    def place(self, year: int) -> int:
+        """Years of one number are alike, but for their calendars; 0 where nothing satisfies it."""
+        if not self.edges:
+            return 1
+        if self.years != ALL_YEARS and not self.years[0][0] <= year < self.years[0][1]:
             return 0
-        low, high = self._low[0], self._high[0]
-        if isinstance(low, MonthDay) or isinstance(high, MonthDay):
-            raise ValueError("a special day is no year")
-        return (year > low) - (year < low) + 3 * ((year > high) - (year < high))
-
-    def holds_all(self, year: int, month: int) -> bool:
-        """Whether a month lies between two dates of other months, or a year between two others."""
-        if "year" not in self._date or self._special or self._weekdays != ALL_WEEKDAYS:
-            return False
-        if "month" not in self._date:
-            return self._low[:1] < (year,) < self._high[:1]
-        return self._low[:2] < (year, month) < self._high[:2]
+        first, _, last, _ = self.edges
+        return 5 + (year > first) - (year < first) + 3 * ((year > last) - (year < last))
 
     def _backwards(self) -> bool:
         """Whether the range may go round inside one year."""
@@ -109,31 +95,34 @@ class RangeTest:
         high = tuple(99 if isinstance(bound, MonthDay) else bound for bound in self._high)
         return low > high or (low == high and self._times_wrap)
 
-    def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
-        if not self._weekdays >> ((first + day - 1) % 7) & 1:
-            return NONE
+    def kinds(self, year: int, month: int, first: int, length: int) -> DayKinds:
+        days = days_up_to(length)
+        if self._weekdays != ALL_WEEKDAYS:
+            days &= weekday_days(self._weekdays, first)
         if not self._date:
-            return self._times
-        here = {"year": year, "month": month, "day": day}
-        at = tuple(here[name] for name in self._date)
-        known = self._resolved
-        if known[0] != (first, length) and self._special:
-            known = self._resolved = self._ends(first, length)
-        _, low, high = known
-        if 0 in low or 0 in high:
-            return NONE
+            return ((days, self._times),)
+        low, high = self._low, self._high
+        if self._special:
+            low = tuple(_resolved(bound, first, length) for bound in low)
+            high = tuple(_resolved(bound, first, length) for bound in high)
+            if 0 in low or 0 in high:
+                return ()
         round_the_year = low > high or (low == high and self._times_wrap)
         if round_the_year and self._special:
-            return NONE
-        if at == low == high:
-            return self._outer if round_the_year else self._inner
-        if round_the_year:
-            if at > low or at < high:
-                return FULL
-            return self._from if at == low else self._upto if at == high else NONE
-        if at < low or at > high:
-            return NONE
-        return self._from if at == low else self._upto if at == high else FULL
+            return ()
+        here = {"year": year, "month": month}
+        at = tuple(here[name] for name in self._date if name != "day")
+        on_low, after = _from_bound(at, low, days)
+        on_high, beyond = _from_bound(at, high, days)
+        before = days & ~(on_high | beyond)
+        if low == high:
+            found = [(on_low, self._outer if round_the_year else self._inner)]
+            if round_the_year:
+                found.append((after | before, FULL))
+        else:
+            found = [(on_low, self._from), (on_high, self._upto)]
+            found.append((after | before if round_the_year else after & before, FULL))
+        return tuple((mask, spans) for mask, spans in found if mask and spans)
 
 
 class AnyTest:
@@ -142,50 +131,65 @@ class AnyTest:
     def __init__(self, tests: Sequence[FieldTest | RangeTest], outside: bool = False) -> None:
         # what does not look at the date says the same of every day
         self._always = united(
-            span for test in tests if not test.dated for span in test.spans(2000, 1, 1, 6, 31)
+            span for test in tests if not test.dated for _, spans in test.kinds(*_ANY_MONTH) for span in spans
         )
-        self._fields = tuple(test for test in tests if test.dated and isinstance(test, FieldTest))
-        self._ranges = tuple(test for test in tests if test.dated and isinstance(test, RangeTest))
+        self._tests = tuple(test for test in tests if test.dated)
         self._outside = outside
-        self._known: dict[tuple[int, ...], Spans] = {}
-        self._month: tuple[tuple[int, int, int, int], list[tuple[int, Spans]]] = ((0, 0, 0, 0), [])
-        self.dated = any(test.dated for test in tests)
-        self.is_steady = all(test.is_steady for test in tests)
+        self._known: dict[tuple[int, ...], tuple[list[Spans], Spans]] = {}
+        self._eras: dict[int, tuple[tuple[tuple[int, int], ...], tuple[FieldTest | RangeTest, ...]]] = {}
+        self.dated = bool(self._tests)
+        self.edges = tuple(sorted({year for test in self._tests for year in test.edges}))
         self.years = ALL_YEARS if outside else united(span for test in tests for span in test.years)
 
-    def era(self, year: int) -> int:
-        """Years of one number are alike, but for their calendars."""
-        tests: tuple[FieldTest | RangeTest, ...] = (*self._fields, *self._ranges)
-        found = 0
-        for test in tests:
-            found = found * 9 + test.era(year) + 4
-        return found
+    def era(self, year: int) -> tuple[tuple[int, int], ...]:
+        """Years of one era are alike, but for their calendars."""
+        return self._of_era(year)[0]
 
-    def spans(self, year: int, month: int, day: int, first: int, length: int) -> Spans:
-        here, fields = self._month
-        if here != (year, month, first, length):
-            here = (year, month, first, length)
-            fields = [(mask, test.times) for test in self._fields if (mask := test.item.mask(*here))]
-            self._month = (here, fields)
-        found = [self._always, *(times for mask, times in fields if mask >> day & 1)]
-        found += [test.spans(year, month, day, first, length) for test in self._ranges]
-        if FULL in found:
-            return NONE if self._outside else FULL
+    def _of_era(self, year: int) -> tuple[tuple[tuple[int, int], ...], tuple[FieldTest | RangeTest, ...]]:
+        """What tells an era from others, and the conditions that something satisfies in it."""
+        index = bisect_right(self.edges, year)
+        known = self._eras.get(index)
+        if known is None:
+            places = [(number, test, test.place(year)) for number, test in enumerate(self._tests)]
+            known = self._eras[index] = (
+                tuple((number, place) for number, test, place in places if test.edges and place),
+                tuple(test for _, test, place in places if place),
+            )
+        return known
+
+    def kinds(self, year: int, month: int, first: int, length: int) -> DayKinds:
+        """The days of a month by the seconds that satisfy it, as disjoint masks; a day without any is left
+        out. ``first`` is the weekday of the month's first day."""
+        days = days_up_to(length)
+        some: dict[int, list[Spans]] = {}
+        full = days if self._always == FULL else 0
+        for test in self._of_era(year)[1]:
+            for mask, spans in test.kinds(year, month, first, length):
+                if spans == FULL:
+                    full |= mask
+                else:
+                    some.setdefault(mask, []).append(spans)
+        parts: list[tuple[int, list[Spans]]] = [(days & ~full, [self._always] if self._always else [])]
+        for mask, found in some.items():
+            parts = [
+                part
+                for own, before in parts
+                for part in ((own & mask, [*before, *found]), (own & ~mask, before))
+                if part[0]
+            ]
+        whole = () if self._outside or not full else ((full, FULL),)
+        return (*whole, *((own, spans) for own, found in parts if own and (spans := self._united(found))))
+
+    def _united(self, found: list[Spans]) -> Spans:
         # A test answers with one of a few sets that it keeps, so which ones they are says all.
         key = tuple(map(id, found))
         known = self._known.get(key)
         if known is None:
-            known = found[0] if len(found) == 1 else united(span for spans in found for span in spans)
-            if self._outside:
-                known = inverted(known)
+            spans = found[0] if len(found) == 1 else united(span for one in found for span in one)
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
-            self._known[key] = known
-        return known
-
-    def holds_all(self, year: int, month: int) -> bool:
-        """Whether it is known that every second of a month satisfies it."""
-        return not self._outside and any(test.holds_all(year, month) for test in self._ranges)
+            known = self._known[key] = (found, inverted(spans) if self._outside else spans)
+        return known[1]
 
 
 Test = AnyTest | FieldTest
@@ -210,7 +214,8 @@ def fixed_spans(tests: Iterable[Test]) -> Spans:
     found = FULL
     for test in tests:
         if not test.dated:
-            found = common(found, test.spans(2000, 1, 1, 6, 31))
+            kinds = test.kinds(*_ANY_MONTH)
+            found = common(found, kinds[0][1] if kinds else NONE)
     return found
 
 
@@ -247,6 +252,15 @@ def _number(value: Value | None, name: str, end: int) -> int:
     if name == "month":
         return bits(value.month or 0)[0]
     return int(getattr(value, name))
+
+
+def _from_bound(at: tuple[int, ...], bound: Sequence[int], days: int) -> tuple[int, int]:
+    """Of the days of a month, those on a bound and those after it; ``at``: the coarser fields, the day not
+    among them."""
+    coarse = tuple(bound[: len(at)])
+    if at != coarse or len(at) == len(bound):
+        return (days if at == coarse else 0), (days if at > coarse else 0)
+    return days & 1 << bound[-1], days & -1 << (bound[-1] + 1)
 
 
 def _resolved(bound: int | MonthDay, first: int, length: int) -> int:
