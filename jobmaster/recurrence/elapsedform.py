@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from .calendarform import Branch, CalendarForm, Fire, horizon
-from .clock import DAY, Clock
+from .clock import DAY, WIDEST_CHANGE, Clock
 from .daterules import ALL_YEARS
 from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
@@ -15,6 +15,7 @@ from .reachable import ReachableDates, RunStart, usual_runs
 from .spans import FULL, Intersections, Spans, common, holds, span_of, united
 
 _MOST_RESIDUES = 256
+_CLEAR = 1 + WIDEST_CHANGE // DAY  # so many days apart, the clock shows later dates at the later instant
 _MOST_EXCEPTED = 400
 """So many times may the first fire after a stretch of exceptions be excepted again; then the search is given
 up. It stays short by that, and gets there only where exceptions leave next to nothing."""
@@ -30,6 +31,20 @@ class WallSet:
         self._whole: DateSet | None = None  # the dates that belong to it from midnight to midnight
         if spans == FULL:
             self._whole = DateSet(dates.rule, dates.tests, accept=lambda found: found == FULL)
+
+    def whole_since(self, day: int, least: int) -> int:
+        """The first of the dates in a row, up to ``day`` and not before ``least``, that belong to it from
+        midnight to midnight; ``day + 1`` if that date does not."""
+        if self._whole is None or not self._whole.has(day):
+            return day + 1
+        return self._whole.run_start(day, least)
+
+    def whole_until(self, day: int, last: int) -> int:
+        """The last of such dates in a row, from ``day`` on and not after ``last``; ``day - 1`` if that date
+        does not belong."""
+        if self._whole is None or not self._whole.has(day):
+            return day - 1
+        return self._whole.run_end(day, last)
 
     def times(self) -> Branch:
         """Every second of the set, to be searched."""
@@ -352,6 +367,15 @@ class ElapsedForm:
                 return begin
         while True:
             segment = self.clock.segment(inside)
+            if inside - segment.start >= _CLEAR * DAY:
+                # No change of the clocks breaks a run of whole dates, so there is none to be looked at.
+                day = (inside + segment.offset) // DAY
+                since = self.filters.whole_since(day, self.anchor // DAY - _CLEAR) + _CLEAR
+                if since * DAY <= self.anchor:
+                    return self.anchor
+                if since * DAY < segment.start:
+                    inside = since * DAY
+                    segment = self.clock.segment(inside)
             least = max(segment.start, self.anchor)
             first = self.filters.begin(inside + segment.offset, least + segment.offset) - segment.offset
             if first > least or least == self.anchor:
@@ -366,6 +390,14 @@ class ElapsedForm:
             return cap
         while True:
             segment = self.clock.segment(inside)
+            if cap > segment.end >= inside + _CLEAR * DAY:
+                day = (inside + segment.offset) // DAY
+                until = self.filters.whole_until(day, cap // DAY + 2 * _CLEAR) - _CLEAR
+                if until * DAY >= cap:
+                    return cap
+                if until * DAY > segment.end:
+                    inside = until * DAY
+                    segment = self.clock.segment(inside)
             last = min(segment.end, cap)
             end = self.filters.end(inside + segment.offset, last + segment.offset) - segment.offset
             if end < last or last == cap:
