@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
 from .clock import EPOCH_ORDINAL
-from .daterules import ALL_YEARS, FIRST_YEAR, LAST_YEAR
+from .daterules import FIRST_YEAR, LAST_YEAR
+from .eras import DayTests, within
 from .monthdays import days_up_to
-from .spans import FULL, NONE, DayKinds, Intersections, Spans, bits, common
+from .spans import FULL, NONE, DayKinds, Spans, bits
 
 _FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
 _LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
@@ -23,6 +25,7 @@ _MONTHS_KEPT = 64
 _ERAS_KEPT = 16
 _LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
+_WHOLE_DAYS: DayKinds = ((-1, FULL),)
 _CYCLE = 400  # after so many years the calendar comes again
 
 
@@ -54,28 +57,6 @@ class DatePattern(Protocol):
     def mask(self, year: int, month: int, first: int, length: int) -> int: ...
 
 
-class WallTest(Protocol):
-    """A condition on wall times: a window, or the absence of an exception."""
-
-    @property
-    def dated(self) -> bool:
-        """Whether the answer depends on the date."""
-
-    @property
-    def edges(self) -> tuple[int, ...]:
-        """The years, in order, with which another era may begin."""
-
-    @property
-    def years(self) -> Spans:
-        """Spans of years outside of which nothing satisfies it."""
-
-    def era(self, year: int) -> tuple[tuple[int, int], ...]:
-        """Years of one era are alike, but for their calendars."""
-
-    def kinds(self, year: int, month: int, first: int, length: int) -> DayKinds:
-        """The days of a month by the seconds that satisfy it; ``first``: the weekday of the first day."""
-
-
 class Cells(Protocol):
     """A cadence's choice among dates."""
 
@@ -96,7 +77,7 @@ class _Era:
         # the seconds that the tests leave of them.
         self.shapes: dict[int, tuple[int, DayKinds]] = {}
         # By the first weekday of a year and its leap day: whether every date of it matches.
-        self.whole: dict[int, bool] = {}
+        self.whole: dict[tuple[int, bool], bool] = {}
 
 
 class DateSet:
@@ -111,8 +92,6 @@ class DateSet:
         "_accepted",
         "_by_era",
         "_cells",
-        "_common",
-        "_edges",
         "_kept",
         "_latest",
         "_months",
@@ -125,25 +104,21 @@ class DateSet:
     def __init__(
         self,
         rule: DatePattern,
-        tests: Iterable[WallTest] = (),
+        tests: DayTests | None = None,
         cells: Cells | None = None,
         accept: Callable[[Spans], bool] = bool,
     ) -> None:
         self.rule = rule
-        self.tests = tuple(test for test in tests if test.dated)
+        self.tests = DayTests() if tests is None else tests
         self._accept = accept
         self._accepted: dict[int, tuple[Spans, bool]] = {}  # by the very sets, which are few
-        self._common = Intersections()
         self._cells = cells
         self._kept: dict[int, int] = {}
         self._months = rule.months
-        self._edges = sorted({year for test in self.tests for year in test.edges})
-        self._steady = rule.is_steady and not self._edges
+        self._steady = rule.is_steady and not self.tests.edges
         self._by_era: dict[tuple[object, ...], _Era] = {}
         self._latest = (0, _Era())  # the last year that was asked about
-        self.years = rule.years
-        for test in self.tests:
-            self.years = _within(self.years, test.years)
+        self.years = within(rule.years, self.tests.years)
 
     def mask(self, month: int) -> int:
         """The matching days of a month, counted from January of the year 0."""
@@ -279,7 +254,7 @@ class DateSet:
                 break
             if (year - edge) * step >= 0:
                 whole, edge = 0, self._next_edge(year, step)
-            if not self._is_whole(year, first):
+            if not self._is_whole(year):
                 break
             whole += 1
             year += step
@@ -290,23 +265,20 @@ class DateSet:
     def _next_edge(self, year: int, step: int) -> int:
         """The first year, going by ``step``, that may be of another era."""
         if step > 0:
-            index = bisect_right(self._edges, year)
-            return self._edges[index] if index < len(self._edges) else LAST_YEAR + 1
-        index = bisect_right(self._edges, year) - 1
-        return self._edges[index] - 1 if index >= 0 else FIRST_YEAR - 1
+            index = bisect_right(self.tests.edges, year)
+            return self.tests.edges[index] if index < len(self.tests.edges) else LAST_YEAR + 1
+        index = bisect_right(self.tests.edges, year) - 1
+        return self.tests.edges[index] - 1 if index >= 0 else FIRST_YEAR - 1
 
-    def _is_whole(self, year: int, first: int) -> bool:
-        """Whether every date of a year matches; ``first``: the day number of its New Year."""
+    def _is_whole(self, year: int) -> bool:
+        """Whether every date of a year matches."""
         era = self._era(year)
-        leap = _length(year * 12 + 1) == 29
-        key = (first + 4) % 7 << 1 | leap
-        known = era.whole.get(key)
+        kind = _new_year(year)
+        known = era.whole.get(kind)
         if known is None:
-            known = all(
-                self._plain(year * 12 + number)[0] == days_up_to(_length(year * 12 + number))
-                for number in range(12)
+            known = era.whole[kind] = all(
+                self._shaped(year, *shape)[0] == days_up_to(shape[2]) for shape in _calendar(*kind)
             )
-            era.whole[key] = known
         return known
 
     def longest_run(self, most: int) -> int | None:
@@ -340,8 +312,7 @@ class DateSet:
             return None
         found: dict[int, Spans] = {}
         for shape in self._shapes():
-            days, kinds = self._shaped(*shape)
-            for mask, spans in kinds:
+            for mask, spans in self._shaped(*shape)[1]:
                 if mask & self.rule.mask(*shape):
                     found[id(spans)] = spans
         return list(found.values())
@@ -367,26 +338,24 @@ class DateSet:
         modulus = self.rule.modulus
         for low, high in self._stretches():
             alike = (low, high) if high - low < _EVERY_KIND else (0, 0)
-            walked = (alike, *(test.era(low) for test in self.tests))
-            if walked in seen and self.rule.is_steady:
+            tested = self.tests.era(low)
+            if (alike, tested) in seen and self.rule.is_steady:
                 continue
-            seen.add(walked)
+            seen.add((alike, tested))
             start = low + (self.rule.remainder - low) % modulus
             for year in range(
                 start, min(high, start + modulus * (_EVERY_KIND if modulus == 1 else _CYCLE)), modulus
             ):
-                era = (self.rule.kind(year), walked[1:])
-                for number in bits(self._months):
-                    month = year * 12 + number - 1
-                    shape = (number, (first_day(month) + 4) % 7, _length(month))
-                    if (era, shape) not in seen:
+                era = (self.rule.kind(year), tested)
+                for shape in _calendar(*_new_year(year)):
+                    if self._months >> shape[0] & 1 and (era, shape) not in seen:
                         seen.add((era, shape))
                         yield year, *shape
 
     def _stretches(self) -> Iterator[tuple[int, int]]:
         """The years that can match, cut where eras begin; where all are alike, those near to ours suffice."""
         for start, end in self.years:
-            cuts = [start, *(year for year in self._edges if start < year < end), end]
+            cuts = [start, *(year for year in self.tests.edges if start < year < end), end]
             for low, high in pairwise(cuts):
                 yield (low if low > FIRST_YEAR or high < 2000 + _CYCLE else 2000), high
 
@@ -409,9 +378,7 @@ class DateSet:
         known = shapes.get(key)
         if known is None:
             mask = self.rule.mask(year, number, first, length)
-            kinds: DayKinds = ((days_up_to(length), FULL),)
-            for test in self.tests:
-                kinds = self._both(kinds, test.kinds(year, number, first, length))
+            kinds = self.tests.kinds(year, number, first, length) if self.tests else _WHOLE_DAYS
             if self.tests and mask:
                 accepted = 0
                 for days, spans in kinds:
@@ -421,16 +388,6 @@ class DateSet:
             known = shapes[key] = (mask, kinds)
         return known
 
-    def _both(self, left: DayKinds, right: DayKinds) -> DayKinds:
-        found = []
-        for days, spans in left:
-            for others, more in right:
-                if both := days & others:
-                    left_over = self._common(spans, more)
-                    if left_over:
-                        found.append((both, left_over))
-        return tuple(found)
-
     def _era(self, year: int) -> _Era:
         """What is kept of the years that neither the rule nor the tests tell from this one."""
         known, era = self._latest
@@ -438,7 +395,7 @@ class DateSet:
             if self._steady:
                 key: tuple[object, ...] = ()
             else:
-                key = (self.rule.kind(year), *(test.era(year) for test in self.tests))
+                key = (self.rule.kind(year), self.tests.era(year))
             if len(self._by_era) >= _ERAS_KEPT and key not in self._by_era:
                 self._by_era.clear()
             era = self._by_era.setdefault(key, _Era())
@@ -470,8 +427,22 @@ class DateSet:
         return None
 
 
-def _within(left: Spans, right: Spans) -> Spans:
-    return left if right == ALL_YEARS else common(left, right)
+def _new_year(year: int) -> tuple[int, bool]:
+    """The weekday of a year's first day, Sunday = 0, and whether the year is a leap year."""
+    past = year - 1
+    leap = not year & 3 and (year % 100 != 0 or year % 400 == 0)
+    return (1 + past + past // 4 - past // 100 + past // 400) % 7, leap
+
+
+@lru_cache(maxsize=14)
+def _calendar(first: int, leap: bool) -> tuple[tuple[int, int, int], ...]:
+    """The months of a year as number, weekday of the first day and length."""
+    months = []
+    for number, plain in enumerate(_LENGTHS[1:], 1):
+        length = plain + (leap and number == 2)
+        months.append((number, first, length))
+        first = (first + length) % 7
+    return tuple(months)
 
 
 def first_day(month: int) -> int:

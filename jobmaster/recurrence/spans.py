@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
 
 from .clock import DAY
 
@@ -15,6 +17,8 @@ DayKinds = tuple[tuple[int, Spans], ...]
 FULL: Spans = ((0, DAY),)
 NONE: Spans = ()
 _MOST_KEPT = 256
+_FEW = 16
+_RUN = re.compile("1+")
 
 
 def united(spans: Iterable[tuple[int, int]]) -> Spans:
@@ -36,6 +40,8 @@ def common(left: Spans, right: Spans) -> Spans:
         return right
     if right == FULL:
         return left
+    if len(left) + len(right) > _FEW:
+        return spans_of(second_mask(left) & second_mask(right))
     found = []
     i = j = 0
     while i < len(left) and j < len(right):
@@ -74,6 +80,67 @@ class Intersections:
         return known[2]
 
 
+def second_mask(spans: Spans) -> int:
+    """The set as bits, bit s for second s of the day: what sets of many spans are combined by."""
+    if len(spans) < _FEW:
+        mask = 0
+        for low, high in spans:
+            mask |= (1 << high) - (1 << low)
+        return mask
+    pieces: list[str] = []
+    at = 0
+    for low, high in spans:
+        pieces += ("0" * (low - at), "1" * (high - low))
+        at = high
+    return int("".join(pieces)[::-1], 2)
+
+
+def mask_of_all(sets: Iterable[Spans]) -> int:
+    """The union of some sets as bits."""
+    mask = 0
+    for one in sets:
+        mask |= second_mask(one)
+    return mask
+
+
+def spans_of(mask: int) -> Spans:
+    """The set whose seconds of the day are the bits of a mask."""
+    found: list[tuple[int, int]] = []
+    left = mask
+    while left and len(found) < _FEW:
+        low = (left & -left).bit_length() - 1
+        high = low + (~(left >> low) & -~(left >> low)).bit_length() - 1
+        found.append((low, high))
+        left &= -1 << high
+    if left:
+        for period in (60, 3600):
+            part = mask & ((1 << period) - 1)
+            if part * repeated(period, DAY // period) == mask:
+                return _periodic(spans_of(part), period)
+        return tuple(match.span() for match in _RUN.finditer(f"{mask:b}"[::-1]))
+    return FULL if found == [(0, DAY)] else tuple(found)
+
+
+def _periodic(part: Spans, period: int) -> Spans:
+    """A set that comes again after every so many seconds."""
+    starts = range(0, DAY, period)
+    if part[0][0] > 0 or part[-1][1] < period:
+        return tuple((at + low, at + high) for at in starts for low, high in part)
+    # what ends a period goes on in the next one
+    (_, first), *middle = part
+    *middle, (last, _) = middle
+    joined = [*middle, (last, period + first)]
+    spans = [(at + low, at + high) for at in starts for low, high in joined]
+    spans[-1] = (spans[-1][0], DAY)
+    return ((0, first), *spans)
+
+
+@lru_cache(maxsize=16)
+def repeated(step: int, count: int) -> int:
+    """A bit at 0 and at every step after it, so many of them."""
+    return ((1 << step * count) - 1) // ((1 << step) - 1) if count > 1 else count
+
+
 def inverted(spans: Spans) -> Spans:
     """The rest of the day."""
     if spans == FULL:
@@ -101,22 +168,19 @@ def holds(spans: Spans, second: int) -> bool:
     return span_of(spans, second) is not None
 
 
-def of_clock(hours: int, minutes: int, seconds: int) -> Spans:
-    """The seconds of the day whose hour, minute and second are in three bit masks."""
-    if seconds == ALL_60 and minutes == ALL_60:
-        return united((hour * 3600, hour * 3600 + 3600) for hour in bits(hours))
-    if seconds == ALL_60:
-        return united(
-            (hour * 3600 + minute * 60, hour * 3600 + minute * 60 + 60)
-            for hour in bits(hours)
-            for minute in bits(minutes)
-        )
-    return united(
-        (at, at + 1)
-        for hour in bits(hours)
-        for minute in bits(minutes)
-        for at in (hour * 3600 + minute * 60 + second for second in bits(seconds))
-    )
+def clock_mask(hours: int, minutes: int, seconds: int) -> int:
+    """The seconds of the day, as bits, whose hour, minute and second are in three bit masks."""
+    minute = hour = 0
+    if minutes == ALL_60:
+        minute = seconds * repeated(60, 60)
+    else:
+        for number in bits(minutes):
+            minute |= seconds << number * 60
+    if hours == ALL_24:
+        return minute * repeated(3600, 24)
+    for number in bits(hours):
+        hour |= minute << number * 3600
+    return hour
 
 
 ALL_24 = (1 << 24) - 1

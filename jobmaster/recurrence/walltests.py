@@ -4,20 +4,34 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from .clock import DAY
 from .daterules import ALL_MONTHS, ALL_YEARS, DateItem
 from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
-from .spans import ALL_24, ALL_60, FULL, NONE, DayKinds, Spans, bits, common, inverted, of_clock, united
+from .spans import (
+    ALL_24,
+    ALL_60,
+    FULL,
+    NONE,
+    DayKinds,
+    Spans,
+    bits,
+    clock_mask,
+    common,
+    inverted,
+    mask_of_all,
+    spans_of,
+    united,
+)
 from .syntax import Range, Value, Window
 from .words import RANGES
 
 _CLOCK = ("hour", "minute", "second")
-_SIZES = {"hour": 3600, "minute": 60, "second": 1}
 _DATE = ("year", "month", "day")
 _MOST_KEPT = 256
 _ANY_MONTH = (2000, 1, 6, 31)
+_EVERY_SECOND = (1 << DAY) - 1
 
 
 class FieldTest:
@@ -28,11 +42,16 @@ class FieldTest:
         self.dated = self.item != DateItem()
         self.years = ALL_YEARS if value.year is None else ((value.year, value.year + 1),)
         self.edges: tuple[int, ...] = () if value.year is None else self.years[0]
-        self.times = of_clock(
+        self.seconds = clock_mask(
             ALL_24 if value.hour is None else 1 << value.hour,
             ALL_60 if value.minute is None else 1 << value.minute,
             ALL_60 if value.second is None else 1 << value.second,
         )
+
+    @cached_property
+    def times(self) -> Spans:
+        """The seconds of the day, the date left aside."""
+        return spans_of(self.seconds)
 
     def place(self, year: int) -> int:
         """Years of one number are alike, but for their calendars; 0 where nothing satisfies it."""
@@ -66,11 +85,11 @@ class RangeTest:
         low_time = tuple(_number(low, name, 0) for name in clock)
         high_time = tuple(_number(high, name, 1) for name in clock)
         self._times_wrap = low_time > high_time
-        self._times = _between(clock, low_time, high_time)
-        self._from = _at_least(clock, low_time) if self._date else FULL
-        self._upto = _at_most(clock, high_time) if self._date else FULL
-        self._outer = united((*self._from, *self._upto))
-        self._inner = common(self._from, self._upto)
+        after, before = _at_least(clock, low_time), _at_most(clock, high_time)
+        self._inner, self._outer = spans_of(after & before), spans_of(after | before)
+        self._from, self._upto = spans_of(after), spans_of(before)
+        self.seconds = after | before if self._times_wrap else after & before
+        self._times = self._outer if self._times_wrap else self._inner
         self.dated = bool(self._date) or self._weekdays != ALL_WEEKDAYS
         self.years = ALL_YEARS
         self.edges: tuple[int, ...] = ()
@@ -101,12 +120,10 @@ class RangeTest:
             days &= weekday_days(self._weekdays, first)
         if not self._date:
             return ((days, self._times),)
-        low, high = self._low, self._high
-        if self._special:
-            low = tuple(_resolved(bound, first, length) for bound in low)
-            high = tuple(_resolved(bound, first, length) for bound in high)
-            if 0 in low or 0 in high:
-                return ()
+        low = tuple(_resolved(bound, first, length) for bound in self._low)
+        high = tuple(_resolved(bound, first, length) for bound in self._high)
+        if 0 in low or 0 in high:
+            return ()
         round_the_year = low > high or (low == high and self._times_wrap)
         if round_the_year and self._special:
             return ()
@@ -130,9 +147,11 @@ class AnyTest:
 
     def __init__(self, tests: Sequence[FieldTest | RangeTest], outside: bool = False) -> None:
         # what does not look at the date says the same of every day
-        self._always = united(
-            span for test in tests if not test.dated for _, spans in test.kinds(*_ANY_MONTH) for span in spans
-        )
+        always = 0
+        for test in tests:
+            if not test.dated:
+                always |= test.seconds
+        self._always = spans_of(always)
         self._tests = tuple(test for test in tests if test.dated)
         self._outside = outside
         self._known: dict[tuple[int, ...], tuple[list[Spans], Spans]] = {}
@@ -185,14 +204,11 @@ class AnyTest:
         key = tuple(map(id, found))
         known = self._known.get(key)
         if known is None:
-            spans = found[0] if len(found) == 1 else united(span for one in found for span in one)
+            spans = found[0] if len(found) == 1 else spans_of(mask_of_all(found))
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
             known = self._known[key] = (found, inverted(spans) if self._outside else spans)
         return known[1]
-
-
-Test = AnyTest | FieldTest
 
 
 def window_test(window: Window) -> AnyTest:
@@ -209,7 +225,7 @@ def points_test(values: Iterable[Value]) -> AnyTest:
     return AnyTest([FieldTest(value) for value in values])
 
 
-def fixed_spans(tests: Iterable[Test]) -> Spans:
+def fixed_spans(tests: Iterable[AnyTest]) -> Spans:
     """What the tests that do not look at the date leave of every day."""
     found = FULL
     for test in tests:
@@ -268,47 +284,27 @@ def _resolved(bound: int | MonthDay, first: int, length: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _between(fields: tuple[str, ...], low: tuple[int, ...], high: tuple[int, ...]) -> Spans:
-    """The seconds of the day whose fields lie between two bounds, both included, round midnight too."""
-    if fields == ("second",) and low <= high:
-        return tuple((at + low[0], at + high[0] + 1) for at in range(0, DAY, 60))
-    after, before = _at_least(fields, low), _at_most(fields, high)
-    return united((*after, *before)) if low > high else common(after, before)
+def _at_least(fields: tuple[str, ...], low: tuple[int, ...]) -> int:
+    """The seconds of the day, as bits, whose fields are not below a bound."""
+    if not fields:
+        return _EVERY_SECOND
+    name, bound = fields[0], low[0]
+    above, equal = _field(name, -1 << (bound + 1)), _field(name, 1 << bound)
+    return above | (equal & _at_least(fields[1:], low[1:]))
 
 
 @lru_cache(maxsize=256)
-def _at_least(fields: tuple[str, ...], low: tuple[int, ...]) -> Spans:
-    if fields == _CLOCK[: len(fields)]:
-        start = sum(number * _SIZES[name] for name, number in zip(fields, low, strict=True))
-        return ((start, DAY),) if start else FULL
-    return _compared(fields, low, 1)
+def _at_most(fields: tuple[str, ...], high: tuple[int, ...]) -> int:
+    """The seconds of the day, as bits, whose fields are not above a bound."""
+    if not fields:
+        return _EVERY_SECOND
+    name, bound = fields[0], high[0]
+    below, equal = _field(name, (1 << bound) - 1), _field(name, 1 << bound)
+    return below | (equal & _at_most(fields[1:], high[1:]))
 
 
-@lru_cache(maxsize=256)
-def _at_most(fields: tuple[str, ...], high: tuple[int, ...]) -> Spans:
-    if fields == _CLOCK[: len(fields)]:
-        end = sum(number * _SIZES[name] for name, number in zip(fields, high, strict=True))
-        end += _SIZES[fields[-1]] if fields else DAY
-        return ((0, end),) if end < DAY else FULL
-    return _compared(fields, high, -1)
-
-
-def _compared(fields: tuple[str, ...], bound: tuple[int, ...], sign: int) -> Spans:
-    """The seconds of the day whose fields, an hour missing among them, are on one side of a bound."""
-    coarse = tuple(name for name in fields if name != "second")
-    edge = bound[: len(coarse)]
-    found = []
-    for minute_of_day in range(24 * 60):
-        start = minute_of_day * 60
-        hour, minute = divmod(minute_of_day, 60)
-        here = tuple({"hour": hour, "minute": minute}[name] for name in coarse)
-        if here == edge:
-            low, high = 0, 60
-            if "second" in fields and sign > 0:
-                low = bound[-1]
-            elif "second" in fields:
-                high = bound[-1] + 1
-            found.append((start + low, start + high))
-        elif (here > edge) == (sign > 0):
-            found.append((start, start + 60))
-    return united(found)
+def _field(name: str, values: int) -> int:
+    """The seconds of the day, as bits, at which one field has one of some values."""
+    masks = {"hour": ALL_24, "minute": ALL_60, "second": ALL_60}
+    masks[name] &= values
+    return clock_mask(masks["hour"], masks["minute"], masks["second"])
