@@ -16,9 +16,10 @@ from .spans import FULL, Intersections, Spans, common, holds, span_of, united
 
 _MOST_RESIDUES = 256
 _CLEAR = 1 + WIDEST_CHANGE // DAY  # so many days apart, the clock shows later dates at the later instant
-_MOST_EXCEPTED = 400
-"""So many times may the first fire after a stretch of exceptions be excepted again; then the search is given
-up. It stays short by that, and gets there only where exceptions leave next to nothing."""
+_MOST_EXCEPTED = 150
+"""So many times may the first fire after a stretch of exceptions be excepted again, changes of the clocks not
+counted; then the search is given up. It stays short by that, and gets there only where exceptions leave next
+to nothing."""
 
 
 class WallSet:
@@ -103,9 +104,18 @@ class FinePoints:
         self.kept = kept
         self.spans = spans
         self.branch = branch
+        self._latest: tuple[tuple[int, int], tuple[int, ...]] = ((-1, 0), ())
 
     def offsets(self, origin_wall: int, unit: int) -> tuple[int, ...]:
         """Seconds from the wall-clock start of a unit at which it fires."""
+        key = (origin_wall % 3600 if self.kept else 0, unit)
+        known, found = self._latest
+        if known != key:
+            found = self._offsets(origin_wall, unit)
+            self._latest = (key, found)
+        return found
+
+    def _offsets(self, origin_wall: int, unit: int) -> tuple[int, ...]:
         minute, second = origin_wall // 60 % 60, origin_wall % 60
         found: set[int] = set()
         for product in self.products:
@@ -163,7 +173,8 @@ class ElapsedForm:
         limit = horizon(start, ALL_YEARS if self.filters is None else self.filters.dates.years)
         if self.upper is not None and self.upper < limit:
             limit = self.upper
-        for _ in range(_MOST_EXCEPTED):
+        excepted = 0
+        while excepted < _MOST_EXCEPTED:
             found = self._next(start, limit)
             if found is None or found > limit:
                 return None
@@ -172,6 +183,7 @@ class ElapsedForm:
             following = self._after_exception(found, limit)
             if following is None:
                 return None
+            excepted += following < self.clock.segment(found).end
             start = following
         return None
 

@@ -19,6 +19,8 @@ NONE: Spans = ()
 _MOST_KEPT = 256
 _FEW = 16
 _RUN = re.compile("1+")
+_HOUR = 3600
+_ONE_HOUR = (1 << _HOUR) - 1
 
 
 def united(spans: Iterable[tuple[int, int]]) -> Spans:
@@ -112,50 +114,31 @@ def spans_of(mask: int) -> Spans:
         high = low + (~(left >> low) & -~(left >> low)).bit_length() - 1
         found.append((low, high))
         left &= -1 << high
-    if left:
-        for period in (60, 3600):
-            part = mask & ((1 << period) - 1)
-            if part * repeated(period, DAY // period) == mask:
-                return _periodic(spans_of(part), period)
-        return tuple(match.span() for match in _RUN.finditer(f"{mask:b}"[::-1]))
-    return FULL if found == [(0, DAY)] else tuple(found)
+    return _by_hours(mask) if left else FULL if found == [(0, DAY)] else tuple(found)
 
 
-def _periodic(part: Spans, period: int) -> Spans:
-    """A set that comes again after every so many seconds."""
-    starts = range(0, DAY, period)
-    if part[0][0] > 0 or part[-1][1] < period:
-        return tuple((at + low, at + high) for at in starts for low, high in part)
-    # what ends a period goes on in the next one
-    (_, first), *middle = part
-    *middle, (last, _) = middle
-    joined = [*middle, (last, period + first)]
-    spans = [(at + low, at + high) for at in starts for low, high in joined]
-    spans[-1] = (spans[-1][0], DAY)
-    return ((0, first), *spans)
+def _by_hours(mask: int) -> Spans:
+    """``spans_of`` for many spans, which are mostly the same in every hour."""
+    known: dict[int, list[tuple[int, int]]] = {}
+    found: list[tuple[int, int]] = []
+    for start in range(0, DAY, _HOUR):
+        part = mask >> start & _ONE_HOUR
+        runs = known.get(part)
+        if runs is None:
+            runs = known[part] = [match.span() for match in _RUN.finditer(f"{part:b}"[::-1])]
+        if not part:
+            continue
+        if found and runs[0][0] == 0 and found[-1][1] == start:
+            found[-1] = (found[-1][0], start + runs[0][1])
+            runs = runs[1:]
+        found += [(start + low, start + high) for low, high in runs]
+    return tuple(found)
 
 
 @lru_cache(maxsize=16)
 def repeated(step: int, count: int) -> int:
     """A bit at 0 and at every step after it, so many of them."""
     return ((1 << step * count) - 1) // ((1 << step) - 1) if count > 1 else count
-
-
-def inverted(spans: Spans) -> Spans:
-    """The rest of the day."""
-    if spans == FULL:
-        return NONE
-    if not spans:
-        return FULL
-    rest = []
-    low = 0
-    for start, end in spans:
-        if start > low:
-            rest.append((low, start))
-        low = end
-    if low < DAY:
-        rest.append((low, DAY))
-    return tuple(rest)
 
 
 def span_of(spans: Spans, second: int) -> tuple[int, int] | None:

@@ -19,7 +19,6 @@ from .spans import (
     bits,
     clock_mask,
     common,
-    inverted,
     mask_of_all,
     spans_of,
     united,
@@ -30,6 +29,7 @@ from .words import RANGES
 _CLOCK = ("hour", "minute", "second")
 _DATE = ("year", "month", "day")
 _MOST_KEPT = 256
+_ALWAYS = 10  # the place of a year that satisfies a test from its first second to its last
 _ANY_MONTH = (2000, 1, 6, 31)
 _EVERY_SECOND = (1 << DAY) - 1
 
@@ -55,7 +55,9 @@ class FieldTest:
 
     def place(self, year: int) -> int:
         """Years of one number are alike, but for their calendars; 0 where nothing satisfies it."""
-        return int(not self.edges or self.edges[0] == year)
+        if self.edges and self.edges[0] != year:
+            return 0
+        return _ALWAYS if self.seconds == _EVERY_SECOND and self.item[1:] == DateItem()[1:] else 1
 
     def kinds(self, year: int, month: int, first: int, length: int) -> DayKinds:
         mask = self.item.mask(year, month, first, length)
@@ -81,15 +83,20 @@ class RangeTest:
         self._low = tuple(_bound(low, name, 0) for name in self._date)
         self._high = tuple(_bound(high, name, 1) for name in self._date)
         self._special = any(isinstance(bound, MonthDay) for bound in (*self._low, *self._high))
+        self._plain = tuple(
+            tuple(0 if isinstance(bound, MonthDay) else bound for bound in end)
+            for end in (self._low, self._high)
+        )
+        # of the year and the month, those that are named
+        self._coarse = slice(int("year" not in self._date), 1 + ("month" in self._date))
         clock = tuple(name for name in _CLOCK if name in fields)
         low_time = tuple(_number(low, name, 0) for name in clock)
         high_time = tuple(_number(high, name, 1) for name in clock)
         self._times_wrap = low_time > high_time
-        after, before = _at_least(clock, low_time), _at_most(clock, high_time)
-        self._inner, self._outer = spans_of(after & before), spans_of(after | before)
-        self._from, self._upto = spans_of(after), spans_of(before)
-        self.seconds = after | before if self._times_wrap else after & before
-        self._times = self._outer if self._times_wrap else self._inner
+        self._after, self._before = _at_least(clock, low_time), _at_most(clock, high_time)
+        self.seconds = self._after & self._before
+        if self._times_wrap:
+            self.seconds = self._after | self._before
         self.dated = bool(self._date) or self._weekdays != ALL_WEEKDAYS
         self.years = ALL_YEARS
         self.edges: tuple[int, ...] = ()
@@ -99,6 +106,26 @@ class RangeTest:
             if first < last or (first == last and not self._backwards()):
                 self.years = ((first, last + 1),)
 
+    @cached_property
+    def _times(self) -> Spans:
+        return spans_of(self.seconds)
+
+    @cached_property
+    def _from(self) -> Spans:
+        return spans_of(self._after)
+
+    @cached_property
+    def _upto(self) -> Spans:
+        return spans_of(self._before)
+
+    @cached_property
+    def _from_and_upto(self) -> Spans:
+        return spans_of(self._after & self._before)
+
+    @cached_property
+    def _from_or_upto(self) -> Spans:
+        return spans_of(self._after | self._before)
+
     def place(self, year: int) -> int:
         """Years of one number are alike, but for their calendars; 0 where nothing satisfies it."""
         if not self.edges:
@@ -106,6 +133,10 @@ class RangeTest:
         if self.years != ALL_YEARS and not self.years[0][0] <= year < self.years[0][1]:
             return 0
         first, _, last, _ = self.edges
+        if self._weekdays == ALL_WEEKDAYS and (
+            first < year < last or (first > last and (year > first or year < last))
+        ):
+            return _ALWAYS
         return 5 + (year > first) - (year < first) + 3 * ((year > last) - (year < last))
 
     def _backwards(self) -> bool:
@@ -119,21 +150,22 @@ class RangeTest:
         if self._weekdays != ALL_WEEKDAYS:
             days &= weekday_days(self._weekdays, first)
         if not self._date:
-            return ((days, self._times),)
-        low = tuple(_resolved(bound, first, length) for bound in self._low)
-        high = tuple(_resolved(bound, first, length) for bound in self._high)
-        if 0 in low or 0 in high:
-            return ()
+            return ((days, self._times),) if self.seconds else ()
+        low, high = self._plain
+        if self._special:
+            low = tuple(_resolved(bound, first, length) for bound in self._low)
+            high = tuple(_resolved(bound, first, length) for bound in self._high)
+            if 0 in low or 0 in high:
+                return ()
         round_the_year = low > high or (low == high and self._times_wrap)
         if round_the_year and self._special:
             return ()
-        here = {"year": year, "month": month}
-        at = tuple(here[name] for name in self._date if name != "day")
+        at = tuple([year, month][self._coarse])
         on_low, after = _from_bound(at, low, days)
         on_high, beyond = _from_bound(at, high, days)
         before = days & ~(on_high | beyond)
         if low == high:
-            found = [(on_low, self._outer if round_the_year else self._inner)]
+            found = [(on_low, self._from_or_upto if round_the_year else self._from_and_upto)]
             if round_the_year:
                 found.append((after | before, FULL))
         else:
@@ -170,6 +202,7 @@ class AnyTest:
         known = self._eras.get(index)
         if known is None:
             places = [(number, test, test.place(year)) for number, test in enumerate(self._tests)]
+            places = next(([(0, test, _ALWAYS)] for _, test, place in places if place == _ALWAYS), places)
             known = self._eras[index] = (
                 tuple((number, place) for number, test, place in places if test.edges and place),
                 tuple(test for _, test, place in places if place),
@@ -204,10 +237,14 @@ class AnyTest:
         key = tuple(map(id, found))
         known = self._known.get(key)
         if known is None:
-            spans = found[0] if len(found) == 1 else spans_of(mask_of_all(found))
+            if len(found) == 1 and not self._outside:
+                spans = found[0]
+            else:
+                mask = mask_of_all(found)
+                spans = spans_of(_EVERY_SECOND ^ mask if self._outside else mask)
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
-            known = self._known[key] = (found, inverted(spans) if self._outside else spans)
+            known = self._known[key] = (found, spans)
         return known[1]
 
 
