@@ -58,17 +58,25 @@ class CountedCells:
 
     def select(self, mask: int, before: int) -> int:
         """Of the days of a month, given as a mask, those that are chosen; ``before``: the date before it."""
-        if self._runs is None and self.unit == "day":
-            low = max(before + 1, self.origin)
-            low += (self._base - low) % self.n
-            chosen = 0
-            for day in range(low - before, mask.bit_length(), self.n):
-                chosen |= 1 << day
-            return mask & chosen
-        for number in bits(mask):
-            if not self.chosen(before + number):
-                mask ^= 1 << number
-        return mask
+        if before < self.origin:
+            mask &= -1 << (self.origin - before)
+        if self.n == 1 or not mask:
+            return mask
+        if self._runs is not None:
+            for number in bits(mask):
+                if not self.chosen(before + number):
+                    mask ^= 1 << number
+            return mask
+        if self.unit in ("month", "year"):
+            return mask if (self.cell(before + 1) - self._base) % self.n == 0 else 0
+        chosen = 0
+        last = before + mask.bit_length() - 1
+        cell = self.cell(before + 1)
+        cell += (self._base - cell) % self.n
+        while (low := max(self.start(cell), before + 1)) <= last:
+            chosen |= ((1 << (self.start(cell + 1) - low)) - 1) << (low - before)
+            cell += self.n
+        return mask & chosen
 
     def jump(self, day: int) -> int:
         if day <= self.origin:

@@ -206,6 +206,16 @@ class DateSet:
             following = self.next(before + _length(month) + 1, last)
         return found
 
+    def window(self, day: int, count: int) -> int:
+        """Which of so many dates from ``day`` on match, at most a month of them: bit 0 is ``day``."""
+        at = date.fromordinal(day + EPOCH_ORDINAL)
+        month = at.year * 12 + at.month - 1
+        mask = self.mask(month) >> at.day
+        left = _length(month) - at.day + 1
+        if count > left and month < LAST_YEAR * 12 + 11:
+            mask |= self.mask(month + 1) >> 1 << left
+        return mask & (1 << count) - 1
+
     def run_start(self, day: int, least: int) -> int:
         """The first date of the unbroken run of matches that ends with ``day``, not before ``least``."""
         at = date.fromordinal(day + EPOCH_ORDINAL)

@@ -36,6 +36,7 @@ class RruleDates:
                     months = (start.month,)
         self._months = mask_of(months) or ALL_MONTHS
         self._plain = mask_of(day for number, day in days if not number)
+        self.weekdays = self._plain if len(days) == sum(not number for number, _ in days) else 0
         self._ranked = tuple((number, day) for number, day in days if number)
         self._ranks_in_year = rule.frequency == "YEARLY" and self._months == ALL_MONTHS
         if "BYMONTH" in rule.parts:
