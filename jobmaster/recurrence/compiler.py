@@ -26,11 +26,12 @@ from .clockparts import (
 from .daterules import DateItem, DateRule
 from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
-from .elapsedform import ElapsedForm, FinePoints, WallSet
+from .elapsedform import ElapsedForm
 from .eras import DayTests
 from .monthdays import MonthDay
 from .spans import Spans, bits, common, mask_of
 from .syntax import Cadence, Expression, Points, Value
+from .wallsets import FinePoints, WallSet
 from .walltests import AnyTest, exclusion_test, fixed_spans, item_of, points_test, window_test
 from .words import DATE_FIELDS, RANGES, TIME_FIELDS
 

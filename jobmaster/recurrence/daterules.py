@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
 from .spans import Spans, common, united
@@ -10,6 +10,34 @@ from .spans import Spans, common, united
 ALL_MONTHS = 0b1111111111110
 FIRST_YEAR, LAST_YEAR = 1, 9999
 ALL_YEARS: Spans = ((FIRST_YEAR, LAST_YEAR + 1),)
+
+
+class DatePattern(Protocol):
+    """What a set of dates is made from: a rule that knows the matching days of any month."""
+
+    @property
+    def modulus(self) -> int:
+        """Years match only in one remainder modulo this number."""
+
+    @property
+    def remainder(self) -> int: ...
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether all years are of one kind."""
+
+    @property
+    def months(self) -> int:
+        """The months in which a date can match, as a mask."""
+
+    @property
+    def years(self) -> Spans:
+        """The years in which a date can match, as spans."""
+
+    def kind(self, year: int) -> int:
+        """In years of one kind, months of the same number, first weekday and length have the same dates."""
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int: ...
 
 
 class DateItem(NamedTuple):

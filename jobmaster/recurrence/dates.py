@@ -9,52 +9,23 @@ from bisect import bisect_right
 from calendar import monthrange
 from collections.abc import Callable, Iterator
 from datetime import date
-from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
 from .clock import EPOCH_ORDINAL
-from .daterules import FIRST_YEAR, LAST_YEAR
+from .daterules import FIRST_YEAR, LAST_YEAR, DatePattern
 from .eras import DayTests, within
 from .monthdays import days_up_to
+from .months import LENGTHS, first_day, length_of, months_of, new_year
 from .spans import FULL, NONE, DayKinds, Spans, bits
 
 _FIRST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - EPOCH_ORDINAL
 _LAST_DAY = date(LAST_YEAR, 12, 31).toordinal() - EPOCH_ORDINAL
 _MONTHS_KEPT = 64
 _ERAS_KEPT = 16
-_LENGTHS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _EVERY_KIND = 56  # so many years hold every kind of year, a century without its leap day among them or not
 _WHOLE_DAYS: DayKinds = ((-1, FULL),)
 _CYCLE = 400  # after so many years the calendar comes again
-
-
-class DatePattern(Protocol):
-    """What a set of dates is made from: a rule that knows the matching days of any month."""
-
-    @property
-    def modulus(self) -> int:
-        """Years match only in one remainder modulo this number."""
-
-    @property
-    def remainder(self) -> int: ...
-
-    @property
-    def is_steady(self) -> bool:
-        """Whether all years are of one kind."""
-
-    @property
-    def months(self) -> int:
-        """The months in which a date can match, as a mask."""
-
-    @property
-    def years(self) -> Spans:
-        """The years in which a date can match, as spans."""
-
-    def kind(self, year: int) -> int:
-        """In years of one kind, months of the same number, first weekday and length have the same dates."""
-
-    def mask(self, year: int, month: int, first: int, length: int) -> int: ...
 
 
 class Cells(Protocol):
@@ -167,7 +138,7 @@ class DateSet:
         skipped = at.day
         before = day - skipped
         while before < last:
-            length = _LENGTHS[number]
+            length = LENGTHS[number]
             if number == 2 and not year & 3 and (year % 100 or not year % 400):
                 length = 29
             if self._months >> number & 1:
@@ -203,7 +174,7 @@ class DateSet:
             month, before = at.year * 12 + at.month - 1, following - at.day
             left = self.mask(month) >> at.day << at.day & days_up_to(min(last - before, 31))
             found += [before + number for number in bits(left)]
-            following = self.next(before + _length(month) + 1, last)
+            following = self.next(before + length_of(month) + 1, last)
         return found
 
     def window(self, day: int, count: int) -> int:
@@ -211,7 +182,7 @@ class DateSet:
         at = date.fromordinal(day + EPOCH_ORDINAL)
         month = at.year * 12 + at.month - 1
         mask = self.mask(month) >> at.day
-        left = _length(month) - at.day + 1
+        left = length_of(month) - at.day + 1
         if count > left and month < LAST_YEAR * 12 + 11:
             mask |= self.mask(month + 1) >> 1 << left
         return mask & (1 << count) - 1
@@ -231,7 +202,7 @@ class DateSet:
             if start < least or start < _FIRST_DAY:
                 return max(start + 1, least)
             month -= 1
-            number = _length(month)
+            number = length_of(month)
             start -= number
 
     def run_end(self, day: int, last: int) -> int:
@@ -240,7 +211,7 @@ class DateSet:
         at = date.fromordinal(day + EPOCH_ORDINAL)
         month, number = at.year * 12 + at.month - 1, at.day
         while True:
-            length = _length(month)
+            length = length_of(month)
             missing = (~self.mask(month) & days_up_to(length)) >> number
             if missing:
                 return min(day + (missing & -missing).bit_length() - 2, last)
@@ -283,11 +254,11 @@ class DateSet:
     def _is_whole(self, year: int) -> bool:
         """Whether every date of a year matches."""
         era = self._era(year)
-        kind = _new_year(year)
+        kind = new_year(year)
         known = era.whole.get(kind)
         if known is None:
             known = era.whole[kind] = all(
-                self._shaped(year, *shape)[0] == days_up_to(shape[2]) for shape in _calendar(*kind)
+                self._shaped(year, *shape)[0] == days_up_to(shape[2]) for shape in months_of(*kind)
             )
         return known
 
@@ -301,7 +272,7 @@ class DateSet:
             for number in range(1, 13):
                 month = year * 12 + number - 1
                 mask = self._plain(month)[0]
-                for day in range(1, _length(month) + 1):
+                for day in range(1, length_of(month) + 1):
                     run = run + 1 if mask >> day & 1 else 0
                     longest = max(longest, run)
                 if longest > most:
@@ -313,7 +284,7 @@ class DateSet:
         0 is the first of the month before, and the next month follows without a gap."""
         if month <= FIRST_YEAR * 12:
             return 31, self.mask(month) >> 1 << 31
-        before = _length(month - 1)
+        before = length_of(month - 1)
         return before, self.mask(month - 1) >> 1 | self.mask(month) >> 1 << before
 
     def kinds_of_day(self) -> list[Spans] | None:
@@ -357,7 +328,7 @@ class DateSet:
                 start, min(high, start + modulus * (_EVERY_KIND if modulus == 1 else _CYCLE)), modulus
             ):
                 era = (self.rule.kind(year), tested)
-                for shape in _calendar(*_new_year(year)):
+                for shape in months_of(*new_year(year)):
                     if self._months >> shape[0] & 1 and (era, shape) not in seen:
                         seen.add((era, shape))
                         yield year, *shape
@@ -435,37 +406,3 @@ class DateSet:
                     return year * 12 + number
                 return start * 12 + (self._months & -self._months).bit_length() - 2
         return None
-
-
-def _new_year(year: int) -> tuple[int, bool]:
-    """The weekday of a year's first day, Sunday = 0, and whether the year is a leap year."""
-    past = year - 1
-    leap = not year & 3 and (year % 100 != 0 or year % 400 == 0)
-    return (1 + past + past // 4 - past // 100 + past // 400) % 7, leap
-
-
-@lru_cache(maxsize=14)
-def _calendar(first: int, leap: bool) -> tuple[tuple[int, int, int], ...]:
-    """The months of a year as number, weekday of the first day and length."""
-    months = []
-    for number, plain in enumerate(_LENGTHS[1:], 1):
-        length = plain + (leap and number == 2)
-        months.append((number, first, length))
-        first = (first + length) % 7
-    return tuple(months)
-
-
-def first_day(month: int) -> int:
-    """The day number of the first of a month."""
-    year, number = divmod(month, 12)
-    return date(year, number + 1, 1).toordinal() - EPOCH_ORDINAL
-
-
-def weekday(day: int) -> int:
-    """The weekday of a day number, Sunday = 0."""
-    return (day + 4) % 7
-
-
-def _length(month: int) -> int:
-    year, number = divmod(month, 12)
-    return monthrange(year, number + 1)[1]
