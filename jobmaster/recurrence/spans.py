@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from .clock import DAY
@@ -18,6 +18,8 @@ FULL: Spans = ((0, DAY),)
 NONE: Spans = ()
 _MOST_KEPT = 256
 _FEW = 16
+MANY = 512
+"""Spans beyond which sets are combined as bits."""
 _RUN = re.compile("1+")
 _HOUR = 3600
 _ONE_HOUR = (1 << _HOUR) - 1
@@ -42,7 +44,9 @@ def common(left: Spans, right: Spans) -> Spans:
         return right
     if right == FULL:
         return left
-    if len(left) + len(right) > _FEW:
+    if len(left) + len(right) > MANY:
+        if len(left) < _FEW or len(right) < _FEW:
+            return _cut(left, right) if len(left) > len(right) else _cut(right, left)
         return spans_of(second_mask(left) & second_mask(right))
     found = []
     i = j = 0
@@ -55,6 +59,19 @@ def common(left: Spans, right: Spans) -> Spans:
             i += 1
         else:
             j += 1
+    return tuple(found)
+
+
+def _cut(many: Spans, few: Spans) -> Spans:
+    """The intersection of a set of many spans and one of few, by their places."""
+    found: list[tuple[int, int]] = []
+    for low, high in few:
+        start, end = bisect_left(many, (low,)), bisect_left(many, (high,))
+        if start > 0 and many[start - 1][1] > low:
+            found.append((low, min(many[start - 1][1], high)))
+        found += many[start:end]
+        if end > start and many[end - 1][1] > high:
+            found[-1] = (many[end - 1][0], high)
     return tuple(found)
 
 
@@ -97,14 +114,6 @@ def second_mask(spans: Spans) -> int:
     return int("".join(pieces)[::-1], 2)
 
 
-def mask_of_all(sets: Iterable[Spans]) -> int:
-    """The union of some sets as bits."""
-    mask = 0
-    for one in sets:
-        mask |= second_mask(one)
-    return mask
-
-
 def spans_of(mask: int) -> Spans:
     """The set whose seconds of the day are the bits of a mask."""
     found: list[tuple[int, int]] = []
@@ -139,6 +148,33 @@ def _by_hours(mask: int) -> Spans:
 def repeated(step: int, count: int) -> int:
     """A bit at 0 and at every step after it, so many of them."""
     return ((1 << step * count) - 1) // ((1 << step) - 1) if count > 1 else count
+
+
+def inverted(spans: Spans) -> Spans:
+    """The rest of the day."""
+    if spans == FULL:
+        return NONE
+    if not spans:
+        return FULL
+    rest = []
+    low = 0
+    for start, end in spans:
+        if start > low:
+            rest.append((low, start))
+        low = end
+    if low < DAY:
+        rest.append((low, DAY))
+    return tuple(rest)
+
+
+def union(sets: Sequence[Spans]) -> Spans:
+    """The union of some sets."""
+    if sum(map(len, sets)) < MANY:
+        return united(span for one in sets for span in one)
+    mask = 0
+    for one in sets:
+        mask |= second_mask(one)
+    return spans_of(mask)
 
 
 def span_of(spans: Spans, second: int) -> tuple[int, int] | None:

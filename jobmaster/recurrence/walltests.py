@@ -19,8 +19,9 @@ from .spans import (
     bits,
     clock_mask,
     common,
-    mask_of_all,
+    inverted,
     spans_of,
+    union,
     united,
 )
 from .syntax import Range, Value, Window
@@ -183,7 +184,8 @@ class AnyTest:
         for test in tests:
             if not test.dated:
                 always |= test.seconds
-        self._always = spans_of(always)
+        self._always = NONE if outside else spans_of(always)
+        self._rest = spans_of(_EVERY_SECOND ^ always) if outside else FULL
         self._tests = tuple(test for test in tests if test.dated)
         self._outside = outside
         self._known: dict[tuple[int, ...], tuple[list[Spans], Spans]] = {}
@@ -237,11 +239,9 @@ class AnyTest:
         key = tuple(map(id, found))
         known = self._known.get(key)
         if known is None:
-            if len(found) == 1 and not self._outside:
-                spans = found[0]
-            else:
-                mask = mask_of_all(found)
-                spans = spans_of(_EVERY_SECOND ^ mask if self._outside else mask)
+            spans = found[0] if len(found) == 1 else union(found)
+            if self._outside:
+                spans = common(self._rest, inverted(spans))
             if len(self._known) >= _MOST_KEPT:
                 self._known.clear()
             known = self._known[key] = (found, spans)
