@@ -63,6 +63,7 @@ class DateSet:
         "_accepted",
         "_by_era",
         "_cells",
+        "_days",
         "_kept",
         "_latest",
         "_months",
@@ -85,6 +86,7 @@ class DateSet:
         self._accepted: dict[int, tuple[Spans, bool]] = {}  # by the very sets, which are few
         self._cells = cells
         self._kept: dict[int, int] = {}
+        self._days: dict[int, Spans] = {}
         self._months = rule.months
         self._steady = rule.is_steady and not self.tests.edges
         self._by_era: dict[tuple[object, ...], _Era] = {}
@@ -125,9 +127,12 @@ class DateSet:
                     found = day + (left & -left).bit_length() - 1
                     return found if found <= last else None
             following = self._following(month)
-            if following is None:
+            if following is None or (day := first_day(following)) > last:
                 break
-            day = first_day(following)
+            plain = self._next_plain(day, last)  # months without any match are passed over at once
+            if plain is None:
+                break
+            day = plain
         return None
 
     def _next_plain(self, day: int, last: int) -> int | None:
@@ -302,12 +307,16 @@ class DateSet:
         """The seconds of a date that satisfy every dated test."""
         if not self.tests:
             return FULL
-        at = date.fromordinal(day + EPOCH_ORDINAL)
-        first = (day - at.day + 5) % 7
-        for mask, spans in self._shaped(at.year, at.month, first, monthrange(at.year, at.month)[1])[1]:
-            if mask >> at.day & 1:
-                return spans
-        return NONE
+        known = self._days.get(day)
+        if known is None:
+            at = date.fromordinal(day + EPOCH_ORDINAL)
+            first = (day - at.day + 5) % 7
+            kinds = self._shaped(at.year, at.month, first, monthrange(at.year, at.month)[1])[1]
+            known = next((spans for mask, spans in kinds if mask >> at.day & 1), NONE)
+            if len(self._days) >= _MONTHS_KEPT:
+                self._days.clear()
+            self._days[day] = known
+        return known
 
     def exists(self) -> bool:
         """Whether any date matches, the cadence left aside: in the years named, else in a calendar cycle."""
