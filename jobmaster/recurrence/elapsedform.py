@@ -6,7 +6,7 @@ from bisect import bisect_left
 from functools import cached_property
 
 from .calendarform import Branch, CalendarForm, Fire, horizon
-from .clock import DAY, WIDEST_CHANGE, Clock
+from .clock import DAY, LAST_INSTANT, WIDEST_CHANGE, Clock
 from .daterules import ALL_YEARS
 from .reachable import ReachableDates, RunStart, usual_runs
 from .spans import FULL, Spans, common, holds, united
@@ -292,6 +292,7 @@ class ElapsedForm:
         """Where the run that holds an instant ends, or ``cap`` if that is earlier."""
         if self.filters is None:
             return cap
+        cap = min(cap, LAST_INSTANT + 1)  # where every run ends
         while True:
             segment = self.clock.segment(inside)
             if cap > segment.end >= inside + _CLEAR * DAY:
