@@ -13,6 +13,7 @@ from .daytimes import DayTimes
 from .spans import Intersections, Spans
 
 HORIZON = 50 * 366 * DAY
+_AHEAD = 400  # days that are searched first where a calendar is a union
 
 
 class Fire(NamedTuple):
@@ -143,8 +144,21 @@ class CalendarForm:
     def _wall(self, wall: int, last: int) -> int | None:
         if len(self.branches) == 1:
             return self.branches[0].next(wall, last)
-        found = [match for branch in self.branches if (match := branch.next(wall, last)) is not None]
-        return min(found, default=None)
+        # No branch is searched far beyond what another one has found.
+        upto = wall // DAY
+        ahead = _AHEAD
+        while upto < last:
+            upto = min(upto + ahead, last)
+            found: int | None = None
+            for branch in self.branches:
+                match = branch.next(wall, upto if found is None else found // DAY)
+                if match is not None and (found is None or match < found):
+                    found = match
+            if found is not None:
+                return found
+            wall = (upto + 1) * DAY
+            ahead *= 4
+        return None
 
     def _horizon(self, start: int) -> int:
         return (

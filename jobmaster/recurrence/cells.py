@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from types import MappingProxyType
 
 from .clock import EPOCH_ORDINAL
 from .daterules import LAST_YEAR
@@ -12,6 +13,9 @@ from .spans import bits
 
 _MONTHS = 12
 _WEEK = 7
+_SHORTEST = MappingProxyType({"day": 1, "week": 7, "month": 28, "year": 365})
+_FAR = 62
+"""Days between chosen cells from which on it is worth to look where a run ends."""
 
 
 class CountedCells:
@@ -58,27 +62,45 @@ class CountedCells:
 
     def select(self, mask: int, before: int) -> int:
         """Of the days of a month, given as a mask, those that are chosen; ``before``: the date before it."""
-        if self._runs is None and self.unit == "day":
-            low = max(before + 1, self.origin)
-            low += (self._base - low) % self.n
-            chosen = 0
-            for day in range(low - before, mask.bit_length(), self.n):
-                chosen |= 1 << day
-            return mask & chosen
-        for number in bits(mask):
-            if not self.chosen(before + number):
-                mask ^= 1 << number
-        return mask
+        if before < self.origin:
+            mask &= -1 << (self.origin - before)
+        if self.n == 1 or not mask:
+            return mask
+        if self._runs is not None:
+            for number in bits(mask):
+                if not self.chosen(before + number):
+                    mask ^= 1 << number
+            return mask
+        if self.unit in ("month", "year"):
+            return mask if (self.cell(before + 1) - self._base) % self.n == 0 else 0
+        chosen = 0
+        last = before + mask.bit_length() - 1
+        cell = self.cell(before + 1)
+        cell += (self._base - cell) % self.n
+        while (low := max(self.start(cell), before + 1)) <= last:
+            chosen |= ((1 << (self.start(cell + 1) - low)) - 1) << (low - before)
+            cell += self.n
+        return mask & chosen
 
     def jump(self, day: int) -> int:
         if day <= self.origin:
             return self.origin
+        base = self._base
         if self._runs is not None:
-            return day
-        beyond = (self._base - self.cell(day)) % self.n
+            if self.n * _SHORTEST[self.unit] < _FAR or not self._runs.has(day):
+                return day
+            start = self._runs.run_start(day, self.origin)
+            if start > self.origin and all(dates.next(start, day) is None for dates in self._matches):
+                return day  # counting has not begun in this run
+            _, base = self._run(self._runs, day)
+        beyond = (base - self.cell(day)) % self.n
         if beyond == 0:
             return day
-        return self.start(self.cell(day) + beyond)
+        chosen = self.start(self.cell(day) + beyond)
+        if self._runs is None:
+            return chosen
+        end = self._runs.run_end(day, chosen)
+        return chosen if end >= chosen else end + 1
 
     def start(self, cell: int) -> int:
         """The first date of a cell; a date past the end of the calendar if it has none."""

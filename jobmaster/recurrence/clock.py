@@ -25,9 +25,9 @@ FIRST_START, LAST_START = 2, 9998
 WIDEST_CHANGE = 2 * DAY
 """More than any clock change, and more than any offset."""
 
-_CHUNK_BITS = 23  # 97 days: what one look at the tz data covers
+_CHUNK_BITS = 25  # 388 days: what one look at the tz data covers
 _PROBE = 2 * DAY  # no two changes of the tz data that cancel each other are as close as this
-_CHUNKS_KEPT = 1024
+_CHUNKS_KEPT = 256
 
 
 class Segment(NamedTuple):
@@ -120,18 +120,35 @@ class Clock:
         before = self._ask(start - 1)
         offset = self._ask(start)
         probe = start
-        while probe < end - 1:
-            upto = min(probe + _PROBE, end - 1)
-            seen = self._ask(upto)
-            while seen != offset:
-                change = self._change(probe, upto, offset)
-                segments.append(Segment(low, change, offset, before))
-                low, before = change, offset
-                offset = self._ask(change)
-                probe = change
-            probe = upto
+        while (upto := self._last_alike(probe, end, offset)) < end:
+            change = self._change(upto, min(upto + _PROBE, end - 1), offset)
+            segments.append(Segment(low, change, offset, before))
+            low, before = change, offset
+            offset = self._ask(change)
+            probe = change
         segments.append(Segment(low, end, offset, before))
         return [segment.start for segment in segments], segments
+
+    def _last_alike(self, probe: int, end: int, offset: int) -> int:
+        """The last instant that was probed, from ``probe`` on, before one of another offset; ``end`` if there
+        is none."""
+        if probe < FIRST_INSTANT or end > LAST_INSTANT:
+            while probe < end - 1:
+                upto = min(probe + _PROBE, end - 1)
+                if self._ask(upto) != offset:
+                    return probe
+                probe = upto
+            return end
+        fromutc = self._zone.fromutc
+        utc = self._epoch + timedelta(seconds=probe)
+        alike = timedelta(seconds=offset)
+        step = timedelta(seconds=_PROBE)
+        for upto in range(probe + _PROBE, end - 1, _PROBE):
+            utc += step
+            if fromutc(utc) - utc != alike:
+                return upto - _PROBE
+            probe = upto
+        return probe if self._ask(end - 1) != offset else end
 
     def _change(self, low: int, high: int, offset: int) -> int:
         """The first instant after ``low`` whose offset is not ``offset``; ``high`` is known to be one."""

@@ -10,7 +10,7 @@ from .clock import naive_of, wall_of
 from .daterules import DateItem
 from .daytimes import ClockMask, DayTimes
 from .monthdays import MonthDay
-from .spans import ALL_24, ALL_60, Spans, bits, common, mask_of
+from .spans import ALL_24, ALL_60, MANY, Spans, bits, common, mask_of, second_mask
 from .syntax import Points, Value
 from .walltests import item_of
 from .words import RANGES, TIME_FIELDS
@@ -32,7 +32,12 @@ class Impossible(Exception):
 
 
 def meets(times: DayTimes) -> Callable[[Spans], bool]:
-    return lambda spans: times.next_within(common(times.spans, spans), 0) >= 0
+    def met(spans: Spans) -> bool:
+        if len(spans) + len(times.spans) > MANY:
+            return bool(times.mask & second_mask(spans))
+        return times.next_within(common(times.spans, spans), 0) >= 0
+
+    return met
 
 
 def wall_of_value(value: Value, end: int) -> int:

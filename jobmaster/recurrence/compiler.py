@@ -26,11 +26,13 @@ from .clockparts import (
 from .daterules import DateItem, DateRule
 from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
-from .elapsedform import ElapsedForm, FinePoints, WallSet
+from .elapsedform import ElapsedForm
+from .eras import DayTests
 from .monthdays import MonthDay
 from .spans import Spans, bits, common, mask_of
 from .syntax import Cadence, Expression, Points, Value
-from .walltests import Test, exclusion_test, fixed_spans, item_of, points_test, window_test
+from .wallsets import FinePoints, WallSet
+from .walltests import AnyTest, exclusion_test, fixed_spans, item_of, points_test, window_test
 from .words import DATE_FIELDS, RANGES, TIME_FIELDS
 
 UNIT_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
@@ -70,7 +72,7 @@ class Compiler:
         self.upper = None if tree.end is None else clock.last_pass(wall_of_value(tree.end, 1))
         self.windows = [window_test(window) for window in tree.windows]
         items = [item for exclusion in tree.exclusions for item in exclusion.items]
-        self.exclusions: list[Test] = [exclusion_test(items)] if items else []
+        self.exclusions: list[AnyTest] = [exclusion_test(items)] if items else []
         self.points = list(tree.points)
         self.warnings: list[Problem] = []
         self.supplied: dict[str, int] = {}
@@ -131,14 +133,15 @@ class Compiler:
         finer = FINER[cadence.unit]
         points = [clause for clause in self.points if not clause.fields <= finer]
         fine = [clause for clause in self.points if clause.fields <= finer]
-        coarse_tests: list[Test] = [test for test, window in self._window_pairs() if not window <= finer]
+        coarse_tests: list[AnyTest] = [test for test, window in self._window_pairs() if not window <= finer]
         fine_tests = [test for test, window in self._window_pairs() if window <= finer]
         terms = tuple(term_of(clause) for clause in points if clause.fields <= DATE_FIELDS)
         coarse_tests += [points_test(clause.values) for clause in points if not clause.fields <= DATE_FIELDS]
         filters = None
         spans = fixed_spans(coarse_tests)
         if points or coarse_tests:
-            dates = DateSet(DateRule(terms), coarse_tests, accept=lambda found: bool(common(spans, found)))
+            tests = DayTests(coarse_tests)
+            dates = DateSet(DateRule(terms), tests, accept=lambda found: bool(common(spans, found)))
             filters = WallSet(dates, spans)
         times = None
         if fine or fine_tests:
@@ -146,7 +149,9 @@ class Compiler:
         allowed = None
         if self.exclusions:
             left = fixed_spans(self.exclusions)
-            dates = DateSet(DateRule(), self.exclusions, accept=lambda found: bool(common(left, found)))
+            dates = DateSet(
+                DateRule(), DayTests(self.exclusions), accept=lambda found: bool(common(left, found))
+            )
             allowed = WallSet(dates, left)
         self._require(terms, coarse_tests, times)
         unit = UNIT_SECONDS[cadence.unit]
@@ -162,25 +167,26 @@ class Compiler:
         )
 
     def _fine(
-        self, fine: Sequence[Points], own: Spans, terms: Terms, tests: Sequence[Test], spans: Spans
+        self, fine: Sequence[Points], own: Spans, terms: Terms, tests: Sequence[AnyTest], spans: Spans
     ) -> FinePoints:
         named = frozenset[str]().union(*(clause.fields for clause in fine))
         products = [filled(clocked, named, FREE) for clocked in combined(fine)]
         times = DayTimes(products, common(spans, own))
-        dates = DateSet(DateRule(terms), tests, accept=meets(times))
+        dates = DateSet(DateRule(terms), DayTests(tests), accept=meets(times))
         kept = frozenset(("minute", "second")) - named
         if named and "second" not in named:
             kept -= {"second"}
         return FinePoints(products, kept, own, Branch(dates, times))
 
-    def _require(self, terms: Terms, tests: Sequence[Test], fine: FinePoints | None) -> None:
+    def _require(self, terms: Terms, tests: Sequence[AnyTest], fine: FinePoints | None) -> None:
         """Refuse filters, fine points and exceptions that leave no second of any date."""
         everything = [*tests, *self.exclusions]
         spans = fixed_spans(everything)
         if fine is not None:
             spans = common(spans, fine.spans)
         times = DayTimes(fine.products if fine is not None else [ClockMask()], spans)
-        self._require_match([Branch(DateSet(DateRule(terms), everything, accept=meets(times)), times)])
+        dates = DateSet(DateRule(terms), DayTests(everything), accept=meets(times))
+        self._require_match([Branch(dates, times)])
 
     # Days, weeks, months and years
 
@@ -293,14 +299,14 @@ class Compiler:
         """The dates that satisfy every filter; ``None`` if there is none."""
         finer = FINER[unit]
         points = [clause for clause in self.points if not clause.fields <= finer]
-        tests: list[Test] = [test for test, fields in self._window_pairs() if not fields <= finer]
+        tests: list[AnyTest] = [test for test, fields in self._window_pairs() if not fields <= finer]
         tests += [points_test(clause.values) for clause in points if not clause.fields <= DATE_FIELDS]
         terms = tuple(term_of(clause) for clause in points if clause.fields <= DATE_FIELDS)
-        return DateSet(DateRule(terms), tests) if terms or tests else None
+        return DateSet(DateRule(terms), DayTests(tests)) if terms or tests else None
 
     # Shared
 
-    def _window_pairs(self) -> list[tuple[Test, frozenset[str]]]:
+    def _window_pairs(self) -> list[tuple[AnyTest, frozenset[str]]]:
         return [(test, window.fields) for test, window in zip(self.windows, self.tree.windows, strict=True)]
 
     def _named(self) -> frozenset[str]:
@@ -321,7 +327,7 @@ class Compiler:
         ``coarse`` fills time fields that are not named but coarser than the finest named one; ``fallback``
         is the time of day if none is named, ``None`` for every second.
         """
-        tests: list[Test] = [*self.windows, *(self.exclusions if excepted else ())]
+        tests: list[AnyTest] = [*self.windows, *(self.exclusions if excepted else ())]
         spans = fixed_spans(tests)
         dated = tuple(term_of(clause) for clause in self.points if clause.fields <= DATE_FIELDS)
         clocked = [clause for clause in self.points if clause.fields <= TIME_FIELDS]
@@ -333,6 +339,7 @@ class Compiler:
         grid = grid or {}
         named = self._named() | set(grid)
         branches = []
+        shared = DayTests(tests)
         for values in choices(mixed):
             own = tuple((item_of(value),) for value in values)
             products = []
@@ -346,7 +353,7 @@ class Compiler:
                         ClockMask(1 << fallback // 3600, 1 << fallback // 60 % 60, 1 << fallback % 60)
                     )
             day_times = DayTimes(products, spans)
-            dates = DateSet(DateRule((*terms, *dated, *own), *rule), tests, cells, meets(day_times))
+            dates = DateSet(DateRule((*terms, *dated, *own), *rule), shared, cells, meets(day_times))
             branches.append(Branch(dates, day_times))
         return branches
 

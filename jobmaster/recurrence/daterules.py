@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from .monthdays import ALL_WEEKDAYS, MonthDay, days_up_to, weekday_days
 from .spans import Spans, common, united
@@ -10,6 +10,34 @@ from .spans import Spans, common, united
 ALL_MONTHS = 0b1111111111110
 FIRST_YEAR, LAST_YEAR = 1, 9999
 ALL_YEARS: Spans = ((FIRST_YEAR, LAST_YEAR + 1),)
+
+
+class DatePattern(Protocol):
+    """What a set of dates is made from: a rule that knows the matching days of any month."""
+
+    @property
+    def modulus(self) -> int:
+        """Years match only in one remainder modulo this number."""
+
+    @property
+    def remainder(self) -> int: ...
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether all years are of one kind."""
+
+    @property
+    def months(self) -> int:
+        """The months in which a date can match, as a mask."""
+
+    @property
+    def years(self) -> Spans:
+        """The years in which a date can match, as spans."""
+
+    def kind(self, year: int) -> int:
+        """In years of one kind, months of the same number, first weekday and length have the same dates."""
+
+    def mask(self, year: int, month: int, first: int, length: int) -> int: ...
 
 
 class DateItem(NamedTuple):
@@ -34,18 +62,50 @@ class DateItem(NamedTuple):
         return mask
 
 
-class DateRule(NamedTuple):
+class DateRule:
     """The dates that match one item of every term, in the years that are ``remainder`` modulo ``modulus``."""
 
-    terms: tuple[tuple[DateItem, ...], ...] = ()
-    modulus: int = 1
-    remainder: int = 0
+    def __init__(
+        self, terms: tuple[tuple[DateItem, ...], ...] = (), modulus: int = 1, remainder: int = 0
+    ) -> None:
+        self.terms = terms
+        self.modulus = modulus
+        self.remainder = remainder
+        self.months = ALL_MONTHS
+        self.years = ALL_YEARS
+        self._named: set[int] = set()
+        for term in terms:
+            months = 0
+            for item in term:
+                months |= item.months
+                self._named.update(item.years or ())
+            self.months &= months
+            if all(item.years is not None for item in term):
+                self.years = common(
+                    self.years, united((year, year + 1) for item in term for year in item.years or ())
+                )
+        self._of_year: tuple[int, tuple[tuple[DateItem, ...], ...]] = (0, ())
+
+    def kind(self, year: int) -> int:
+        """Years of one number are alike, but for their calendars."""
+        if self.modulus > 1 and year % self.modulus != self.remainder:
+            return -1
+        return year if year in self._named else 0
 
     def mask(self, year: int, month: int, first: int, length: int) -> int:
         if self.modulus > 1 and year % self.modulus != self.remainder:
             return 0
+        terms = self.terms
+        if self._named:
+            known, terms = self._of_year
+            if known != year:
+                terms = tuple(
+                    tuple(item for item in term if item.years is None or year in item.years)
+                    for term in self.terms
+                )
+                self._of_year = (year, terms)
         mask = days_up_to(length)
-        for term in self.terms:
+        for term in terms:
             found = 0
             for item in term:
                 found |= item.mask(year, month, first, length)
@@ -54,23 +114,4 @@ class DateRule(NamedTuple):
 
     @property
     def is_steady(self) -> bool:
-        return self.modulus == 1 and all(item.years is None for term in self.terms for item in term)
-
-    @property
-    def months(self) -> int:
-        mask = ALL_MONTHS
-        for term in self.terms:
-            found = 0
-            for item in term:
-                found |= item.months
-            mask &= found
-        return mask
-
-    @property
-    def years(self) -> Spans:
-        years = ALL_YEARS
-        for term in self.terms:
-            named = [item.years for item in term if item.years is not None]
-            if len(named) == len(term):
-                years = common(years, united((year, year + 1) for some in named for year in some))
-        return years
+        return self.modulus == 1 and not self._named

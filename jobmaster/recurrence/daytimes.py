@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from .clock import DAY
-from .spans import ALL_24, ALL_60, FULL, Spans, bits
+from .spans import ALL_24, ALL_60, FULL, Spans, bits, clock_mask, second_mask
 
 
 class ClockMask(NamedTuple):
@@ -40,6 +40,7 @@ class DayTimes:
         "_hours",
         "_list",
         "_lowest",
+        "_mask",
         "_minutes",
         "_seconds",
         "last",
@@ -55,6 +56,7 @@ class DayTimes:
         self.products = tuple(products)
         self.spans = spans
         self._list: tuple[int, ...] = ()
+        self._mask = 0  # made when it is asked for
         self._hours = self._minutes = self._seconds = self._lowest = self._first = 0
         if len(self.products) == 1:
             self._hours, self._minutes, self._seconds = self.products[0]
@@ -72,6 +74,16 @@ class DayTimes:
         """The second of the day, if there is exactly one."""
         first = self.next(0)
         return first if first >= 0 and self.next(first + 1) < 0 else None
+
+    @property
+    def mask(self) -> int:
+        """Every time as bits, bit s for second s of the day."""
+        if not self._mask:
+            mask = 0
+            for product in self.products:
+                mask |= clock_mask(*product)
+            self._mask = mask & second_mask(self.spans)
+        return self._mask
 
     def all(self) -> list[int]:
         """Every time, in order."""

@@ -3,104 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from functools import cached_property
 
 from .calendarform import Branch, CalendarForm, Fire, horizon
-from .clock import DAY, Clock
+from .clock import DAY, LAST_INSTANT, WIDEST_CHANGE, Clock
 from .daterules import ALL_YEARS
-from .dates import DateSet
-from .daytimes import ClockMask, DayTimes
 from .reachable import ReachableDates, RunStart, usual_runs
-from .spans import FULL, Intersections, Spans, common, holds, span_of, united
+from .spans import FULL, Spans, common, holds, united
+from .wallsets import FinePoints, WallSet
 
 _MOST_RESIDUES = 256
-_MOST_EXCEPTED = 400
-"""So many times may the first fire after a stretch of exceptions be excepted again; then the search is given
-up. It stays short by that, and gets there only where exceptions leave next to nothing."""
-
-
-class WallSet:
-    """Wall times by date and by second of the day; both are asked for the ends of unbroken stretches."""
-
-    def __init__(self, dates: DateSet, spans: Spans) -> None:
-        self.dates = dates
-        self.fixed = spans
-        self._common = Intersections()
-        self._whole: DateSet | None = None  # the dates that belong to it from midnight to midnight
-        if spans == FULL:
-            self._whole = DateSet(dates.rule, dates.tests, accept=lambda found: found == FULL)
-
-    def times(self) -> Branch:
-        """Every second of the set, to be searched."""
-        return Branch(self.dates, DayTimes([ClockMask()], self.fixed))
-
-    def spans(self, day: int) -> Spans:
-        return self._common(self.fixed, self.dates.spans(day)) if self.dates.tests else self.fixed
-
-    def has(self, wall: int) -> bool:
-        day, second = divmod(wall, DAY)
-        return self.dates.has(day) and holds(self.spans(day), second)
-
-    def end(self, wall: int, last: int) -> int:
-        """The first wall second after ``wall``, a member, that is none; not after ``last``."""
-        day, second = divmod(wall, DAY)
-        while True:
-            span = span_of(self.spans(day), second)
-            if span is None:
-                return min(day * DAY, last)
-            if span[1] < DAY:
-                return min(day * DAY + span[1], last)
-            if self._whole is not None and self._whole.has(day + 1):
-                day = self._whole.run_end(day + 1, last // DAY)
-            day, second = day + 1, 0
-            if day * DAY >= last or not self.dates.has(day):
-                return min(day * DAY, last)
-
-    def begin(self, wall: int, least: int) -> int:
-        """The first wall second of the unbroken stretch that ends with ``wall``; not before ``least``."""
-        day, second = divmod(wall, DAY)
-        while True:
-            span = span_of(self.spans(day), second)
-            if span is None:
-                return max((day + 1) * DAY, least)
-            if span[0] > 0:
-                return max(day * DAY + span[0], least)
-            if self._whole is not None and day * DAY > least and self._whole.has(day - 1):
-                day = self._whole.run_start(day - 1, least // DAY)
-            if day * DAY <= least or not self.dates.has(day - 1):
-                return max(day * DAY, least)
-            day, second = day - 1, DAY - 1
-
-
-class FinePoints:
-    """Points and windows finer than the unit: where in a chosen cell it fires.
-
-    ``products`` are the named fields, those below the finest being zero and those unnamed being free;
-    ``kept`` says which of minute and second are taken from the origin of a run. ``branch`` finds origins:
-    the wall times that satisfy the filters and these.
-    """
-
-    def __init__(
-        self, products: Sequence[ClockMask], kept: frozenset[str], spans: Spans, branch: Branch
-    ) -> None:
-        self.products = tuple(products)
-        self.kept = kept
-        self.spans = spans
-        self.branch = branch
-
-    def offsets(self, origin_wall: int, unit: int) -> tuple[int, ...]:
-        """Seconds from the wall-clock start of a unit at which it fires."""
-        minute, second = origin_wall // 60 % 60, origin_wall % 60
-        found: set[int] = set()
-        for product in self.products:
-            mask = ClockMask(
-                1,
-                1 << minute if "minute" in self.kept else product.minutes,
-                1 << second if "second" in self.kept else product.seconds,
-            )
-            found.update(at % unit for at in mask.all())
-        return tuple(sorted(at for at in found if holds(self.spans, at)))
+_CLEAR = 1 + WIDEST_CHANGE // DAY  # so many days apart, the clock shows later dates at the later instant
+_MOST_EXCEPTED = 370
+"""So many times may the first fire after a stretch of exceptions be excepted again, changes of the clocks not
+counted; then the search is given up. It stays short by that, and gets there only where exceptions leave next
+to nothing."""
 
 
 class ElapsedForm:
@@ -148,7 +65,8 @@ class ElapsedForm:
         limit = horizon(start, ALL_YEARS if self.filters is None else self.filters.dates.years)
         if self.upper is not None and self.upper < limit:
             limit = self.upper
-        for _ in range(_MOST_EXCEPTED):
+        excepted = 0
+        while excepted < _MOST_EXCEPTED:
             found = self._next(start, limit)
             if found is None or found > limit:
                 return None
@@ -157,6 +75,7 @@ class ElapsedForm:
             following = self._after_exception(found, limit)
             if following is None:
                 return None
+            excepted += following < self.clock.segment(found).end
             start = following
         return None
 
@@ -352,6 +271,15 @@ class ElapsedForm:
                 return begin
         while True:
             segment = self.clock.segment(inside)
+            if inside - segment.start >= _CLEAR * DAY:
+                # No change of the clocks breaks a run of whole dates, so there is none to be looked at.
+                day = (inside + segment.offset) // DAY
+                since = self.filters.whole_since(day, self.anchor // DAY - _CLEAR) + _CLEAR
+                if since * DAY <= self.anchor:
+                    return self.anchor
+                if since * DAY < segment.start:
+                    inside = since * DAY
+                    segment = self.clock.segment(inside)
             least = max(segment.start, self.anchor)
             first = self.filters.begin(inside + segment.offset, least + segment.offset) - segment.offset
             if first > least or least == self.anchor:
@@ -364,8 +292,17 @@ class ElapsedForm:
         """Where the run that holds an instant ends, or ``cap`` if that is earlier."""
         if self.filters is None:
             return cap
+        cap = min(cap, LAST_INSTANT + 1)  # where every run ends
         while True:
             segment = self.clock.segment(inside)
+            if cap > segment.end >= inside + _CLEAR * DAY:
+                day = (inside + segment.offset) // DAY
+                until = self.filters.whole_until(day, cap // DAY + 2 * _CLEAR) - _CLEAR
+                if until * DAY >= cap:
+                    return cap
+                if until * DAY > segment.end:
+                    inside = until * DAY
+                    segment = self.clock.segment(inside)
             last = min(segment.end, cap)
             end = self.filters.end(inside + segment.offset, last + segment.offset) - segment.offset
             if end < last or last == cap:

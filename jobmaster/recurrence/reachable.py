@@ -8,15 +8,16 @@ are really met do no harm: the dates are only candidates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from math import gcd
 from typing import NamedTuple
 
 from .clock import DAY
 from .daterules import ALL_YEARS, DateItem, DateRule
 from .dates import DateSet
+from .eras import DayTests
 from .monthdays import days_up_to
-from .spans import FULL, Spans, common, united
+from .spans import FULL, Spans, common, repeated, second_mask
 
 _NEVER = DateRule(((DateItem(months=0),),))
 _MOST_TIMES = 43_200
@@ -43,6 +44,7 @@ class RunDays:
     ``base``."""
 
     modulus = 1
+    remainder = 0
     is_steady = False
     years = ALL_YEARS
 
@@ -50,6 +52,10 @@ class RunDays:
         self._base = base
         self._candidates = candidates
         self.months = base.rule.months
+
+    def kind(self, year: int) -> int:
+        """Every year is one of its own: runs come from the month before."""
+        return year
 
     def mask(self, year: int, month: int, first: int, length: int) -> int:
         number = year * 12 + month - 1
@@ -83,8 +89,9 @@ class ReachableDates:
     ) -> None:
         self._step = step
         self._filters = filters
-        self._open = common(fixed, left)
+        self._open = second_mask(common(fixed, left))
         self._allowed = allowed
+        self._tests = DayTests((*(() if filters is None else filters.tests), *allowed.tests))
         self._seen: dict[int, tuple[DateSet, int, int]] = {}
         self._own: dict[tuple[int, tuple[int, ...]], tuple[DateSet | None]] = {}
         usual = None if starts is None else self._by_place(starts)
@@ -111,7 +118,7 @@ class ReachableDates:
         known = self._own.get(key)
         if known is None:
             times = self._times(RunStart(cell, offsets, None, False))
-            known = (None if times is None else self._dates(_spans(times[None])),)
+            known = (None if times is None else self._dates(times[None]),)
             if len(self._own) >= _MOST_KEPT:
                 self._own.clear()
                 self._seen.clear()
@@ -131,48 +138,52 @@ class ReachableDates:
 
     def _by_place(self, starts: Sequence[RunStart]) -> list[DateSet] | None:
         """Dates by their place in a run, where that matters."""
-        times: dict[int | None, set[int]] = {}
+        times: dict[int | None, int] = {}
         for start in starts:
             found = self._times(start)
             if found is None:
                 return None
             for place, some in found.items():
-                times.setdefault(place, set()).update(some)
-        known = {place: _spans(some) for place, some in times.items()}
-        sets = [self._dates(known[None])] if None in known else []
-        last = max((place for place in known if place is not None), default=None)
+                times[place] = times.get(place, 0) | some
+        sets = [self._dates(times[None])] if None in times else []
+        last = max((place for place in times if place is not None), default=None)
         if self._filters is not None and last is not None:
-            nothing = self._dates(())
-            places = [self._dates(known[place]) if place in known else nothing for place in range(last + 1)]
+            places = [self._dates(times.get(place, 0)) for place in range(last + 1)]
             sets.append(DateSet(RunDays(self._filters, places)))
         return sets
 
-    def _dates(self, times: Spans) -> DateSet:
-        reached = common(times, self._open)
+    def _dates(self, times: int) -> DateSet:
+        reached = times & self._open
         if not reached:
             return DateSet(_NEVER)
-        tests = (*(() if self._filters is None else self._filters.tests), *self._allowed.tests)
         rule = DateRule() if self._filters is None else self._filters.rule
-        return DateSet(rule, tests, accept=lambda spans: bool(common(reached, spans)))
+        return DateSet(rule, self._tests, accept=lambda spans: bool(reached & second_mask(spans)))
 
-    def _times(self, start: RunStart) -> dict[int | None, set[int]] | None:
-        """The times of day at which a run fires, by the place of the day or for any; ``None``: too many."""
+    def _times(self, start: RunStart) -> dict[int | None, int] | None:
+        """The times of day at which a run fires, as bits, by the place of the day or for any; ``None``: too
+        many."""
         cells = DAY // gcd(self._step, DAY)  # after so many the times come again
         if start.seconds is not None:
             needed = -(-start.seconds // self._step)
             cells = needed if start.placed else min(cells, needed)
         if cells * len(start.offsets) > _MOST_TIMES:
             return None
-        found: dict[int | None, set[int]] = {}
-        for k in range(cells):
+        found: dict[int | None, int] = {}
+        if not start.placed and cells == DAY // gcd(self._step, DAY):
+            every = gcd(self._step, DAY)
+            mask = 0
             for past in start.offsets:
+                mask |= 1 << (start.cell + past) % every
+            return {None: mask * repeated(every, DAY // every)}
+        for past in start.offsets:
+            k = 0
+            while k < cells:
                 day, second = divmod(start.cell + k * self._step + past, DAY)
-                found.setdefault(day if start.placed else None, set()).add(second)
+                many = min((DAY - 1 - second) // self._step + 1, cells - k)
+                place = day if start.placed else None
+                found[place] = found.get(place, 0) | repeated(self._step, many) << second
+                k += many
         return found
-
-
-def _spans(times: Iterable[int]) -> Spans:
-    return united((at, at + 1) for at in times)
 
 
 def usual_runs(dates: DateSet, fixed: Spans) -> list[tuple[int, int | None, bool]] | None:

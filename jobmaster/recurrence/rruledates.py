@@ -18,6 +18,7 @@ class RruleDates:
     """The date test of one rule, a month at a time; parts that DTSTART implies are written out."""
 
     modulus = 1
+    remainder = 0
 
     def __init__(self, rule: RruleText, start: date) -> None:
         self._week_start = rule.week_start
@@ -35,6 +36,7 @@ class RruleDates:
                     months = (start.month,)
         self._months = mask_of(months) or ALL_MONTHS
         self._plain = mask_of(day for number, day in days if not number)
+        self.weekdays = self._plain if len(days) == sum(not number for number, _ in days) else 0
         self._ranked = tuple((number, day) for number, day in days if number)
         self._ranks_in_year = rule.frequency == "YEARLY" and self._months == ALL_MONTHS
         if "BYMONTH" in rule.parts:
@@ -43,6 +45,12 @@ class RruleDates:
     @property
     def is_steady(self) -> bool:
         return not (self._year_days or self._weeks or (self._ranked and self._ranks_in_year))
+
+    def kind(self, year: int) -> int:
+        """What days and weeks of a year depend on but its calendar: the lengths of the years around it."""
+        if self.is_steady:
+            return 0
+        return sum((_year_length(year + past) == 366) << past + 1 for past in (-1, 0, 1))
 
     @property
     def months(self) -> int:

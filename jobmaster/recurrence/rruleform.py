@@ -6,8 +6,9 @@ from the calendar form for the sake of other programs that show the same rule.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import islice
 
 from .calendarform import HORIZON, Branch, Fire
 from .cells import CountedCells
@@ -16,11 +17,13 @@ from .dates import DateSet
 from .daytimes import ClockMask, DayTimes
 from .rruledates import RruleDates
 from .rruletext import RruleText
-from .spans import mask_of
+from .spans import bits, mask_of
 
 _UNITS = {"YEARLY": "year", "MONTHLY": "month", "WEEKLY": "week", "DAILY": "day"}
 _COUNT_HORIZON = 2 * HORIZON
 _DAYS_AT_ONCE = 366
+_WEEK = 7
+_PICKS_KEPT = 128
 _STEPS = {"HOURLY": 3600, "MINUTELY": 60, "SECONDLY": 1}
 
 
@@ -57,7 +60,11 @@ class WallTimes:
             self.picks_nothing = not picked
             self.times = DayTimes([_at(second) for second in picked or self._all_times])
             self.positions = ()
+        elif self.positions and unit == "week":
+            most = len(self._all_times) * min(pattern.weekdays.bit_count() or _WEEK, _WEEK)
+            self.picks_nothing = all(abs(position) > most for position in self.positions)
         self._branch = Branch(self.dates, self.times)
+        self._known: dict[int, list[int]] = {}  # what is picked of a period, by the days that it has
 
     def next(self, wall: int, last: int) -> int | None:
         """The first wall second from ``wall`` on, on a date up to ``last``."""
@@ -70,25 +77,47 @@ class WallTimes:
 
     def _all_picked(self, day: int, last: int) -> Iterator[int]:
         """What ``BYSETPOS`` picks from the period of a date on, up to another date."""
-        found = self.dates.next(self._cells.start(self._cells.cell(day)), last)
-        while found is not None:
-            cell = self._cells.cell(found)
-            for picked in self._picked(self._cells.start(cell)):
-                if picked // DAY > last:
+        last = min(last, LAST_INSTANT // DAY)
+        cell = self._cells.cell(day)
+        picked: list[int] = []
+        while True:
+            if not picked:
+                found = self.dates.next(self._cells.start(cell), last)
+                if found is None:
                     return
-                yield picked
-            found = self.dates.next(self._cells.start(cell + 1), last)
+                cell = self._cells.cell(found)
+            picked = self._picked(cell)
+            for wall in picked:
+                if wall // DAY > last:
+                    return
+                yield wall
+            cell += self._cells.n
+            if self._cells.start(cell) > last:
+                return
 
-    def _picked(self, start: int) -> list[int]:
-        """The results of the period that begins with a date, as ``BYSETPOS`` picks them."""
-        days = self.dates.between(start, self._cells.start(self._cells.cell(start) + 1) - 1)
+    def _picked(self, cell: int) -> list[int]:
+        """The results of a period, as ``BYSETPOS`` picks them."""
+        start = self._cells.start(cell)
+        end = self._cells.start(cell + 1)
+        if self._cells.unit == "year":
+            return self._places([day * DAY for day in self.dates.between(start, end - 1)])
+        mask = self.dates.window(start, end - start)
+        known = self._known.get(mask)
+        if known is None:
+            if len(self._known) >= _PICKS_KEPT:
+                self._known.clear()
+            known = self._known[mask] = self._places([day * DAY for day in bits(mask)])
+        return [start * DAY + past for past in known]
+
+    def _places(self, days: list[int]) -> list[int]:
+        """The picked results of some days, each by its first second."""
         count = len(days) * len(self._all_times)
         picked = set()
         for position in self.positions:
             index = position - 1 if position > 0 else count + position
             if 0 <= index < count:
                 which, time = divmod(index, len(self._all_times))
-                picked.add(days[which] * DAY + self._all_times[time])
+                picked.add(days[which] + self._all_times[time])
         return sorted(picked)
 
     def all(self, last: int) -> Iterator[int]:
@@ -113,6 +142,22 @@ def _at(second: int) -> ClockMask:
     return ClockMask(1 << second // 3600, 1 << second // 60 % 60, 1 << second % 60)
 
 
+class CountedWalls:
+    """The first so many wall times of a rule, those of 100 years from DTSTART on."""
+
+    def __init__(self, walls: WallTimes, count: int) -> None:
+        last = walls.start // DAY + _COUNT_HORIZON // DAY
+        self._walls = list(islice(walls.all(last), count))
+        self.last = self._walls[-1] if self._walls else walls.start
+
+    def next(self, wall: int, last: int) -> int | None:
+        """The first wall second from ``wall`` on, on a date up to ``last``."""
+        index = bisect_left(self._walls, wall)
+        if index == len(self._walls) or self._walls[index] // DAY > last:
+            return None
+        return self._walls[index]
+
+
 class RruleForm:
     """A rule of a day or more, in a zone. ``excluded`` and ``upper`` are instants."""
 
@@ -124,38 +169,16 @@ class RruleForm:
         self.upper = upper
         self.excluded = excluded
         self._start = clock.before_gap(walls.start)
-        self._counted: list[int] | None = None
-        if count is not None:
-            self._counted = self._count(count)
-
-    def _count(self, count: int) -> list[int]:
-        last = (self._start + _COUNT_HORIZON) // DAY
-        found: set[int] = set()
-        segment = self.clock.segment(self._start)
-        for number, wall in enumerate(self.walls.all(last), 1):
-            instant = wall - segment.offset
-            # far from the borders of a segment a wall time is shown once
-            if not segment.start + WIDEST_CHANGE <= instant < segment.end:
-                instant = self.clock.before_gap(wall)
-                segment = self.clock.segment(instant)
-            found.add(instant)
-            if number == count:
-                break
-        return sorted(found - self.excluded)
+        self._counted = None if count is None else CountedWalls(walls, count)
 
     def instant_after(self, instant: int) -> int | None:
         found = self.next(instant)
         return None if found is None else found.instant
 
     def next(self, instant: int) -> Fire | None:
-        if self._counted is not None:
-            index = bisect_right(self._counted, instant)
-            if index == len(self._counted):
-                return None
-            found = self._counted[index]
-            return Fire(found, self.clock.wall(found))
         start = max(instant + 1, self._start)
-        limit = min(start + HORIZON, LAST_INSTANT)
+        limit = start + HORIZON if self._counted is None else self._counted.last + WIDEST_CHANGE
+        limit = min(limit, LAST_INSTANT)
         if self.upper is not None:
             limit = min(limit, self.upper)
         while True:
@@ -168,6 +191,7 @@ class RruleForm:
 
     def _search(self, start: int, limit: int) -> Fire | None:
         last = (limit + WIDEST_CHANGE) // DAY
+        walls = self._counted or self.walls
         segment = self.clock.segment(start)
         while start <= limit:
             found: list[Fire] = []
@@ -175,10 +199,10 @@ class RruleForm:
             if segment.before > segment.offset:
                 wall = max(wall, segment.start + segment.before)
             elif start + segment.before < segment.start + segment.offset:
-                skipped = self.walls.next(start + segment.before, last)
+                skipped = walls.next(start + segment.before, last)
                 if skipped is not None and skipped < segment.start + segment.offset:
                     found.append(Fire(skipped - segment.before, skipped))
-            match = self.walls.next(wall, last)
+            match = walls.next(wall, last)
             if match is not None and match - segment.offset < segment.end:
                 found.append(Fire(match - segment.offset, match))
             if found:

@@ -18,10 +18,12 @@ UTC = "UTC"
 @lru_cache(maxsize=1)
 def official_names() -> Mapping[str, str]:
     """The zone ids of the installed tz data by their lower-case spelling."""
-    from importlib.resources import files  # takes as long to import as the rest of the room
+    from pkgutil import get_data  # importlib.resources would take as long to import as the rest of the room
 
-    listed = files("tzdata").joinpath("zones").read_text("utf-8").split()
-    return MappingProxyType({name.lower(): name for name in listed})
+    listed = get_data("tzdata", "zones")
+    if listed is None:
+        raise FileNotFoundError("the installed tzdata has no list of its zones")
+    return MappingProxyType({name.lower(): name for name in listed.decode().split()})
 
 
 def official_name(name: str) -> str | None:
