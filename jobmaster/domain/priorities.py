@@ -104,19 +104,20 @@ class WeightedQueue(Generic[T]):
         self._queues[priority].appendleft(item)
         self._size += 1
 
-    def pop(self, blocked: Collection[int] = ()) -> tuple[int, T] | None:
-        """The next priority and item, passing over ``blocked`` priorities; ``None`` when nothing waits."""
+    def pop(self) -> T | None:
+        """The item whose turn it is; ``None`` when nothing waits."""
+        if not self._size:
+            return None
         best = 0
         best_pass = 0.0
+        passes = self._pass
         for priority, queue in self._queues.items():
-            if queue and priority not in blocked and (not best or self._pass[priority] < best_pass):
-                best, best_pass = priority, self._pass[priority]
-        if not best:
-            return None
+            if queue and (not best or passes[priority] < best_pass):
+                best, best_pass = priority, passes[priority]
         self._virtual = best_pass
-        self._pass[best] = best_pass + 1.0 / WEIGHTS[best]
+        passes[best] = best_pass + 1.0 / WEIGHTS[best]
         self._size -= 1
-        return best, self._queues[best].popleft()
+        return self._queues[best].popleft()
 
     def clear(self) -> list[T]:
         """Take everything out."""

@@ -112,24 +112,31 @@ class StateChange(NamedTuple):
     worker_id: UUID | None = None
 
 
+_new_tuple = tuple.__new__
+
+
 def plain_success(
     job: ClaimedJob, started_at: datetime, finished_at: datetime, result: str | None, worker_id: UUID
 ) -> StateChange:
     """The verdict on a run that succeeded and logged nothing: no attempt row, the hot path."""
-    return StateChange(
-        job,
-        JobStatus.SUCCEEDED,
-        job.attempt + 1,
-        job.failures,
-        job.losses,
-        started_at,
-        finished_at,
-        None,
-        result,
-        None,
-        None,
-        None,
-        worker_id,
+    # by the constructor of plain tuples, in a third of the time of the one that knows names and defaults
+    return _new_tuple(
+        StateChange,
+        (
+            job,
+            JobStatus.SUCCEEDED,
+            job.attempt + 1,
+            job.failures,
+            job.losses,
+            started_at,
+            finished_at,
+            None,
+            result,
+            None,
+            None,
+            None,
+            worker_id,
+        ),
     )
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 from ..domain.events import JobStarted, UnknownDefinition
 from ..domain.job import ClaimedJob, JobError
 from ..domain.priorities import WeightedQueue
-from ..domain.retry import RetryPolicy
 from ..domain.status import ClusterMode, JobStatus
 from ..domain.verdict import (
     RetryRules,
@@ -29,6 +28,7 @@ from .isolation import Isolation
 from .judge import judge
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
+from .terms import TermsBook
 
 __all__ = ["Active", "Dispatcher"]
 
@@ -75,7 +75,7 @@ class Dispatcher:
         ring: Callable[[], None],
         look: Callable[[], None],
         expect: Callable[[float], None],
-        trusted: Callable[[], bool],
+        trusted: Callable[[float], bool],
         announcer: Announcer,
         logger: logging.Logger,
     ) -> None:
@@ -89,20 +89,18 @@ class Dispatcher:
         self._look = look
         self._expect = expect
         self._trusted = trusted
-        """Whether the claims held here are still this worker's own."""
+        """Whether the claims held here are still this worker's own at this monotonic instant."""
         self._announcer = announcer
         self._logger = logger
         self._queue: WeightedQueue[ClaimedJob] = WeightedQueue()
         self._free = options.slots
         self.running: dict[UUID, Active] = {}
-        self._isolation = Isolation()
+        self._isolation = Isolation(self._runs_in)
         self.unknown: dict[str, float] = {}
         """Definition ids met here that no handler serves, with the monotonic instant last seen."""
         self.held = False
         """While true nothing new is started: the worker is stopping."""
-        self._rules_by: tuple[object, dict[str, RetryRules]] = (None, {})
-        """The retry rules of jobs without options of their own, by definition id, and the defaults they
-        were made from."""
+        self._terms = TermsBook(limits)
         self._released = False
         self.expecting = False
         """Whether a claim is under way, so that a job may be ours that has not come in."""
@@ -164,19 +162,23 @@ class Dispatcher:
         self._cancelled.clear()
         self.fill()
 
-    def fill(self) -> None:
-        """Start queued jobs while slots are free; hand them back once the cluster runs nothing."""
-        if self._limits.mode is not ClusterMode.ACTIVE and len(self._queue):
+    def fill(self, at: float | None = None) -> None:
+        """Start queued jobs while slots are free; hand them back once the cluster runs nothing. ``at`` is the
+        present monotonic instant, for who has just read it."""
+        if not len(self._queue):
+            return
+        if self._limits.mode is not ClusterMode.ACTIVE:
             self.hand_back_queued()
+        if at is None:
+            at = self._clock.monotonic()
         while self._free > 0 and not self.held:
             # a process that was frozen begins nothing that others may have taken over meanwhile
-            popped = self._queue.pop() if self._trusted() else None
-            if popped is None:
+            job = self._queue.pop() if self._trusted(at) else None
+            if job is None:
                 return
-            job = popped[1]
             if job.id in self.running:
                 # claimed anew while the run that lost its lease has not ended here: wait for it
-                self._verdict(hand_back(job)._replace(delay=_STILL_RUNNING))
+                self._verdict(hand_back(job)._replace(delay=_STILL_RUNNING), at)
                 continue
             if not self._isolation.admit(job):
                 continue
@@ -184,27 +186,22 @@ class Dispatcher:
             if bound is None:
                 self._defer(job)
                 continue
-            self._start(job, bound)
+            self._start(job, bound, at)
 
-    def _start(self, job: ClaimedJob, bound: BoundHandler) -> None:
-        options = bound.options
-        if job.timeout_ms is not None:
-            timeout = timedelta(milliseconds=job.timeout_ms)
-        else:
-            timeout = options.timeout or self._limits.default_timeout
-        rules = self._rules(job, bound)
-        began_at = self._clock.monotonic()
-        seconds = timeout.total_seconds()
-        started_at = self._clock.now()
-        run = Run(job, self._site, bound, started_at, started_at + timeout, seconds, rules.max_retries)
-        active = Active(run, rules, began_at, began_at + seconds)
+    def _start(self, job: ClaimedJob, bound: BoundHandler, at: float) -> None:
+        terms = self._terms.of(job, bound)
+        rules, timeout = terms
+        run = Run(job, self._site, bound, self._clock.instant(at), timeout, rules.max_retries)
+        active = Active(run, rules, at, at + timeout)
         self.running[job.id] = active
         self._free -= 1
-        self._isolation.started(job)
         if job.losses:
             self._look()
         else:
             self.launch(active)
+
+    def _runs_in(self, bucket: UUID) -> bool:
+        return any(active.run.job.bucket_id == bucket for active in self.running.values())
 
     def launch(self, active: Active) -> None:
         """Start the handler; for a suspect, once its start mark is stored."""
@@ -214,33 +211,12 @@ class Dispatcher:
         active.task = asyncio.get_running_loop().create_task(self._execute(active))
         self._expect(active.deadline_at)
 
-    def _rules(self, job: ClaimedJob, bound: BoundHandler) -> RetryRules:
-        options, limits = bound.options, self._limits
-        if job.max_retries is None and job.retry is None:
-            defaults = (limits.default_max_retries, limits.default_retry)
-            if defaults != self._rules_by[0]:
-                self._rules_by = (defaults, {})
-            known = self._rules_by[1].get(job.definition_id)
-            if known is None:
-                own = options.max_retries
-                known = RetryRules(defaults[0] if own is None else own, options.retry or defaults[1])
-                self._rules_by[1][job.definition_id] = known
-            return known
-        most = job.max_retries if job.max_retries is not None else options.max_retries
-        if most is None:
-            most = limits.default_max_retries
-        if job.retry is not None:
-            policy = RetryPolicy.from_spec(job.retry)
-        else:
-            policy = options.retry or limits.default_retry
-        return RetryRules(most, policy)
-
     # -- running ---------------------------------------------------------------------------------------
 
     async def _execute(self, active: Active) -> None:
         run = active.run
         active.entered = True
-        if run.cancel_reason is None and not self._trusted():
+        if run.cancel_reason is None and not self._trusted(self._clock.monotonic()):
             run.request_cancel("lost")
         if run.cancel_reason is not None:
             self._never_began(active)
@@ -249,47 +225,50 @@ class Dispatcher:
         text: str | None = None
         try:
             text = await run.bound.invoke(run)
-            self._check_size(text)
+            if text is not None:
+                self._check_size(text)
         except BaseException as error:
             # whatever user code raises is a verdict on its job, never the end of the worker
             raised = error
-        await self._outlast_thread(run)
+        if run.busy is not None:
+            await self._outlast_thread(run.busy)
+        at = self._clock.monotonic()
         if run.cancel_reason == "lost":
-            self._leave(active)
+            self._leave(active, at)
             return
-        now = self._clock.now()
+        now = self._clock.instant(at)
         try:
-            if raised is None and run.cancel_reason is None and run.log_text() is None:
+            if raised is None and run.cancel_reason is None and not run.logged:
                 change = plain_success(run.job, run.started_at, now, text, self._options.id)
             else:
                 outcome = judge(run, raised, text, now)
                 change = classify(run.job, outcome, active.rules, self._options.id)
         finally:
-            self._leave(active)
-        self._verdict(change)
+            self._leave(active, at)
+        self._verdict(change, at)
 
-    async def _outlast_thread(self, run: Run) -> None:
+    async def _outlast_thread(self, busy: asyncio.Future[object]) -> None:
         """A thread cannot be stopped: its job keeps slot and claim until the thread has ended."""
-        while run.busy is not None and not run.busy.done():
+        while not busy.done():
             try:
-                await asyncio.wait([run.busy])
+                await asyncio.wait([busy])
             except asyncio.CancelledError:
                 if self._released:
                     raise
 
-    def _check_size(self, text: str | None) -> None:
+    def _check_size(self, text: str) -> None:
         most = self._limits.max_message_bytes
-        if text is not None and most is not None and len(text) * 4 > most:
+        if most is not None and len(text) * 4 > most:
             size = len(text.encode())
             if size > most:
                 raise MessageTooLarge(f"the result has {size} bytes; max_message_bytes is {most}")
 
-    def _leave(self, active: Active) -> None:
+    def _leave(self, active: Active, at: float | None = None) -> None:
         """Free what the run held, then start the next."""
         job = active.run.job
         del self.running[job.id]
         self._free += 1
-        self._resume(self._isolation.ended(job, ran=active.task is not None))
+        self._resume(self._isolation.ended(job, ran=active.task is not None), at)
 
     def settled(self, changes: Iterable[StateChange]) -> None:
         """These verdicts are stored, or refused: suspects among them make way for what waits behind them."""
@@ -297,13 +276,13 @@ class Dispatcher:
         if freed:
             self._resume(freed)
 
-    def _resume(self, freed: list[ClaimedJob]) -> None:
+    def _resume(self, freed: Sequence[ClaimedJob], at: float | None = None) -> None:
         for job in reversed(freed):
             self._queue.push_front(job.priority, job)
-        self.fill()
+        self.fill(at)
 
-    def _verdict(self, change: StateChange) -> None:
-        self._outbox.put(change, self._clock.monotonic())
+    def _verdict(self, change: StateChange, at: float | None = None) -> None:
+        self._outbox.put(change, self._clock.monotonic() if at is None else at)
         self._ring()
 
     def _cancelled_unstarted(self, job: ClaimedJob) -> StateChange:

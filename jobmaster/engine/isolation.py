@@ -9,7 +9,7 @@ priority (``bucket_quantity``), or more workers, let more of them run at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from uuid import UUID
 
 from ..domain.job import ClaimedJob
@@ -19,10 +19,11 @@ __all__ = ["Isolation"]
 
 
 class Isolation:
-    """Keeps account, per bucket, of what runs, what must run alone, and what has to wait for that."""
+    """Keeps account, per bucket, of what must run alone, and what has to wait for that. ``runs_in`` tells
+    whether anything runs in a bucket, or waits in a slot to run; it is asked about suspects only."""
 
-    def __init__(self) -> None:
-        self._running: dict[UUID, int] = {}
+    def __init__(self, runs_in: Callable[[UUID], bool]) -> None:
+        self._runs_in = runs_in
         self._alone: set[UUID] = set()
         """Buckets in which a suspect runs, waits to run, or has an outcome that is not stored yet."""
         self._unsettled: dict[UUID, UUID] = {}
@@ -41,34 +42,29 @@ class Isolation:
 
     def admit(self, job: ClaimedJob) -> bool:
         """Whether the job may start now; otherwise it is parked here until :meth:`released` gives it out."""
+        if not job.losses and not self._alone:
+            return True
         bucket = job.bucket_id
         if bucket not in self._alone:
             if not job.losses:
                 return True
             self._alone.add(bucket)
-            if not self._running.get(bucket):
+            if not self._runs_in(bucket):
                 return True
         self._parked.setdefault(bucket, []).append(job)
         return False
 
-    def started(self, job: ClaimedJob) -> None:
-        """The job occupies a slot."""
-        self._running[job.bucket_id] = self._running.get(job.bucket_id, 0) + 1
-
-    def ended(self, job: ClaimedJob, *, ran: bool) -> list[ClaimedJob]:
+    def ended(self, job: ClaimedJob, *, ran: bool) -> Sequence[ClaimedJob]:
         """The job left its slot; ``ran`` says whether its handler had begun. What may go on now, in order.
 
         The mark of a suspect says "ran" until its outcome is stored, so the bucket stays closed until then.
         """
-        bucket = job.bucket_id
-        left = self._running.pop(bucket) - 1
-        if left:
-            self._running[bucket] = left
-        elif job.losses and ran:
-            self._unsettled[job.id] = bucket
-        else:
-            return self._open(bucket)
-        return []
+        if not self._alone or job.bucket_id not in self._alone or self._runs_in(job.bucket_id):
+            return ()
+        if job.losses and ran:
+            self._unsettled[job.id] = job.bucket_id
+            return ()
+        return self._open(job.bucket_id)
 
     def settled(self, changes: Iterable[StateChange]) -> list[ClaimedJob]:
         """These verdicts are stored, or refused for good. What may go on now, in order."""
@@ -76,7 +72,7 @@ class Isolation:
         if self._unsettled:
             for change in changes:
                 bucket = self._unsettled.pop(change.job.id, None)
-                if bucket is not None and not self._running.get(bucket):
+                if bucket is not None and not self._runs_in(bucket):
                     freed += self._open(bucket)
         return freed
 
@@ -93,7 +89,7 @@ class Isolation:
         """The claims are no longer owned: nothing waits and nothing is to be stored any more."""
         self._parked.clear()
         self._unsettled.clear()
-        self._alone = {bucket for bucket in self._alone if self._running.get(bucket)}
+        self._alone = {bucket for bucket in self._alone if self._runs_in(bucket)}
 
     def _open(self, bucket: UUID) -> list[ClaimedJob]:
         self._alone.discard(bucket)

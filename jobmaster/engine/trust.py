@@ -43,11 +43,12 @@ class Trust:
         with self._lock:
             self._lost = True
 
-    def holds(self) -> bool:
-        """Whether the claims may be acted upon now. Once it was false it stays false."""
+    def holds(self, at: float | None = None) -> bool:
+        """Whether the claims may be acted upon now. Once it was false it stays false. ``at`` is the present
+        monotonic instant, for who has just read it."""
         if self._lost:
             return False
-        if self._clock.monotonic() < self._until:
+        if (self._clock.monotonic() if at is None else at) < self._until:
             return True
         self.revoke()
         return False

@@ -258,9 +258,9 @@ class Worker:
                 self._set_trusted_until(tenure.trust.until)
             await self._clock.sleep(every)
 
-    def _trusts_claims(self) -> bool:
+    def _trusts_claims(self, at: float) -> bool:
         tenure = self._pump.tenure
-        return tenure is not None and tenure.trust.holds()
+        return tenure is not None and tenure.trust.holds(at)
 
     def _vital_until(self) -> float:
         """Until when the loop may be silent: a lease, or as long as a running handler may block it."""

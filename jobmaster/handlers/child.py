@@ -224,7 +224,6 @@ class _Child:
             ),
             bound,
             datetime.fromisoformat(command["started_at"]),
-            datetime.fromisoformat(command["deadline"]),
             command["timeout"],
             command["max_retries"],
         )

@@ -66,7 +66,6 @@ def describe_run(number: int, run: Run) -> str:
             "definition_id": run.bound.definition_id,
             "job": [_write(value) for value in run.job],
             "started_at": run.started_at.isoformat(),
-            "deadline": run.deadline.isoformat(),
             "timeout": run.timeout,
             "max_retries": run.max_retries,
             "site": {

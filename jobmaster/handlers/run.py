@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..domain.job import ClaimedJob, Progress
@@ -30,7 +30,7 @@ _cancelling = threading.Lock()
 class Run:
     """One run. The engine makes it, the handler's :class:`JobContext` reads it and writes progress and log.
 
-    ``started_at`` and ``deadline`` are aware UTC by the worker's clock, ``timeout`` is in seconds,
+    ``started_at`` is aware UTC by the worker's clock, ``timeout`` is in seconds,
     ``max_retries`` is what applies to this job after call, handler and cluster were asked.
     """
 
@@ -40,7 +40,6 @@ class Run:
         "bound",
         "busy",
         "cancel_reason",
-        "deadline",
         "handler",
         "job",
         "max_retries",
@@ -58,7 +57,6 @@ class Run:
         site: WorkerSite,
         bound: BoundHandler,
         started_at: datetime,
-        deadline: datetime,
         timeout: float,
         max_retries: int,
     ) -> None:
@@ -66,7 +64,6 @@ class Run:
         self.site = site
         self.bound = bound
         self.started_at = started_at
-        self.deadline = deadline
         self.timeout = timeout
         self.max_retries = max_retries
         self.cancel_reason: CancelReason | None = None
@@ -81,6 +78,16 @@ class Run:
         """The handler object of this run, kept for its ``should_retry``."""
         self._log: list[str] | None = None
         self._log_bytes = 0
+
+    @property
+    def deadline(self) -> datetime:
+        """When it times out, by the worker's clock, aware UTC."""
+        return self.started_at + timedelta(seconds=self.timeout)
+
+    @property
+    def logged(self) -> bool:
+        """Whether the handler wrote to the log of this run."""
+        return self._log is not None
 
     def request_cancel(self, reason: CancelReason) -> bool:
         """Ask the run to stop; from any thread. The first reason stands, but ``lost`` replaces every other.

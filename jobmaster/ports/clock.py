@@ -19,6 +19,10 @@ class Clock(Protocol):
         """Seconds from an arbitrary start; never goes back, runs on while the process is suspended."""
         ...
 
+    def instant(self, at: float) -> datetime:
+        """The same as :meth:`now` at this monotonic instant, for who has read that already."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait that long on this clock; cancellable."""
         ...

@@ -35,7 +35,10 @@ class FakeClock:
         self._sleepers: list[_Sleeper] = []
 
     def now(self) -> datetime:
-        return self._start + timedelta(seconds=self._passed)
+        return self.instant(self._passed)
+
+    def instant(self, at: float) -> datetime:
+        return self._start + timedelta(seconds=at)
 
     def monotonic(self) -> float:
         return self._passed

@@ -94,7 +94,7 @@ async def run_inline(
         None,
         None,
     )
-    run = Run(job, site, bound, now, now + timeout, timeout.total_seconds(), max_retries)
+    run = Run(job, site, bound, now, timeout.total_seconds(), max_retries)
     children.set_trusted_until(clock.monotonic() + timeout.total_seconds() + 3600)
     await registry.open()
     try:

@@ -45,9 +45,9 @@ def test_no_room_asks_for_nothing() -> None:
 def test_competing_priorities_are_served_by_weight_and_none_starves() -> None:
     queue: WeightedQueue[int] = WeightedQueue()
     for priority in PRIORITIES:
-        for n in range(1000):
-            queue.push(priority, n)
-    served = Counter(queue.pop()[0] for _ in range(2000))  # type: ignore[index]
+        for _ in range(1000):
+            queue.push(priority, priority)
+    served = Counter(queue.pop() for _ in range(2000))
     for priority, weight in WEIGHTS.items():
         assert abs(served[priority] - 2000 * weight / 20) <= 2
 
@@ -56,7 +56,7 @@ def test_a_lone_priority_gets_everything_in_order() -> None:
     queue: WeightedQueue[int] = WeightedQueue()
     for n in range(50):
         queue.push(1, n)
-    assert [queue.pop() for _ in range(51)] == [*[(1, n) for n in range(50)], None]
+    assert [queue.pop() for _ in range(51)] == [*range(50), None]
 
 
 def test_higher_goes_first_and_idle_time_earns_no_credit() -> None:
@@ -67,25 +67,16 @@ def test_higher_goes_first_and_idle_time_earns_no_credit() -> None:
         assert queue.pop() is not None
     for n in range(100):
         queue.push(1, f"l{n}")
-    head = [queue.pop()[0] for _ in range(12)]  # type: ignore[index]
+    head = [queue.pop() or "" for _ in range(12)]
     # 4 : 2, not a hundred of the newcomer's first
-    assert 3 <= head.count(1) <= 5
-
-
-def test_blocked_priorities_are_passed_over() -> None:
-    queue: WeightedQueue[str] = WeightedQueue()
-    queue.push(5, "c")
-    queue.push(1, "l")
-    assert queue.pop({5}) == (1, "l")
-    assert queue.pop({5}) is None
-    assert len(queue) == 1
+    assert 3 <= sum(item.startswith("l") for item in head) <= 5
 
 
 @given(st.lists(st.tuples(st.sampled_from(PRIORITIES), st.integers()), max_size=60))
 def test_nothing_is_lost_or_made_up(items: list[tuple[int, int]]) -> None:
-    queue: WeightedQueue[int] = WeightedQueue()
+    queue: WeightedQueue[tuple[int, int]] = WeightedQueue()
     for priority, item in items:
-        queue.push(priority, item)
+        queue.push(priority, (priority, item))
     out = [queue.pop() for _ in items]
     assert Counter(out) == Counter(items)
     assert queue.pop() is None

@@ -228,30 +228,34 @@ def test_closed_buckets_are_passed_over() -> None:
 
 
 def test_a_suspect_runs_alone_in_its_bucket() -> None:
-    isolation, bucket, other = Isolation(), uuid4(), uuid4()
+    running: list[UUID] = []
+    isolation, bucket, other = Isolation(running.__contains__), uuid4(), uuid4()
     a, b, c = (claimed(bucket_id=bucket) for _ in range(3))
     suspect, second = (claimed(bucket_id=bucket, losses=1) for _ in range(2))
     assert isolation.admit(a)
-    isolation.started(a)
+    running.append(bucket)
     assert not isolation.admit(suspect)  # waits for a
     assert not isolation.admit(b)  # waits behind the suspect
     assert isolation.admit(claimed(bucket_id=other))
     assert isolation.closed == {bucket}
+    running.clear()
     assert isolation.ended(a, ran=True) == [suspect, b]
     assert isolation.admit(suspect)
-    isolation.started(suspect)
+    running.append(bucket)
     assert not isolation.admit(b)
     assert not isolation.admit(second)
-    assert isolation.ended(suspect, ran=True) == []  # until its outcome is stored
+    running.clear()
+    assert not isolation.ended(suspect, ran=True)  # until its outcome is stored
     assert isolation.settled([hand_back(a)]) == []
     assert isolation.settled([hand_back(suspect)]) == [b, second]
     assert isolation.admit(b)
-    isolation.started(b)
+    running.append(bucket)
     assert not isolation.admit(second)
     assert not isolation.admit(c)
     isolation.forget()
     assert isolation.parked == []
-    assert isolation.ended(b, ran=True) == []
+    running.clear()
+    assert not isolation.ended(b, ran=True)
     assert isolation.admit(c)
 
 

@@ -112,7 +112,7 @@ def run_of(
     definition_id, bound = registry.resolve(handler)
     assert bound is not None
     job = claimed(definition_id, data, **fields)
-    return Run(job, at or site(), bound, STARTED_AT, STARTED_AT + timedelta(seconds=30), 30.0, 3)
+    return Run(job, at or site(), bound, STARTED_AT, 30.0, 3)
 
 
 async def invoke(registry: HandlerRegistry, handler: object, data: str = "{}", **fields: Any) -> str | None:
