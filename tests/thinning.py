@@ -23,7 +23,7 @@ MARIADB = {
     f"{_CLUSTER}test_away.py": (),
     f"{_POINTS}::test_a_rescuer_that_dies_in_mid_rescue_is_relieved_by_the_next": (),
     f"{_POINTS}::test_a_worker_that_dies_at_any_write_loses_nothing": (
-        "settle.written:5",
+        "settle.written:1",
         "writes.between:1",
     ),
     f"{_CHAOS}test_kills.py::test_a_worker_frozen_past_the_end_of_its_jobs_is_refused": (),

@@ -366,6 +366,17 @@ class Dialect(ABC):
         claimed = [] if claim is None else self.claim(tx, claim)
         return owned, claimed, tx.now()
 
+    @property
+    def settles_in_one_trip(self) -> bool:
+        """Whether :meth:`settle_whole` is there."""
+        return False
+
+    def settle_whole(
+        self, tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
+    ) -> tuple[set[UUID], list[ClaimedJob], datetime]:
+        """The same as :meth:`settle_plain` in a transaction that begins and ends in here."""
+        raise TypeError(f"{self.title} takes more than one trip")
+
     @abstractmethod
     def bulk(self, tx: Tx, name: str, rows: Sequence[tuple[Any, ...]]) -> None:
         """Run a statement of :data:`.statements.BULK` for many rows."""

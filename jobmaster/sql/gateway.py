@@ -221,19 +221,27 @@ class Gateway:
     # --- running ------------------------------------------------------------------------------------
 
     def transaction(
-        self, what: str, work: Callable[[Tx], T], *, timeout: float | None = None, write: bool = True
+        self,
+        what: str,
+        work: Callable[[Tx], T],
+        *,
+        timeout: float | None = None,
+        write: bool = True,
+        whole: bool = False,
     ) -> T:
         """Run ``work`` in one transaction and commit it; tried again after transient faults.
 
         ``work`` may run several times and must leave nothing behind but its writes. Gives up with
         :class:`TransientStoreError` after ``timeout`` seconds (default: the operation timeout). A fault of
         the COMMIT itself is never tried again: ``ambiguous`` says that nobody knows whether it lasted.
+        ``whole``: ``work`` begins and commits by itself, in one trip, so each of its faults may be one of
+        the COMMIT.
         """
         deadline = time.monotonic() + (self.operation_timeout if timeout is None else timeout)
         pause = 0.005
         while True:
             try:
-                return self._attempt(what, work, write, deadline)
+                return self._attempt(what, work, write, whole, deadline)
             except TransientStoreError as error:
                 left = deadline - time.monotonic()
                 if error.ambiguous or left <= 0:
@@ -249,19 +257,19 @@ class Gateway:
         """Run reading statements, each by itself; tried again after transient faults."""
         return self.transaction(what, work, timeout=timeout, write=False)
 
-    def _attempt(self, what: str, work: Callable[[Tx], T], write: bool, deadline: float) -> T:
+    def _attempt(self, what: str, work: Callable[[Tx], T], write: bool, whole: bool, deadline: float) -> T:
         if not (write and self.dialect.single_writer):
-            return self._run(what, work, write, deadline)
+            return self._run(what, work, write, whole, deadline)
         self._check_process()
         turn = self._writing
         if not turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
             raise TransientStoreError(f"{self.dialect.url.shown}: the queue of writers did not move in time")
         try:
-            return self._run(what, work, write, deadline)
+            return self._run(what, work, write, whole, deadline)
         finally:
             turn.release()
 
-    def _run(self, what: str, work: Callable[[Tx], T], write: bool, deadline: float) -> T:
+    def _run(self, what: str, work: Callable[[Tx], T], write: bool, whole: bool, deadline: float) -> T:
         self.dialect.answers.within = max(_LEAST_WAIT, math.ceil(deadline - time.monotonic()))
         pooled = self._connect(write)
         raw = pooled.driver_connection
@@ -270,13 +278,19 @@ class Gateway:
         tx = Tx(self, raw, cursor)
         committing = False
         try:
-            if write:
-                self.dialect.begin(raw, write, deadline - time.monotonic())
-            result = work(tx)
-            if write:
+            if whole:
                 self.faults.reach(f"{what}.before_commit")
                 committing = True
-                self.dialect.commit(raw)
+                result = work(tx)
+            else:
+                if write:
+                    self.dialect.begin(raw, write, deadline - time.monotonic())
+                result = work(tx)
+                if write:
+                    self.faults.reach(f"{what}.before_commit")
+                    committing = True
+                    self.dialect.commit(raw)
+            if write:
                 self.faults.reach(f"{what}.after_commit")
             cursor.close()
         except BaseException as error:

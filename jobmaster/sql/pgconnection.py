@@ -25,6 +25,21 @@ class BoundedConnection(psycopg.Connection[Any]):
     longest_wait: float | None = None
     is_wanted: Callable[[], bool] | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prepared: dict[str, bytes] = {}
+        """What :mod:`.pgtrip` has prepared on this connection: the name on the server of each statement."""
+        self._names = 0
+
+    def new_name(self, statement: str) -> bytes:
+        """A name for a statement to be prepared that this connection has not used yet."""
+        self._names += 1
+        return f"jobmaster_{statement}_{self._names}".encode()
+
+    def forget_prepared(self) -> None:
+        """What was prepared may be gone: prepare it anew when it is needed."""
+        self.prepared.clear()
+
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """Drive what waits for the server; see :meth:`psycopg.Connection.wait`."""
         if self.longest_wait is None and self.is_wanted is None:

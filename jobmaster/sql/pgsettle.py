@@ -11,7 +11,9 @@ from ..domain.job import ClaimedJob
 from ..domain.verdict import StateChange
 from ..ports.transport import ClaimRequest
 from . import pgarrays
+from .dialect import Text
 from .gateway import Tx
+from .pgtrip import HotStatement, trip
 
 __all__ = ["claim_values", "claimed", "in_one_trip", "owned", "succeed_values"]
 
@@ -58,8 +60,10 @@ def owned(cursor: Any, changes: Sequence[StateChange]) -> set[UUID]:
 
 def claimed(cursor: Any) -> list[ClaimedJob]:
     """The rows of ``claim``."""
-    make = ClaimedJob._make
-    found = [make(row) for row in cursor.fetchall()]
+    return _utc([ClaimedJob._make(row) for row in cursor.fetchall()])
+
+
+def _utc(found: list[ClaimedJob]) -> list[ClaimedJob]:
     if found and found[0].run_at.tzinfo is not UTC:
         # Behind a pooler the session keeps its own time zone.
         return [_in_utc(job) for job in found]
@@ -69,17 +73,29 @@ def claimed(cursor: Any) -> list[ClaimedJob]:
 def in_one_trip(
     tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
 ) -> tuple[set[UUID], list[ClaimedJob], datetime]:
-    """Settle plain successes, claim, and read the clock, in one pipeline: one wait instead of three."""
-    connection = tx.connection
-    done, found, clock = tx.cursor, connection.cursor(), connection.cursor()
-    with connection.pipeline():
-        done.execute(tx.texts["succeed"].sql, succeed_values(changes), binary=True)
-        if claim is not None:
-            found.execute(tx.texts["claim"].sql, claim_values(claim), binary=True)
-        clock.execute(tx.texts["now"].sql)
-    row = clock.fetchone()
-    assert row is not None
-    return owned(done, changes), [] if claim is None else claimed(found), tx.dialect.instant(row[0])
+    """Settle plain successes, claim, and read the clock, in one transaction and one trip."""
+    statements = [(_hot(tx, "succeed"), succeed_values(changes))]
+    if claim is not None:
+        statements.append((_hot(tx, "claim"), claim_values(claim)))
+    statements.append((_hot(tx, "now"), {}))
+    done, *found, clock = trip(tx.connection, statements)
+    if done.touched == len(changes):
+        still = {change.job.id for change in changes}
+    else:
+        still = {row[0] for row in done.rows()}
+    jobs = [job for answer in found for job in answer.rows(ClaimedJob._make)]
+    return still, _utc(jobs), tx.dialect.instant(clock.rows()[0][0])
+
+
+_hot_statements: dict[Text, HotStatement] = {}
+
+
+def _hot(tx: Tx, name: str) -> HotStatement:
+    text = tx.texts[name]
+    known = _hot_statements.get(text)
+    if known is None:
+        known = _hot_statements[text] = HotStatement.of(name, text)
+    return known
 
 
 def _in_utc(job: ClaimedJob) -> ClaimedJob:

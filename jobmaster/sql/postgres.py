@@ -47,6 +47,7 @@ _TRANSIENT = (
     pg.DiskFull,
     pg.TooManyConnections,
     pg.OutOfMemory,
+    pg.InvalidSqlStatementName,  # what was prepared is gone: it is prepared anew
 )
 _GONE = (
     pg.AdminShutdown,
@@ -188,6 +189,8 @@ class PostgresDialect(Dialect):
 
     def rollback(self, connection: Any) -> None:
         if connection.info.transaction_status is not TransactionStatus.IDLE:
+            # the driver lets go of everything prepared here
+            connection.forget_prepared()
             connection.rollback()
 
     def resolve_schema(self, connection: Any, schema: str | None) -> str | None:
@@ -361,11 +364,13 @@ class PostgresDialect(Dialect):
         tx.cursor.execute(tx.texts["succeed"].sql, pgsettle.succeed_values(changes), binary=True)
         return pgsettle.owned(tx.cursor, changes)
 
-    def settle_plain(
+    @property
+    def settles_in_one_trip(self) -> bool:
+        return not self.options.pgbouncer
+
+    def settle_whole(
         self, tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
     ) -> tuple[set[UUID], list[ClaimedJob], datetime]:
-        if self.options.pgbouncer:
-            return super().settle_plain(tx, changes, claim)
         return pgsettle.in_one_trip(tx, changes, claim)
 
     # --- wake-ups -----------------------------------------------------------------------------------

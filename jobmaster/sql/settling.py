@@ -9,7 +9,7 @@ from uuid import UUID
 from ..domain.job import ClaimedJob
 from ..domain.status import JobStatus
 from ..domain.verdict import StateChange
-from ..errors import ConflictError
+from ..errors import ConflictError, TransientStoreError
 from ..ports.settlement import Settled
 from ..ports.transport import ClaimRequest
 from .endings import Writes
@@ -32,6 +32,8 @@ def settle(
         if idle is not None:
             return idle
     try:
+        if changes and gateway.dialect.settles_in_one_trip and all(map(_is_plain, changes)):
+            return _settle_whole(gateway, changes, claim, timeout)
         return gateway.transaction("settle", lambda tx: _settle(tx, changes, claim), timeout=timeout)
     except (ContentRefused, ConflictError):
         if not changes:
@@ -49,6 +51,21 @@ def _look(gateway: Gateway, claim: ClaimRequest | None) -> Settled | None:
     if claim is not None and not gateway.dialect.single_writer:
         return None
     return gateway.read("look", look)
+
+
+def _settle_whole(
+    gateway: Gateway, changes: Sequence[StateChange], claim: ClaimRequest | None, timeout: float | None
+) -> Settled:
+    owned, claimed, now = gateway.transaction(
+        "settle", lambda tx: tx.dialect.settle_whole(tx, changes, claim), timeout=timeout, whole=True
+    )
+    if any(job.recheck for job in claimed):
+        try:
+            claimed = gateway.transaction("recheck", lambda tx: _drop_ended(tx, claimed), timeout=timeout)
+        except TransientStoreError as fault:
+            # the settle is done and the claims are made: who reads its buckets finds that out
+            raise TransientStoreError(str(fault), ambiguous=True) from fault
+    return Settled(frozenset(c.job.id for c in changes if c.job.id not in owned), claimed, now)
 
 
 def _settle(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
@@ -82,7 +99,9 @@ def _drop_ended(tx: Tx, claimed: list[ClaimedJob]) -> list[ClaimedJob]:
     ended = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=doubtful)}
     if not ended:
         return claimed
-    tx.run("job_drop", ids=list(ended))
+    for job in claimed:
+        if job.id in ended:
+            tx.run("job_drop_fenced", id=job.id, bucket_id=job.bucket_id, claim_no=job.claim_no)
     return [job for job in claimed if job.id not in ended]
 
 

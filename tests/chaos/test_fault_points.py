@@ -79,12 +79,14 @@ async def test_a_keyed_enqueue_whose_answer_is_lost_makes_one_job(
     "point", ["settle.before_commit", "settle.written", "settle.after_commit", "writes.between"]
 )
 async def test_a_settle_whose_answer_is_lost_runs_nothing_again(
-    cluster: Cluster, breaks: Breaks, point: str, handler: Any
+    cluster: Cluster, database_url: str, breaks: Breaks, point: str, handler: Any
 ) -> None:
     """Also the claim that rides along: it is read back, and run once."""
     s = cluster.scheduler
     if point == "writes.between" and handler is Counted:
         pytest.skip("a plain success writes no attempt")
+    if point == "settle.written" and handler is Counted and database_url.startswith("postgresql"):
+        pytest.skip("on PostgreSQL plain successes and their COMMIT go in one trip")
     await s.wait_async((await s.once_now_async(Counted, {"n": 0})).id, 10)
     breaks.arm(point)
     jobs = await s.once_many_async([JobRequest(handler, {"n": n}) for n in range(1, 31)])
@@ -115,7 +117,7 @@ async def test_an_enqueue_that_never_gets_through_says_so(database_url: str, bre
     "point",
     [
         "settle.before_commit:5",
-        "settle.written:5",
+        "settle.written:1",
         "settle.after_commit:5",
         "open_buckets.before_commit:1",
         "open_buckets.after_commit:1",
