@@ -48,7 +48,7 @@ class Skew:
         """On their way into the store."""
         if not self.ahead:
             return jobs
-        return [job if job.run_at is None else replace(job, run_at=self.inward(job.run_at)) for job in jobs]
+        return [job if job.run_at is None else job._replace(run_at=self.inward(job.run_at)) for job in jobs]
 
     def claim(self, claim: ClaimRequest | None) -> ClaimRequest | None:
         """With its cursor by the store's clock."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..domain.job import NewJob
 from ..errors import ConfigurationError, TransientStoreError, TransportUnavailable
@@ -56,7 +55,7 @@ def _stores(backend: Backend) -> list[Agent]:
 def _placed(backend: Backend, agent: Agent, keyed: list[Keyed]) -> list[Keyed]:
     if agent is backend.held:
         return keyed
-    return [replace(item, agent=agent.name) for item in keyed]
+    return [item._replace(agent=agent.name) for item in keyed]
 
 
 def _nowhere(backend: Backend, misses: Sequence[StoreElsewhere]) -> ConfigurationError:

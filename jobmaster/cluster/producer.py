@@ -318,7 +318,7 @@ class Producer:
                         [new.id for new in news] if perhaps else (),
                     ) from fault
                 if fault.ambiguous:
-                    news = [new if new.recheck else replace(new, recheck=True) for new in news]
+                    news = [new if new.recheck else new._replace(recheck=True) for new in news]
                 time.sleep(min(left, backoff.next()))
 
     # -- in the caller's transaction -------------------------------------------------------------------

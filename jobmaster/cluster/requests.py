@@ -25,6 +25,7 @@ __all__ = ["HandlerReference", "JobOptions", "JobRequest", "RequestDesk", "aware
 HandlerReference: TypeAlias = type[JobHandler[Any]] | JobFunction[..., Any] | str
 """A handler class, a ``@job`` function, or a definition id."""
 
+_AT_ONCE = timedelta(0)
 _LONGEST_TIMEOUT = timedelta(days=366)
 
 
@@ -64,19 +65,6 @@ class JobRequest:
     unique_key: str | None = None
     agent_connection: str | None = None
 
-    def options(self) -> JobOptions:
-        """The options alone."""
-        return JobOptions(
-            self.priority,
-            self.lane,
-            self.timeout,
-            self.max_retries,
-            self.retry,
-            self.metadata,
-            self.unique_key,
-            self.agent_connection,
-        )
-
 
 def aware_utc(when: object, what: str) -> datetime:
     """``when`` in UTC; ``TypeError`` for anything but a datetime, ``ValueError`` for a naive one."""
@@ -113,10 +101,10 @@ class RequestDesk:
         self,
         handler: HandlerReference,
         data: Any,
-        options: JobOptions,
+        options: JobOptions | JobRequest,
         *,
         run_at: datetime | None = None,
-        delay: timedelta = timedelta(0),
+        delay: timedelta = _AT_ONCE,
     ) -> NewJob:
         """A job ready to be stored. Raises ``InvalidJob`` (or a subclass), ``UnknownHandler``,
         ``ConfigurationError`` (unknown agent), ``TypeError`` or ``ValueError``."""
@@ -135,17 +123,10 @@ class RequestDesk:
             priority = (declared.priority if declared is not None else None) or Priority.MEDIUM
         else:
             priority = _priority(priority)
-        metadata: dict[str, Any] = dict(declared.metadata or {}) if declared is not None else {}
-        if options.metadata is not None:
-            metadata.update(_mapping(options.metadata))
-        for key in metadata:
-            if isinstance(key, str) and key.startswith(RESERVED):
-                raise InvalidJob(f"metadata key {key!r}: what begins with {RESERVED!r} is the library's own")
-        kept = self._codecs.encode_metadata(metadata)
+        kept = self._metadata(declared.metadata if declared is not None else None, options.metadata)
         self._check_size(definition_id, text, kept)
         if options.unique_key is not None:
             _refuse(check_unique_key(options.unique_key))
-        self._check_agent(options.agent_connection)
         return NewJob(
             uuid7(),
             definition_id,
@@ -159,7 +140,7 @@ class RequestDesk:
             _max_retries(options.max_retries),
             _retry(options.retry),
             options.unique_key,
-            agent=options.agent_connection if self._agent_names() != (STANDALONE,) else None,
+            agent=None if options.agent_connection is None else self._agent(options.agent_connection),
         )
 
     def from_request(self, request: JobRequest) -> NewJob:
@@ -169,8 +150,19 @@ class RequestDesk:
         if request.run_at is not None and request.delay is not None:
             raise InvalidJob("a JobRequest takes run_at or delay, not both")
         run_at = None if request.run_at is None else aware_utc(request.run_at, "run_at")
-        delay = timedelta(0) if request.delay is None else as_timedelta(request.delay, "delay")
-        return self.new_job(request.handler, request.data, request.options(), run_at=run_at, delay=delay)
+        delay = _AT_ONCE if request.delay is None else as_timedelta(request.delay, "delay")
+        return self.new_job(request.handler, request.data, request, run_at=run_at, delay=delay)
+
+    def _metadata(self, declared: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> str | None:
+        if not declared and given is None:
+            return None
+        metadata: dict[str, Any] = dict(declared or {})
+        if given is not None:
+            metadata.update(_mapping(given))
+        for key in metadata:
+            if isinstance(key, str) and key.startswith(RESERVED):
+                raise InvalidJob(f"metadata key {key!r}: what begins with {RESERVED!r} is the library's own")
+        return self._codecs.encode_metadata(metadata)
 
     def as_stored(self, metadata: Mapping[str, Any] | None) -> dict[str, Any]:
         """Metadata to look for, as the store would keep it. Raises ``InvalidJob``."""
@@ -182,7 +174,7 @@ class RequestDesk:
 
     def _check_size(self, definition_id: str, data: str, metadata: str | None) -> None:
         most = self._limits.max_message_bytes
-        if most is None:
+        if most is None or (len(data) + (len(metadata) if metadata else 0)) * 4 <= most:
             return
         size = len(data.encode()) + (len(metadata.encode()) if metadata else 0)
         if size > most:
@@ -191,10 +183,13 @@ class RequestDesk:
                 f"max_message_bytes is {most}: keep the bulk elsewhere and pass a reference, or raise it"
             )
 
-    def _check_agent(self, name: str | None) -> None:
-        if name is not None and name not in self._agent_names():
-            known = ", ".join(repr(known) for known in self._agent_names())
+    def _agent(self, name: str) -> str | None:
+        """The agent that a caller asked for; ``None`` where there is no choice."""
+        names = self._agent_names()
+        if name not in names:
+            known = ", ".join(map(repr, names))
             raise ConfigurationError(f"agent_connection {name!r} is not configured; there is {known}")
+        return name if names != (STANDALONE,) else None
 
 
 def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -> Job:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ..domain.job import NewJob
@@ -77,7 +77,7 @@ class Router:
         """The job as it is enqueued: an agent that is being emptied can be asked for no more."""
         if new.agent is None or not self._backend.roster.is_draining(new.agent):
             return new
-        return replace(new, agent=None)
+        return new._replace(agent=None)
 
     def targets(self, new: NewJob) -> list[Target]:
         """The stores to try for a job without a key, in this order; never empty."""

@@ -198,7 +198,7 @@ class Timetable:
         def decide(record: ScheduleRecord | None, now: datetime, runs: Runs) -> Decision | None:
             record = _existing(record, schedule_id)
             job = job_for(self._backend.cluster_id, record, Due(now))
-            return Decision(record, [replace(job, id=job_id, run_at=now, occurrence_at=None)])
+            return Decision(record, [job._replace(id=job_id, run_at=now, occurrence_at=None)])
 
         job_id = uuid7()
         change, _ = self._change(schedule_id, decide)

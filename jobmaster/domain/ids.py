@@ -24,25 +24,22 @@ def uuid_of(number: int) -> UUID:
 class _Sequence:
     """Monotonic UUIDv7 source of one process (RFC 9562, section 6.2, method 2: 74-bit random counter)."""
 
-    __slots__ = ("_draw", "_last_ms", "_lock", "_pid", "_tail")
+    __slots__ = ("_draw", "_last_ms", "_lock", "_tail")
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin anew, as each process has to, also one that was forked."""
         self._lock = threading.Lock()
         self._last_ms = 0
         self._tail = 0
-        self._seed()
-
-    def _seed(self) -> None:
         # unique, not secret: a generator seeded by the system saves a system call per id
-        self._pid = os.getpid()
         self._draw = random.Random(os.urandom(16)).getrandbits
 
     def next(self) -> UUID:
         ms = time.time_ns() // 1_000_000
         with self._lock:
-            if self._pid != os.getpid():
-                self._seed()
-                self._last_ms = 0
             if ms > self._last_ms:
                 self._last_ms = ms
                 # the top bit of the counter starts clear, so that it cannot overflow within a millisecond
@@ -50,15 +47,14 @@ class _Sequence:
             else:
                 self._tail += 1 + self._draw(32)
             ms, tail = self._last_ms, self._tail
-        value = (ms & 0xFFFF_FFFF_FFFF) << 80
-        value |= 0x7 << 76
-        value |= ((tail >> 62) & 0xFFF) << 64
-        value |= 0b10 << 62
-        value |= tail & 0x3FFF_FFFF_FFFF_FFFF
-        return uuid_of(value)
+        return uuid_of(
+            ms << 80 | 0x7 << 76 | (tail >> 62 & 0xFFF) << 64 | 0b10 << 62 | tail & 0x3FFF_FFFF_FFFF_FFFF
+        )
 
 
 _sequence = _Sequence()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_sequence.begin)
 
 
 def uuid7() -> UUID:

@@ -13,7 +13,6 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
@@ -199,7 +198,7 @@ class Enqueuer:
 
 def _marked(jobs: Sequence[NewJob]) -> list[NewJob]:
     """The same jobs, marked as perhaps stored already."""
-    return [job if job.recheck else replace(job, recheck=True) for job in jobs]
+    return [job if job.recheck else job._replace(recheck=True) for job in jobs]
 
 
 _Answer: TypeAlias = "tuple[_Call, datetime | None, BaseException | None]"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..domain.plaindata import PlainData
 from ..errors import InvalidJob, MessageTooLarge, SerializationError
 from .jsontext import read, write
-from .plain import plain
+from .plain import is_flat, plain
 
 if TYPE_CHECKING:
     from .typed import TypedCodec
@@ -23,6 +23,8 @@ class PlainCodec:
 
     def encode(self, data: object) -> str:
         """JSON text of a mapping. Raises ``InvalidJob`` for anything else."""
+        if type(data) is dict and is_flat(data):
+            return write(data)
         if not isinstance(data, Mapping):
             raise InvalidJob(f"data must be a mapping with text keys, not {type(data).__name__}")
         return write(plain(data, "data"))

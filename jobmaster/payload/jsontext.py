@@ -50,7 +50,7 @@ def _write_slowly(value: Any) -> str:
 def read(text: str) -> Any:
     """The value that ``text`` holds. Raises :class:`SerializationError` when it is not JSON."""
     # A run of 19 digits covers one of the positions 18, 37, 56 …: a cheap look at those rules most texts out.
-    if _loads is not None and not (_any_digit(text[18::19]) and _long_number(text)):
+    if _loads is not None and (len(text) < 19 or not (_any_digit(text[18::19]) and _long_number(text))):
         try:
             return _loads(text)
         except ValueError:

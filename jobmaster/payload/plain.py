@@ -13,7 +13,7 @@ from uuid import UUID
 
 from ..errors import SerializationError
 
-__all__ = ["MAX_DEPTH", "non_finite", "plain"]
+__all__ = ["MAX_DEPTH", "is_flat", "non_finite", "plain"]
 
 MAX_DEPTH = 64
 """Levels of lists and mappings inside one another; the databases' own JSON types end at about 100."""
@@ -40,6 +40,18 @@ def plain(value: object, root: str, *, models: bool = False, nul: bool = True) -
     except _Refused as refused:
         place = root + "".join(reversed(refused.path))
         raise SerializationError(f"{place}: {refused.reason}") from None
+
+
+def is_flat(value: dict[Any, Any]) -> bool:
+    """Whether :func:`plain` would give an equal mapping, seen at a glance: ASCII text, whole numbers,
+    ``bool`` and ``None`` only. Most data is of this kind."""
+    for key, item in value.items():
+        kind = type(item)
+        if type(key) is not str or not key.isascii():
+            return False
+        if not (kind is int or kind is bool or item is None or (kind is str and item.isascii())):
+            return False
+    return True
 
 
 def non_finite(value: object, place: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
 from ..domain.job import ClaimedJob, Job, NewJob
@@ -44,8 +44,7 @@ class CancelResult(Enum):
     NOT_FOUND = "not_found"
 
 
-@dataclass(frozen=True, slots=True)
-class Keyed:
+class Keyed(NamedTuple):
     """What became of one job of a keyed enqueue: the id that now lives, and whether this call made it."""
 
     job_id: UUID

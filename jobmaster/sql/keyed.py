@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
@@ -85,7 +85,7 @@ def _order(job: NewJob) -> bytes:
 def _answer(job: NewJob, first_of: dict[str, NewJob], done: dict[UUID, Keyed]) -> Keyed:
     first = job if job.unique_key is None else first_of[job.unique_key]
     found = done[first.id]
-    return found if first is job else replace(found, inserted=False)
+    return found if first is job else found._replace(inserted=False)
 
 
 def _refuse_taken(dialect: Dialect, jobs: Sequence[NewJob]) -> Generator[Step, Rows, None]:
@@ -127,7 +127,7 @@ def _show(database: Database, done: dict[UUID, Keyed]) -> Generator[Step, Rows, 
         if not keyed.inserted:
             rows = yield Step("job_show", {"id": keyed.job_id})
             if rows:
-                done[asked] = replace(keyed, job=live_job(database, rows[0]))
+                done[asked] = keyed._replace(job=live_job(database, rows[0]))
 
 
 def _undo(done: dict[UUID, Keyed]) -> Generator[Step, Rows, None]:

@@ -37,7 +37,7 @@ def to_micros(instant: datetime) -> int:
 
 def from_micros(value: int) -> datetime:
     """The aware UTC instant of that many microseconds since 1970, exact."""
-    return EPOCH + timedelta(microseconds=value)
+    return EPOCH + timedelta(0, 0, value)  # by place: twice as fast as by name
 
 
 class Id(TypeDecorator[UUID]):

@@ -44,7 +44,7 @@ LAWS = [
         "2.1",
         "after an ambiguous answer the same store is asked again, with the mark",
         "jobmaster/engine/enqueuer.py",
-        "return [job if job.recheck else replace(job, recheck=True) for job in jobs]",
+        "return [job if job.recheck else job._replace(recheck=True) for job in jobs]",
         "return list(jobs)",
         f"{_POINTS} -k 'sqlite and enqueue'",
     ),

@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -108,7 +108,10 @@ class StoreClock:
         self.monotonic = loop.time
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._loop.time())
+        return self.instant(self._loop.time())
+
+    def instant(self, at: float) -> datetime:
+        return START + timedelta(seconds=at)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -326,7 +329,7 @@ class World:
                     await drive(target.enqueue, jobs)
                 except TransientStoreError as fault:
                     if fault.ambiguous:
-                        jobs = [replace(job, recheck=True) for job in jobs]
+                        jobs = [job._replace(recheck=True) for job in jobs]
                     elif not jobs[0].recheck:
                         break
                 else:

@@ -172,6 +172,7 @@ class Program:
         seconds = self._plan.idle_seconds
         self._say(f"idle cost, {seconds:g} s")
         worker = self._cast.player()
+        worker.ask("count_transactions")
         worker.ask("open", workers=1)
         # PostgreSQL's sessions report what they did up to ten seconds late
         time.sleep(min(3.0 if self._ground.is_sqlite else 12.0, seconds))

@@ -140,7 +140,7 @@ class ScheduleStoreConformance(ScheduleUpkeepConformance):
         (claimed,) = holder.claim()
         holder.settle(holder.succeeded(claimed))
         timetable.stores.transport.enqueue([live])
-        again = [replace(live, data='{"n":2}'), done]
+        again = [live._replace(data='{"n":2}'), done]
         planned = timetable.schedules.plan(
             lambda found, now, runs: Decision(replace(found, due_at=None), again), 10
         )

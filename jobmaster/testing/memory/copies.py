@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -93,7 +92,7 @@ def row_of(copy: JobCopy | EndedJob, *, recheck: bool = False, holder: UUID | No
         placement=copy.placement,
     )
     if isinstance(copy, JobCopy):
-        row.new, row.unknown_since = replace(new, agent=copy.agent), copy.unknown_since
+        row.new, row.unknown_since = new._replace(agent=copy.agent), copy.unknown_since
     else:
         row.status, row.finished_at = copy.status, copy.finished_at
         row.result, row.worker_id = copy.result, copy.worker_id

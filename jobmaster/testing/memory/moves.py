@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -76,7 +75,7 @@ class MemoryMoves:
                 if there is not None and there.placement >= copy.placement:
                     continue
                 if there is not None and there.bucket_id is not None and not self._is_taken(there):
-                    there.placement, there.new = copy.placement, replace(there.new, recheck=True)
+                    there.placement, there.new = copy.placement, there.new._replace(recheck=True)
                     continue
                 database.live[copy.id] = row_of(copy, recheck=True)
         database.wake({copy.lane for copy in copies})
@@ -102,7 +101,7 @@ class MemoryMoves:
                 )
             for row in rows:
                 row.bucket_id, row.claim_no = bucket.id, row.claim_no + 1
-                row.new = replace(row.new, recheck=True)
+                row.new = row.new._replace(recheck=True)
             return [copy_of(row) for row in rows]
 
     def let_go(self, bucket_id: UUID) -> None:

@@ -50,7 +50,7 @@ class MemoryPlacements:
         """Held jobs that were asked for on an agent may go anywhere."""
         for row in self._database.live.values():
             if row.bucket_id is None and row.new.agent == name:
-                row.new = replace(row.new, agent=None)
+                row.new = row.new._replace(agent=None)
 
     def forget_agent(self, name: str, empty: bool = False) -> int | None:
         with self._database.lock:
@@ -153,7 +153,7 @@ class MemoryPlacements:
                 for copy in part:
                     row = database.live[copy.id]
                     row.bucket_id, row.unsynced = agent.store_id, True
-                    row.new = replace(row.new, recheck=False)
+                    row.new = row.new._replace(recheck=False)
                     row.placement += 1
             return [
                 Placement(agent, [copy_of(database.live[copy.id]) for copy in part])
@@ -184,7 +184,7 @@ class MemoryPlacements:
             for copy in copies:
                 row = self._database.live.get(copy.id)
                 if row is not None and (row.bucket_id, row.placement) == (agent.store_id, copy.placement):
-                    row.new = replace(row.new, recheck=True)
+                    row.new = row.new._replace(recheck=True)
                     standing.append(copy)
         return standing
 

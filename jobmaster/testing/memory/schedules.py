@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -151,8 +150,7 @@ class MemoryScheduleStore:
 
     def _rewrite(self, record: ScheduleRecord, lanes: set[str]) -> None:
         for row in self._unstarted(record.id):
-            row.new = replace(
-                row.new,
+            row.new = row.new._replace(
                 definition_id=record.definition_id,
                 lane=record.lane,
                 priority=Priority(record.priority),

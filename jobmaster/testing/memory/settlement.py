@@ -121,8 +121,7 @@ class MemorySettlement:
             row = live[job.id] = Row(job, job.run_at or now + job.delay, now)
             mine.add(job.id)
         elif on_conflict == "replace" and row.bucket_id is None and row.new.id not in mine:
-            row.new = replace(
-                job,
+            row.new = job._replace(
                 id=row.new.id,
                 schedule_id=row.new.schedule_id,
                 occurrence_at=row.new.occurrence_at,
@@ -187,7 +186,7 @@ class MemorySettlement:
                 raise DuplicateJob(old.new.unique_key, holder.new.id)
             now = database.clock.now()
             del database.history[job_id]
-            new = replace(old.new, recheck=False)
+            new = old.new._replace(recheck=False)
             row = Row(new, now, old.enqueued_at, claim_no=old.claim_no + 1, attempt=old.attempt)
             database.live[job_id] = row
             outcome = AttemptOutcome.RETRIED
