@@ -59,6 +59,8 @@ class Rescued:
     released: int = 0
     failed: int = 0
     lanes: set[str] = field(default_factory=set)
+    waiting: Sequence[Loss] = ()
+    """Left alone until the master has heard of their end."""
 
 
 async def losses_of(session: Session, record: Record) -> list[Loss]:
@@ -91,22 +93,24 @@ async def losses_of(session: Session, record: Record) -> list[Loss]:
     return losses
 
 
-async def sift(session: Session, losses: Sequence[Loss]) -> list[Loss]:
-    """Take out those that need no rescue: another message stands in their place, or they ended here."""
+async def sift(session: Session, losses: Sequence[Loss]) -> tuple[list[Loss], list[Loss]]:
+    """Those that are to be rescued, and those that wait: their holder has told of their end, and only the
+    master can say, once it has heard, whether that still counted. Another message stands in the place of the
+    others; they are dropped."""
     if not losses:
-        return []
+        return [], []
     found = await last_of(session, [loss.subject for loss in losses])
     ended = await whereabouts(session)
-    left, done = [], []
+    left, waiting, done = [], [], []
     for loss, there in zip(losses, found, strict=True):
-        copy = loss.envelope.copy
-        gone = there is None or there.seq != loss.seq
-        if gone or any(placement >= copy.placement for placement in ended.get(copy.id, ())):
+        if there is None or there.seq != loss.seq:
             done.append(loss)
+        elif ended.tells_of(loss.envelope.copy):
+            waiting.append(loss)
         else:
             left.append(loss)
     await drop(session, done)
-    return left
+    return left, waiting
 
 
 async def drop(session: Session, losses: Sequence[Loss]) -> None:

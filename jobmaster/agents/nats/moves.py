@@ -157,7 +157,7 @@ async def _make_way(session: Session, copies: Sequence[JobCopy]) -> None:
     """Another message of these jobs is there: one left behind by an earlier placement makes way."""
     ended = await whereabouts(session)
     for copy in copies:
-        if not any(placement >= copy.placement for placement in ended.get(copy.id, ())):
+        if not ended.tells_of(copy):
             await _place(session, copy)
 
 

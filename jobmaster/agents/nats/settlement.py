@@ -114,14 +114,20 @@ class NatsSettlement:
             lost = list(once.values())
             self._store.call(lambda session: _keep(session, lost))
             return
-        self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
+        if rescued.waiting:
+            waiting = [once[loss.seq] for loss in rescued.waiting]
+            self._store.call(lambda session: _keep(session, waiting))
+        if rescued.released or rescued.failed:
+            self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
 
     def _rescue(self, losses: Sequence[Loss], max_losses: int) -> Rescued:
-        left = self._store.call(lambda session: sift(session, losses))
+        left, waiting = self._store.call(lambda session: sift(session, losses))
         if not left:
-            return Rescued()
+            return Rescued(waiting=waiting)
         stale = self._master.overtake(self._key, [loss.raised for loss in left])
-        return self._store.call(lambda session: put_back(session, left, max_losses, stale))
+        rescued = self._store.call(lambda session: put_back(session, left, max_losses, stale))
+        rescued.waiting = waiting
+        return rescued
 
     def rescue(self, max_losses: int, limit: int = 500) -> Rescue:
         """Workers and moves whose lease ran out, as far as their records say what they held. What a worker
@@ -134,13 +140,17 @@ class NatsSettlement:
                 self._store.call(partial(_delete_record, record))
                 continue
             try:
-                losses = self._store.call(partial(_losses, record))
+                losses, waiting = self._store.call(partial(_losses, record)), 0
                 for start in range(0, len(losses), limit):
                     done = self._rescue(losses[start : start + limit], max_losses)
                     released += done.released
                     failed += done.failed
+                    waiting += len(done.waiting)
             except TransientStoreError as fault:
                 self._logger.info("worker %s cannot be rescued now: %s", record.worker_name, fault)
+                continue
+            if waiting:
+                self._logger.info("%d ends are to be told before their worker is forgotten", waiting)
                 continue
             if self._store.call(partial(_empty_record, record)):
                 buckets += len(record.buckets)
