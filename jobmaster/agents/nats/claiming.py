@@ -148,8 +148,9 @@ async def _gather(session: Session, intake: Intake, limit: int, asked: bool) -> 
 async def _return(session: Session, far: Sequence[Delivered]) -> None:
     copies = [item.envelope.copy._replace(claim_no=item.envelope.copy.claim_no + 1) for item in far]
     session.logger.warning("%d jobs are due too far ahead for a NATS agent: the master holds them", len(far))
-    await session.outbox.store(Shipment([], [], copies), session.timeout)
-    await acknowledge(session.link, [item.reply for item in far])
+    with session.writing("send_back"):
+        await session.outbox.store(Shipment([], [], copies), session.timeout)
+        await acknowledge(session.link, [item.reply for item in far])
 
 
 def admit(stay: Stay, delivered: Delivered, bucket: UUID, *, cancel: bool = False) -> ClaimedJob:

@@ -115,6 +115,12 @@ async def sift(session: Session, losses: Sequence[Loss]) -> tuple[list[Loss], li
 
 async def drop(session: Session, losses: Sequence[Loss]) -> None:
     """These are not to be run."""
+    if losses:
+        with session.writing("dismiss"):
+            await _take_out(session, losses)
+
+
+async def _take_out(session: Session, losses: Sequence[Loss]) -> None:
     await acknowledge(session.link, [loss.reply for loss in losses if loss.reply])
     await delete(session, [loss.seq for loss in losses if not loss.reply])
 
@@ -168,22 +174,23 @@ async def put_back(
         else:
             waiting = copy._replace(claim_no=copy.claim_no + 1, attempt=attempt, losses=after)
             again.append((loss, Envelope(waiting, loss.envelope.recheck or loss.uncharged)))
-    shipment = Shipment(ended, attempts)
-    if len(shipment):
-        await session.outbox.store(shipment, session.timeout)
-    if again:
-        acks = await put_in_place(
-            session,
-            [
-                (envelope, loss.seq, f"{loss.id.hex}-{loss.envelope.copy.claim_no}-lost")
-                for loss, envelope in again
-            ],
-            session.timeout,
-        )
-        rescued.released = sum(1 for ack in acks if ack.seq)
-        rescued.lanes = {envelope.copy.lane for _, envelope in again}
-    await drop(session, losses)
-    await session.registry.forget_cancels(cancelled)
+    with session.writing("rescue"):
+        shipment = Shipment(ended, attempts)
+        if len(shipment):
+            await session.outbox.store(shipment, session.timeout)
+        if again:
+            acks = await put_in_place(
+                session,
+                [
+                    (envelope, loss.seq, f"{loss.id.hex}-{loss.envelope.copy.claim_no}-lost")
+                    for loss, envelope in again
+                ],
+                session.timeout,
+            )
+            rescued.released = sum(1 for ack in acks if ack.seq)
+            rescued.lanes = {envelope.copy.lane for _, envelope in again}
+        await _take_out(session, losses)
+        await session.registry.forget_cancels(cancelled)
     for lane in rescued.lanes:
         await session.wake(lane)
     return rescued

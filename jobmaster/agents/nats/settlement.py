@@ -179,11 +179,11 @@ class NatsSettlement:
     # --- single jobs --------------------------------------------------------------------------------
 
     def cancel(self, job_id: UUID, reason: str) -> CancelResult:
-        return self._store.call(lambda session: _cancel(session, job_id, reason))
+        return self._store.call(lambda session: _cancelling(session, job_id, reason))
 
     def reschedule(self, job_id: UUID, run_at: datetime) -> bool:
         if run_at - self._store.now() <= HORIZON:
-            return self._store.call(lambda session: _reschedule(session, job_id, run_at))
+            return self._store.call(lambda session: _rescheduling(session, job_id, run_at))
         # farther ahead than jobs are kept here: it goes to the master, which learns first
         bucket = uuid7()
         copy = self._store.call(lambda session: _take_one(session, job_id, bucket))
@@ -232,17 +232,22 @@ async def _losses(record: Record, session: Session) -> list[Loss]:
 async def _empty_record(record: Record, session: Session) -> bool:
     """Its jobs are out of it: the next rescue deletes it; nobody can renew it any more."""
     record.status, record.held, record.running = BucketStatus.READY_TO_DELETE.value, (), ()
-    return await session.registry.write(record, session.timeout)
+    with session.writing("expire"):
+        return await session.registry.write(record, session.timeout)
 
 
 async def _delete_record(record: Record, session: Session) -> bool:
-    return await session.registry.delete(record)
+    with session.writing("bucket_gone"):
+        return await session.registry.delete(record)
 
 
 async def _forget_met_requests(session: Session) -> None:
     """Requests to cancel jobs that are not here any more."""
     asked = await session.registry.cancelled()
-    await session.registry.forget_cancels([i for i in asked if await find(session, i) is None])
+    met = [job_id for job_id in asked if await find(session, job_id) is None]
+    if met:
+        with session.writing("forget_cancels"):
+            await session.registry.forget_cancels(met)
 
 
 async def _keep(session: Session, items: Sequence[Delivered]) -> None:
@@ -255,7 +260,9 @@ async def _admit(
     dead: Sequence[Delivered],
     cancel: frozenset[UUID],
 ) -> list[ClaimedJob]:
-    await acknowledge(session.link, [item.reply for item in dead])
+    if dead:
+        with session.writing("dismiss"):
+            await acknowledge(session.link, [item.reply for item in dead])
     claimed: list[ClaimedJob] = []
     for delivered, bucket in live:
         stay = session.claims.stay_of(bucket)
@@ -285,6 +292,11 @@ async def _at_rest(session: Session, job_id: UUID) -> Found | None:
         if time.monotonic() >= deadline:
             raise TransientStoreError(f"job {job_id} is on its way to another store")
         await asyncio.sleep(0.02)
+
+
+async def _cancelling(session: Session, job_id: UUID, reason: str) -> CancelResult:
+    with session.writing("cancel"):
+        return await _cancel(session, job_id, reason)
 
 
 async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
@@ -323,6 +335,11 @@ async def _cancel_elsewhere(session: Session, job_id: UUID) -> CancelResult:
     return CancelResult.NOT_FOUND
 
 
+async def _rescheduling(session: Session, job_id: UUID, run_at: datetime) -> bool:
+    with session.writing("reschedule"):
+        return await _reschedule(session, job_id, run_at)
+
+
 async def _reschedule(session: Session, job_id: UUID, run_at: datetime) -> bool:
     bucket = uuid7()
     copy = await _take_one(session, job_id, bucket)
@@ -348,11 +365,13 @@ async def _take_one(session: Session, job_id: UUID, bucket: UUID) -> JobCopy | N
     delivered = await delivered_up_to(session, copy.lane, copy.priority)
     if not is_waiting(found, delivered, micros(now)):
         return None
-    free = await detach(session, [found], micros(now + _MOVE_FOR), bucket)
+    with session.writing("take"):
+        free = await detach(session, [found], micros(now + _MOVE_FOR), bucket)
     return copy._replace(claim_no=copy.claim_no + 1) if free else None
 
 
 async def _drop_resting(session: Session, job_id: UUID, bucket: UUID) -> None:
     found = await find(session, job_id)
     if found is not None and found.envelope.taken == bucket:
-        await delete(session, [found.seq])
+        with session.writing("let_go"):
+            await delete(session, [found.seq])
