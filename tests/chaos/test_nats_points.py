@@ -18,6 +18,7 @@ from jobmaster.agents.nats.reader import NatsJobReader
 from jobmaster.agents.nats.settlement import NatsSettlement
 from jobmaster.agents.nats.store import FaultPoints, NatsStore
 from jobmaster.agents.nats.transport import NatsTransport
+from jobmaster.agents.nats.waiting import find
 from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.sql import SqlTransport
 from jobmaster.domain.ids import uuid7
@@ -128,6 +129,12 @@ def test_every_write_is_visited_and_none_is_without_a_name(nats_url: str, tmp_pa
         assert kept.claim() == []
         transport.close_buckets(list(kept.buckets.values()))
         transport.close_buckets(list(asking.buckets.values()))
+        # what was acknowledged and is still there
+        (stuck,) = parties.agent.enqueue(lane="stuck")
+        session = settlement._store._session  # type: ignore[attr-defined]
+        there = transport._store.call(lambda _: find(session, stuck))  # type: ignore[attr-defined]
+        clearing = settlement._stranded.clear  # type: ignore[attr-defined]
+        transport._store.call(lambda _: clearing(session, [there], ()))  # type: ignore[attr-defined]
     assert visitor.unnamed == []
     assert points.NATS - visitor.writes == set()
     assert visitor.writes == points.NATS | points.STEPS

@@ -44,6 +44,7 @@ from tests.leftovers import until_empty
 
 pytestmark = [pytest.mark.nats, pytest.mark.sqlite]
 LOGGER = logging.getLogger("conformance")
+_LIVE = tuple(status for status in JobStatus if not status.is_final)
 ELSEWHERE = None
 """In place of a test of what a NATS agent leaves to the master, or does not promise; each says which."""
 
@@ -446,7 +447,7 @@ class TestWhatComesLate:
     ) -> None:
         (job_id,) = parties.agent.enqueue()
         _leave_a_late_outcome(parties, parties.agent.holder(), monkeypatch)
-        live = JobFilter(status=tuple(status for status in JobStatus if not status.is_final))
+        live = JobFilter(status=_LIVE)
         assert [job.id for job in parties.reader.find_jobs(live, 10, None)] == [job_id]
         assert parties.reader.count_jobs(live) == 1
 
@@ -476,6 +477,62 @@ class TestWhatComesLate:
         settled.set()
         listing.join(30)
         assert [(job.id, job.status) for job in found] == [(job_id, JobStatus.SUCCEEDED)]
+
+
+class TestStrandedMessages:
+    """A server whose disk was full kept the acknowledgement of a message and not its deletion."""
+
+    def test_one_whose_job_has_ended_is_deleted_and_another_waits_again(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settlement, session = parties.agent.settlement, _session(parties.agent)
+        done, live, kept = parties.agent.enqueue(3)
+        holder = parties.agent.holder()
+        claims = {job.id: job for job in holder.claim()}
+        stay = session.claims.stays[-1]
+        floor = stay.claims[live].seq
+        with monkeypatch.context() as patched:
+            patched.setattr(Acknowledging, "begin", lambda *_: None)
+            holder.settle(holder.succeeded(claims[done]))
+        parties.ship()
+        stay.forget([live])
+
+        async def consumers(_: Session) -> list[dict[str, object]]:
+            pattern = session.names.jobs_of("default", 3)
+            return [
+                {
+                    "ack_floor": {"stream_seq": floor},
+                    "delivered": {"consumer_seq": 3},
+                    "config": {"filter_subject": pattern},
+                }
+            ]
+
+        monkeypatch.setattr("jobmaster.agents.nats.stranded._consumers", consumers)
+        monkeypatch.setattr("jobmaster.agents.nats.stranded._EVERY", 0.0)
+        settlement.rescue(5)
+        # one look may meet what is just being deleted
+        assert parties.reader.count_jobs(JobFilter()) == 3
+        settlement.rescue(5)
+        left = parties.reader.find_jobs(JobFilter(), 10, None)
+        assert {job.id for job in left} == {live, kept}
+        (again,) = parties.agent.holder().claim()
+        assert again.id == live
+        assert not holder.settle(holder.succeeded(claims[kept])).refused
+
+    def test_nothing_is_found_where_all_is_well(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("jobmaster.agents.nats.stranded._EVERY", 0.0)
+        ids = parties.agent.enqueue(4)
+        parties.agent.enqueue(2, lane="quiet")
+        holder = parties.agent.holder()
+        first, second, *_ = holder.claim()
+        holder.settle(holder.succeeded(first), holder.failed(second, timedelta(0)))
+        for _ in range(3):
+            parties.agent.settlement.rescue(5)
+        left = parties.reader.find_jobs(JobFilter(status=_LIVE), 10, None)
+        assert {job.id for job in left} >= set(ids) - {first.id}
+        assert [job.id for job in holder.claim()] == [second.id]
 
 
 def _leave_a_late_outcome(

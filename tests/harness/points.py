@@ -46,7 +46,7 @@ NATS = {
     "enqueue", "settle", "ship", "save", "receive", "take", "let_go",
     "settled", "rescue", "expire", "bucket_gone", "dismiss", "send_back", "unclaim",
     "open_buckets", "renew", "mark", "complete_buckets", "close_buckets",
-    "cancel", "reschedule", "forget_cancels",
+    "cancel", "reschedule", "forget_cancels", "clear_stranded",
 }  # fmt: skip
 """What is written on a NATS agent. Inside each, every message that is stored, every acknowledgement and every
 deletion has points of its own, since its connection passes :data:`STEPS` by itself."""

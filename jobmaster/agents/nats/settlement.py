@@ -27,6 +27,7 @@ from .losses import Loss, Rescued, losses_of, put_back, sift
 from .registry import Record
 from .settling import ended_copy, write_changes
 from .store import HORIZON, NatsStore, Session
+from .stranded import Stranded
 from .waiting import Found, delete, delivered_up_to, detach, find, is_waiting, put_in_place
 
 __all__ = ["NatsSettlement"]
@@ -47,6 +48,7 @@ class NatsSettlement:
         self._master = master
         self._max_losses = max_losses
         self._logger = logger
+        self._stranded = Stranded()
 
     @property
     def _key(self) -> AgentKey:
@@ -155,7 +157,20 @@ class NatsSettlement:
             if self._store.call(partial(_empty_record, record)):
                 buckets += len(record.buckets)
         self._store.call(_forget_met_requests)
+        if self._stranded.is_due:
+            self._clear_stranded()
         return Rescue(buckets, released, failed)
+
+    def _clear_stranded(self) -> None:
+        found = self._store.call(self._stranded.look)
+        if not found:
+            return
+        try:
+            stale = self._master.stale(self._key, [item.envelope.copy.id for item in found])
+        except TransientStoreError as fault:
+            self._logger.info("%d messages wait to be cleared: %s", len(found), fault)
+            return
+        self._store.call(lambda session: self._stranded.clear(session, found, stale))
 
     # --- keyed enqueue, callers' connections --------------------------------------------------------
 
