@@ -479,12 +479,27 @@ def _overlaps(
     lapsed = {worker.pid for worker in fleet.all if "lease lost" in worker.log.read_text(errors="replace")}
     found = []
     for lines in marks.values():
-        ends = {(mark.pid, mark.attempt): mark.at for mark in lines if mark.what == "end"}
-        starts = [mark for mark in lines if mark.what == "start"]
-        for number, first in enumerate(starts):
-            ended = ends.get((first.pid, first.attempt))
+        runs = _runs(lines)
+        for number, (first, ended) in enumerate(runs):
             if ended is None or first.pid in lapsed:
                 continue
             was_frozen = any(pid == first.pid and a < ended and b > first.at for pid, a, b in frozen)
-            found += [(first, after) for after in starts[number + 1 :] if after.at < ended and not was_frozen]
+            found += [
+                (first, after) for after, _ in runs[number + 1 :] if after.at < ended and not was_frozen
+            ]
     return found
+
+
+def _runs(lines: list[Mark]) -> list[tuple[Mark, float | None]]:
+    """Each start with the instant of its end, in order. A server that forgot what it had delivered lets a job
+    run again under the same number."""
+    runs: list[tuple[Mark, float | None]] = []
+    for mark in lines:
+        if mark.what == "start":
+            runs.append((mark, None))
+            continue
+        for place, (start, ended) in enumerate(runs):
+            if ended is None and (start.pid, start.attempt) == (mark.pid, mark.attempt):
+                runs[place] = (start, mark.at)
+                break
+    return runs

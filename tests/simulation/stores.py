@@ -51,6 +51,10 @@ class Calls:
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """As of threads: who is cancelled waits no longer, and the call goes on to its end."""
+        look = getattr(function, "look", None)
+        if look is not None:
+            answer: T = await look(args)
+            return answer
         call = asyncio.ensure_future(drive(function, *args))
         call.add_done_callback(_hear)
         return await asyncio.shield(call)
@@ -142,7 +146,7 @@ class StoreView:
     """A store as one process sees it: any call may be late, fail before its effect, or lose its answer."""
 
     def __init__(self, world: World, place: Place, process: Process, store: Any) -> None:
-        self._world, self._place, self._process, self._store = world, place, process, store
+        self._world, self.place, self.process, self._store = world, place, process, store
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
@@ -153,7 +157,7 @@ class StoreView:
         return call
 
     def _call(self, name: str, method: Callable[..., T]) -> Callable[..., T]:
-        world, place, process = self._world, self._place, self._process
+        world, place, process = self._world, self.place, self.process
         writes = name not in READS
 
         def call(*args: Any, **options: Any) -> T:
@@ -162,11 +166,13 @@ class StoreView:
             world.after(place, process, name, writes)
             return answer
 
+        if not writes and world.scene.coarse:
+            call.look = lambda args: world.look(self, method, name, args)  # type: ignore[attr-defined]
         return call
 
     def _listening(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Wake-ups are late, and now and then lost: they are hints only."""
-        world, process = self._world, self._process
+        world, process = self._world, self.process
 
         def listen(on_wake: Callable[[str | None], None]) -> Any:
             def hear(lane: str | None) -> None:
