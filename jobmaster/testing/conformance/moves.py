@@ -82,6 +82,19 @@ class MovesConformance:
         parties.master.give_back(again.agent, again.copies)
         assert parties.on_master(job_id).agent_connection is None
 
+    def test_what_comes_back_late_does_not_replace_what_was_placed_since(self, parties: Parties) -> None:
+        """Who moved it lost the answer, and tells once more when the job is on an agent again."""
+        (job_id,) = parties.agent.enqueue()
+        bucket, copies = parties.take()
+        parties.master.take_back(parties.transport.key, copies)
+        parties.transport.let_go(bucket)
+        parties.onboard()
+        parties.master.take_back(parties.transport.key, copies)
+        assert parties.on_master(job_id).agent_connection == parties.transport.name
+        assert len(parties.run()) == 1
+        parties.ship()
+        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+
     def test_a_job_on_its_way_is_cancelled_where_it_arrives(self, parties: Parties) -> None:
         (job_id,) = parties.agent.enqueue()
         bucket, copies = parties.take()
