@@ -22,7 +22,7 @@ from jobmaster.agents.nats.waiting import find
 from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.sql import SqlTransport
 from jobmaster.domain.ids import uuid7
-from jobmaster.domain.job import JobFilter
+from jobmaster.domain.job import ClaimedJob, JobFilter
 from jobmaster.domain.status import BucketStatus, JobStatus
 from jobmaster.engine.clock import SystemClock
 from jobmaster.master.sql import SqlMasterStore
@@ -30,6 +30,7 @@ from jobmaster.ports import BucketInfo, RunningMark, TakeRequest
 from jobmaster.sql import open_database
 from jobmaster.testing.conformance import Parties, Stores
 from tests.harness import points
+from tests.leftovers import until_empty
 
 pytestmark = [pytest.mark.nats, pytest.mark.sqlite]
 LOGGER = logging.getLogger("points")
@@ -147,6 +148,22 @@ def _claims(parties: Parties) -> dict[object, object]:
         if stay.claims:
             found = stay.claims
     return found
+
+
+def test_what_is_delivered_once_more_is_charged_before_it_runs(nats_url: str, tmp_path: Path) -> None:
+    with opened(nats_url, tmp_path, "charged", None) as doomed:
+        doomed.agent.enqueue()
+        assert len(doomed.agent.holder(lease=LEASE).claim()) == 1
+    with opened(nats_url, tmp_path, "charged", None) as heirs:
+        holder = heirs.agent.holder()
+        claimed: list[ClaimedJob] = []
+
+        def nothing_yet() -> list[str]:
+            claimed.extend(holder.claim())
+            return [] if claimed else ["nothing was delivered"]
+
+        assert until_empty(nothing_yet) == []
+        assert [(job.losses, job.attempt, job.claim_no) for job in claimed] == [(1, 1, 2)]
 
 
 class Died(BaseException):
