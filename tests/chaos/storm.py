@@ -89,7 +89,7 @@ class Ground:
         return tuple(kind for kind in there if kind != "clock off" or self.backend not in ("sqlite", "nats"))
 
 
-_MEGABYTES = {"sqlite": 64, "postgres": 800, "mariadb": 800, "nats": 256}
+_MEGABYTES = {"sqlite": 64, "postgres": 800, "mariadb": 800, "nats": 512}
 """A disk that can be filled: room enough for a server with its data."""
 
 

@@ -267,10 +267,10 @@ LAWS = [
     ),
     Law(
         "8",
-        "a rescue waits until the master has heard of an end that it meets",
-        "jobmaster/agents/nats/losses.py",
-        "            waiting.append(loss)",
-        "            done.append(loss)",
+        "a rescue tells the master of an end that it meets before anything else",
+        "jobmaster/agents/nats/settlement.py",
+        "        if len(told):\n",
+        "        if len(told) < 0:\n",
         f"{_NATS}::TestWhatComesLate -k 'not oldest'",
     ),
     Law(

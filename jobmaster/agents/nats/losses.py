@@ -18,7 +18,7 @@ from ...domain.job import AttemptOutcome, JobError
 from ...domain.status import JobStatus
 from ...domain.verdict import AttemptRecord, lost_verdict
 from .acknowledging import acknowledge
-from .claiming import whereabouts
+from .claiming import Whereabouts
 from .envelope import Envelope, instant
 from .registry import Record
 from .settling import ended_copy
@@ -59,8 +59,6 @@ class Rescued:
     released: int = 0
     failed: int = 0
     lanes: set[str] = field(default_factory=set)
-    waiting: Sequence[Loss] = ()
-    """Left alone until the master has heard of their end."""
 
 
 async def losses_of(session: Session, record: Record) -> list[Loss]:
@@ -93,24 +91,31 @@ async def losses_of(session: Session, record: Record) -> list[Loss]:
     return losses
 
 
-async def sift(session: Session, losses: Sequence[Loss]) -> tuple[list[Loss], list[Loss]]:
-    """Those that are to be rescued, and those that wait: their holder has told of their end, and only the
-    master can say, once it has heard, whether that still counted. Another message stands in the place of the
-    others; they are dropped."""
+async def sift(session: Session, losses: Sequence[Loss]) -> tuple[list[Loss], Shipment]:
+    """Those that are to be rescued, and what their holders told of their end: the master has to hear that
+    first, for only it can say whether it still counted. Another message stands in the place of the others;
+    they are dropped."""
     if not losses:
-        return [], []
+        return [], Shipment([], [])
     found = await last_of(session, [loss.subject for loss in losses])
-    ended = await whereabouts(session)
-    left, waiting, done = [], [], []
+    parts = await session.outbox.refresh()
+    left: list[Loss] = []
+    done: list[Loss] = []
     for loss, there in zip(losses, found, strict=True):
-        if there is None or there.seq != loss.seq:
-            done.append(loss)
-        elif ended.tells_of(loss.envelope.copy):
-            waiting.append(loss)
-        else:
-            left.append(loss)
+        (done if there is None or there.seq != loss.seq else left).append(loss)
     await drop(session, done)
-    return left, waiting
+    ended = Whereabouts(parts)
+    told = {loss.id for loss in left if ended.tells_of(loss.envelope.copy)}
+    return left, _about(told, parts) if told else Shipment([], [])
+
+
+def _about(job_ids: Collection[UUID], parts: Sequence[Shipment]) -> Shipment:
+    """What is told of these jobs."""
+    return Shipment(
+        [job for part in parts for job in part.ended if job.id in job_ids],
+        [record for part in parts for record in part.attempts if record.job_id in job_ids],
+        [copy for part in parts for copy in part.returned if copy.id in job_ids],
+    )
 
 
 async def drop(session: Session, losses: Sequence[Loss]) -> None:

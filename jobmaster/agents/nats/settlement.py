@@ -116,20 +116,17 @@ class NatsSettlement:
             lost = list(once.values())
             self._store.call(lambda session: _keep(session, lost))
             return
-        if rescued.waiting:
-            waiting = [once[loss.seq] for loss in rescued.waiting]
-            self._store.call(lambda session: _keep(session, waiting))
         if rescued.released or rescued.failed:
             self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
 
     def _rescue(self, losses: Sequence[Loss], max_losses: int) -> Rescued:
-        left, waiting = self._store.call(lambda session: sift(session, losses))
+        left, told = self._store.call(lambda session: sift(session, losses))
         if not left:
-            return Rescued(waiting=waiting)
+            return Rescued()
+        if len(told):
+            self._master.record(self._key, told)
         stale = self._master.overtake(self._key, [loss.raised for loss in left])
-        rescued = self._store.call(lambda session: put_back(session, left, max_losses, stale))
-        rescued.waiting = waiting
-        return rescued
+        return self._store.call(lambda session: put_back(session, left, max_losses, stale))
 
     def rescue(self, max_losses: int, limit: int = 500) -> Rescue:
         """Workers and moves whose lease ran out, as far as their records say what they held. What a worker
@@ -142,17 +139,13 @@ class NatsSettlement:
                 self._store.call(partial(_delete_record, record))
                 continue
             try:
-                losses, waiting = self._store.call(partial(_losses, record)), 0
+                losses = self._store.call(partial(_losses, record))
                 for start in range(0, len(losses), limit):
                     done = self._rescue(losses[start : start + limit], max_losses)
                     released += done.released
                     failed += done.failed
-                    waiting += len(done.waiting)
             except TransientStoreError as fault:
                 self._logger.info("worker %s cannot be rescued now: %s", record.worker_name, fault)
-                continue
-            if waiting:
-                self._logger.info("%d ends are to be told before their worker is forgotten", waiting)
                 continue
             if self._store.call(partial(_empty_record, record)):
                 buckets += len(record.buckets)
@@ -162,15 +155,17 @@ class NatsSettlement:
         return Rescue(buckets, released, failed)
 
     def _clear_stranded(self) -> None:
-        found = self._store.call(self._stranded.look)
-        if not found:
+        found, told = self._store.call(self._stranded.look)
+        if not found and not told:
             return
         try:
+            for shipment in told.values():
+                self._master.record(self._key, shipment)
             stale = self._master.stale(self._key, [item.envelope.copy.id for item in found])
         except TransientStoreError as fault:
-            self._logger.info("%d messages wait to be cleared: %s", len(found), fault)
+            self._logger.info("%d messages wait to be cleared: %s", len(found) + len(told), fault)
             return
-        self._store.call(lambda session: self._stranded.clear(session, found, stale))
+        self._store.call(lambda session: self._stranded.clear(session, found, stale, told))
 
     # --- keyed enqueue, callers' connections --------------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
+from ...domain.copies import Shipment
 from .claiming import whereabouts
 from .envelope import Envelope
 from .store import Session
@@ -30,41 +31,51 @@ class Stranded:
 
     def __init__(self) -> None:
         self._looked_at = float("-inf")
-        self._suspects: dict[UUID, int] = {}
+        self._jobs: dict[UUID, int] = {}
+        self._outcomes: set[int] = set()
 
     @property
     def is_due(self) -> bool:
         """Whether it is time for another look."""
         return time.monotonic() - self._looked_at >= _EVERY
 
-    async def look(self, session: Session) -> list[Found]:
-        """Those met at this look and at the last, whose end is not on its way to the master."""
+    async def look(self, session: Session) -> tuple[list[Found], dict[int, Shipment]]:
+        """Those met at this look and at the last: jobs, and outcomes by the sequence of their message."""
         self._looked_at = time.monotonic()
-        found: list[Found] = []
+        jobs: list[Found] = []
         for consumer in await _consumers(session):
-            floor = int(consumer["ack_floor"]["stream_seq"])
             if consumer["delivered"]["consumer_seq"]:
-                there = await walk(session, 1, consumer["config"]["filter_subject"], _MOST, floor)
-                found += there
-        before, self._suspects = self._suspects, {item.envelope.copy.id: item.seq for item in found}
-        again = [item for item in found if before.get(item.envelope.copy.id) == item.seq]
-        if not again:
-            return []
-        ended = await whereabouts(session)
-        return [item for item in again if not ended.tells_of(item.envelope.copy)]
+                floor = int(consumer["ack_floor"]["stream_seq"])
+                jobs += await walk(session, 1, consumer["config"]["filter_subject"], _MOST, floor)
+        outcomes = await session.outbox.below_the_floor()
+        before, self._jobs = self._jobs, {item.envelope.copy.id: item.seq for item in jobs}
+        seen, self._outcomes = self._outcomes, set(outcomes)
+        again = [item for item in jobs if before.get(item.envelope.copy.id) == item.seq]
+        if again:
+            # of those whose end is on its way the master will know at the next look
+            ended = await whereabouts(session)
+            again = [item for item in again if not ended.tells_of(item.envelope.copy)]
+        return again, {seq: part for seq, part in outcomes.items() if seq in seen}
 
-    async def clear(self, session: Session, found: Collection[Found], stale: Collection[UUID]) -> int:
-        """Delete those that the master says are not live, ``stale``, and let the others be delivered anew;
-        how many of those there were."""
+    async def clear(
+        self,
+        session: Session,
+        found: Collection[Found],
+        stale: Collection[UUID],
+        outcomes: Collection[int] = (),
+    ) -> int:
+        """Delete the outcomes, which the master has heard, and the jobs that it says are not live, ``stale``;
+        let the other jobs be delivered anew: how many those were."""
         dead = [item.seq for item in found if item.envelope.copy.id in stale]
         live = [item for item in found if item.envelope.copy.id not in stale]
         session.logger.warning(
             "%d messages that were acknowledged are still there: %d of them are of jobs that have not ended, "
             "which wait again",
-            len(found),
+            len(found) + len(outcomes),
             len(live),
         )
         with session.writing("clear_stranded"):
+            await session.outbox.delete(outcomes)
             await delete(session, dead)
             fresh = [
                 (
