@@ -146,7 +146,7 @@ class StoreView:
     """A store as one process sees it: any call may be late, fail before its effect, or lose its answer."""
 
     def __init__(self, world: World, place: Place, process: Process, store: Any) -> None:
-        self._world, self.place, self.process, self._store = world, place, process, store
+        self._world, self._place, self._process, self._store = world, place, process, store
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
@@ -157,7 +157,7 @@ class StoreView:
         return call
 
     def _call(self, name: str, method: Callable[..., T]) -> Callable[..., T]:
-        world, place, process = self._world, self.place, self.process
+        world, place, process = self._world, self._place, self._process
         writes = name not in READS
 
         def call(*args: Any, **options: Any) -> T:
@@ -167,12 +167,12 @@ class StoreView:
             return answer
 
         if not writes and world.scene.coarse:
-            call.look = lambda args: world.look(self, method, name, args)  # type: ignore[attr-defined]
+            call.look = lambda args: world.look(place, process, method, name, args)  # type: ignore[attr-defined]
         return call
 
     def _listening(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Wake-ups are late, and now and then lost: they are hints only."""
-        world, process = self._world, self.process
+        world, process = self._world, self._process
 
         def listen(on_wake: Callable[[str | None], None]) -> Any:
             def hear(lane: str | None) -> None:

@@ -201,17 +201,17 @@ class World:
             raise TransientStoreError(f"{name} on {place.name} failed")
 
     async def look(
-        self, view: StoreView, method: Callable[..., Any], name: str, args: tuple[Any, ...]
+        self, place: Place, process: Process, method: Callable[..., Any], name: str, args: tuple[Any, ...]
     ) -> Any:
         """A call that changes nothing, at once after the time that it takes."""
         await asyncio.sleep(2 * self.latency())
-        if not view.place.reached_by(view.process):
+        if not place.reached_by(process):
             await asyncio.sleep(0.2)
-            raise TransientStoreError(f"{view.place.name} does not answer")
+            raise TransientStoreError(f"{place.name} does not answer")
         if self.storming and self.chance.random() < self.scene.error_rate:
             self.report.faults["error of a look"] += 1
-            raise TransientStoreError(f"{name} on {view.place.name} failed")
-        self._trace.update(f"{self.loop.time():.6f} {view.process.name} {view.place.name} {name}\n".encode())
+            raise TransientStoreError(f"{name} on {place.name} failed")
+        self._trace.update(f"{self.loop.time():.6f} {process.name} {place.name} {name}\n".encode())
         return method(*args)
 
     def after(self, place: Place, process: Process, name: str, writes: bool) -> None:
