@@ -274,14 +274,6 @@ LAWS = [
         f"{_NATS}::TestWhatComesLate -k 'not oldest'",
     ),
     Law(
-        "3.4",
-        "a worker whose lease is over settles nothing",
-        "jobmaster/engine/pump.py",
-        '        if not tenure.trust.holds():\n            raise TransientStoreError("the lease',
-        '        if False:\n            raise TransientStoreError("the lease',
-        _SIM,
-    ),
-    Law(
         "9",
         "an occurrence that exists, live or in history, is left alone",
         "jobmaster/master/schedules.py",
