@@ -20,8 +20,8 @@ def test_a_worker_that_thaws_begins_nothing_that_it_had_queued() -> None:
 
 def test_what_ended_while_the_store_was_read_is_not_given_back() -> None:
     """Seed 1016 with agents: a claim whose end waited to be stored was taken for a stranger when the worker
-    read its buckets, and given back uncharged since the master could not be asked about it; it ran again under
-    the number of the run that had ended."""
+    read its buckets, and given back uncharged since the master could not be asked about it; it ran again
+    under the number of the run that had ended."""
     simulate(1016, Scene(agents=2))
 
 
