@@ -193,14 +193,6 @@ LAWS = [
     ),
     Law(
         "5",
-        "a placement that arrives twice is one job",
-        "jobmaster/agents/moves.py",
-        "if copy.id in there and placement >= copy.placement:",
-        "if copy.id in there and placement > copy.placement:",
-        f"{_CLUSTERS}::TestSql -k {_ON_FILES}",
-    ),
-    Law(
-        "5",
         "a job that comes back late does not replace the one placed since",
         "jobmaster/master/placements.py",
         "if holder != agent.store_id or (placement, claim_no) > (copy.placement, copy.claim_no):\n"
