@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--slow", type=float, default=Scene().slow_rate, help="rate of slow store calls")
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--thousands", action="store_true", help="2,000 workers with 200,000 jobs instead")
+    parser.add_argument("--shrink", type=int, default=1, help="with --thousands: so many times fewer of each")
     given = parser.parse_args()
     scene = replace(
         Scene(),
@@ -33,7 +34,13 @@ def main() -> int:
         slow_rate=given.slow,
     )
     if given.thousands:
-        scene = replace(THOUSANDS, agents=given.agents)
+        scene = replace(
+            THOUSANDS,
+            agents=given.agents,
+            processes=THOUSANDS.processes // given.shrink,
+            jobs=THOUSANDS.jobs // given.shrink,
+            batches=THOUSANDS.batches // given.shrink,
+        )
     began, faults, failed = time.perf_counter(), Counter[str](), 0
     jobs = runs = commits = 0
     for seed in range(given.first, given.first + given.seeds):
