@@ -70,6 +70,7 @@ NATS = {
     f"{_WINDOWS}::test_a_coordinator_that_dies": ("let_go.after", "take.after"),
     f"{_CLUSTER}test_giving_up.py": (),
     f"{_CLUSTER}test_lanes_and_modes.py": ("each_mode", "life_cycle"),
+    f"{_CHAOS}test_nats_points.py::test_a_process_that_dies": ("[nats-settle", "[nats-rescue"),
     # Schedules live on the master: only that occurrences get to such an agent and back is of interest.
     f"{_SCHEDULES}test_kills.py": (),
 }
@@ -77,7 +78,11 @@ NATS = {
 OLDEST = {
     f"{_CLUSTER}test_nats.py": ("due_now_and_soon", "restarted_loses"),
 }
-NATS_OLDEST = {f"{_CLI}test_nats_agent.py": (), f"{_BENCH}test_nats.py": ()}
+NATS_OLDEST = {
+    f"{_CLI}test_nats_agent.py": (),
+    f"{_BENCH}test_nats.py": (),
+    "tests/conformance/test_nats.py::TestWhatComesLate": (),
+}
 THINNED = {
     "mariadb": MARIADB,
     "sqlite": SQLITE,

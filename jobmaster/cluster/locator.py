@@ -166,12 +166,16 @@ class Locator:
         agents = backend.reachable()
         parts: list[Sequence[Job]] = []
         asked: list[Agent] = []
+        # A job may move between the looks, from the master to an agent or back. The master is asked before
+        # and after: whichever way it goes, one of the looks meets it.
+        live, _ = _split(criteria)
+        leaving = [] if live is None else backend.master.find_jobs(live, limit, after, _ids(agents))
         for agent in agents:
             part = self._ask(agent, partial(agent.reader.find_jobs, criteria, limit, after))
             if part is not None:
                 parts.append(part)
                 asked.append(agent)
-        parts.append(backend.master.find_jobs(criteria, limit, after, _ids(asked)))
+        parts += [backend.master.find_jobs(criteria, limit, after, _ids(asked)), leaving]
         best: dict[UUID, Job] = {}
         for job in heapq.merge(*parts, key=lambda job: job.id, reverse=True):
             before = best.get(job.id)

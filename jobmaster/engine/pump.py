@@ -311,6 +311,8 @@ class Pump:
         try:
             stored = await self._calls.run(self._transport.claimed_in, tenure.buckets)
             remembered = self.dispatcher.claims().keys() | {change.job.id for change in pending}
+            # one that has ended since is no stranger either: whoever checks strangers may give them back
+            remembered |= self._outbox.ids()
             strangers = [job for job in stored if job.id not in remembered]
             fresh = await self._calls.run(self._settlement.recheck, strangers)
         except StoreError as fault:

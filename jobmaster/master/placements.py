@@ -106,7 +106,7 @@ class SqlPlacements:
             ids = [ended.id for ended in shipment.ended]
             places = _places(tx, ids)
             known = {tx.dialect.uuid(row[0]) for row in tx.rows("history_has", ids=ids)}
-            refused, gone, rows = set(), [], []
+            refused, doubted, gone, rows = set(), [], [], []
             for ended in shipment.ended:
                 # the first end of a job stands, also within a shipment: an agent may keep a settle twice of
                 # which it lost the answer
@@ -116,12 +116,18 @@ class SqlPlacements:
                     holder, placement, claim_no = places[ended.id]
                     if holder != agent.store_id or (placement, claim_no) > (ended.placement, ended.claim_no):
                         refused.add(ended.id)
+                        if holder == agent.store_id and placement == ended.placement:
+                            doubted.append(ended.id)
                         continue
                     gone.append(ended.id)
                 known.add(ended.id)
                 rows.append(_history_row(ended, agent.name))
             if gone:
                 tx.run("job_drop", ids=gone)
+            if doubted:
+                # Who overtook the claim may have died before the job waited again there. It is offered once
+                # more, which changes nothing where it is.
+                tx.run("placement_doubted", store_id=agent.store_id, ids=doubted)
             tx.bulk("history_put", rows)
             return frozenset(refused)
 

@@ -211,7 +211,9 @@ class MasterStore(JobReader, Protocol):
 
         The first outcome of a job stays. Returns the ids of outcomes that were refused because the master
         has given the job elsewhere since, or was told that its claim was overtaken: the copy that ended was
-        not the live one. Jobs that were returned are held here from now on."""
+        not the live one. A job whose claim was overtaken becomes an unconfirmed placement on its agent, since
+        whoever overtook it may have died before it waited there again. Jobs that were returned are held here
+        from now on."""
         ...
 
     def mirror(self, agent: AgentKey, copies: Sequence[JobCopy]) -> None:

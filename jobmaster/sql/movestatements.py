@@ -54,6 +54,7 @@ WHERE id {in:ids}""",
     "placement_repeated": "UPDATE {table:job} SET recheck = 1 WHERE id {in:ids}",
     "repeated_there": "SELECT id FROM {table:job} WHERE recheck = 1 AND id {in:ids}",
     "placed": "UPDATE {table:job} SET unsynced = 0 WHERE bucket_id = :store_id AND id {in:ids}",
+    "placement_doubted": "UPDATE {table:job} SET unsynced = 1 WHERE bucket_id = :store_id AND id {in:ids}",
     "unplaced": f"""
 SELECT {{top:limit}}{COPY_COLUMNS}, bucket_id FROM {{table:job}}
 WHERE unsynced = 1 AND bucket_id IS NOT NULL ORDER BY id {{limit:limit}}""",

@@ -25,6 +25,7 @@ _HINTS = {
     "held_due": ("job", _READY),
     "held_placed": ("job", _PRIMARY),
     "placed": ("job", _PRIMARY),
+    "placement_doubted": ("job", _PRIMARY),
     "unplaced": ("job", _UNSYNCED),
 }
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -17,6 +18,9 @@ __all__ = ["SCHEMA_VERSION", "Schema", "SchemaState", "SchemaStatus"]
 
 SCHEMA_VERSION = 2
 """What this release expects in ``meta``; grows with every migration."""
+_MIGRATING = threading.Lock()
+"""Alembic keeps its environment in globals of its modules: a process runs one migration at a time, whatever
+the database."""
 
 
 class SchemaStatus(Enum):
@@ -127,7 +131,7 @@ def _upgrade(gateway: Gateway, connection: Any, out: io.StringIO | None, agent: 
     def steps(revision: Any, _context: Any) -> Any:
         return script._upgrade_revs("head", revision)
 
-    with EnvironmentContext(config, script, fn=steps, as_sql=out is not None) as environment:
+    with _MIGRATING, EnvironmentContext(config, script, fn=steps, as_sql=out is not None) as environment:
         settings: dict[str, Any] = {
             "version_table": f"{names.prefix}schema_version",
             "version_table_schema": names.schema,

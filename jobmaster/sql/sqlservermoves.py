@@ -65,6 +65,7 @@ UPDATE t SET bucket_id = :bucket_id, claim_no = t.claim_no + 1, recheck = 1
 UPDATE t SET bucket_id = :store_id, placement = t.placement + 1, unsynced = 1, recheck = 0
 {_of_ids("job")}""",
     "placed": f"UPDATE t SET unsynced = 0 {_of_ids('job')} WHERE t.bucket_id = :store_id",
+    "placement_doubted": f"UPDATE t SET unsynced = 1 {_of_ids('job')} WHERE t.bucket_id = :store_id",
     "unplaced": _looking("unplaced", f"{LOOKS}, INDEX({{index:job_unsynced}})"),
 }
 """Statements of :data:`.movestatements.MOVES`, and of others that name rows by id, in T-SQL."""

@@ -15,8 +15,10 @@ from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 
-from tests.chaos.storm import BACKENDS, FAULTS, Ground, Result, faults_of, ground, storm
+from tests.chaos.storm import BACKENDS, FAULTS, Ground, Result, ground, storm
+from tests.harness.smalldisk import DiskAbsent
 
 _MIXED = "all of them"
 
@@ -32,7 +34,11 @@ class Cell:
     losses: int = 0
     overlaps: int = 0
     failed: int = 0
-    slowest_recovery: float = 0.0
+    recoveries: list[float] = field(default_factory=list)
+    """Seconds from the last fault until 95 % of the rate, of each storm where it came back in time."""
+    unrecovered: int = 0
+    slowest_end: float = 0.0
+    """Seconds from the last fault until all had ended."""
     seeds: list[int] = field(default_factory=list)
     """Of failed storms."""
 
@@ -43,14 +49,23 @@ class Cell:
         self.reruns += result.reruns
         self.losses += result.lost
         self.overlaps += result.overlaps
-        self.slowest_recovery = max(self.slowest_recovery, round(result.recovered_in, 1))
+        self.slowest_end = max(self.slowest_end, round(result.ended_in, 1))
+        if result.recovered_in is None:
+            self.unrecovered += 1
+        else:
+            self.recoveries.append(result.recovered_in)
         if result.problems:
             self.failed += 1
             self.seeds.append(result.seed)
 
     def __str__(self) -> str:
         told = f"{self.runs} runs, {self.jobs} jobs, {self.faults} faults, {self.reruns} re-runs, "
-        return told + f"{self.losses} lost" + (f", {self.failed} FAILED {self.seeds}" if self.failed else "")
+        told += f"{self.losses} lost, {self.overlaps} overlaps"
+        if self.recoveries:
+            told += f", rate back after {median(self.recoveries):.1f} s, at most {max(self.recoveries):.1f} s"
+        if self.unrecovered:
+            told += f", {self.unrecovered} not back in time"
+        return told + (f", {self.failed} FAILED {self.seeds}" if self.failed else "")
 
 
 def main() -> int:
@@ -59,19 +74,20 @@ def main() -> int:
     cells: dict[tuple[str, str], Cell] = defaultdict(Cell)
     total: Counter[str] = Counter()
     with ExitStack() as stack:
-        grounds = [stack.enter_context(ground(backend)) for backend in given.backend]
+        grounds = [_ground(stack, backend) for backend in given.backend]
         seed, runs = given.seed, 0
         while runs < given.runs if given.minutes is None else time.monotonic() - began < given.minutes * 60:
             place = grounds[runs % len(grounds)]
             kinds = _kinds(given, place, runs // len(grounds))
             with tempfile.TemporaryDirectory() as directory:
-                result = storm(place, seed, Path(directory), strikes=given.strikes, kinds=kinds)
+                result = storm(place, seed, Path(directory), strikes=given.strikes, kinds=kinds, measure=True)
             cells[kinds[0] if len(kinds) == 1 else _MIXED, place.backend].add(result)
             total += result.faults
             print(
                 f"seed {seed} {place.backend}: {result.jobs} jobs, {result.unsure} unsure, "
-                f"{dict(result.faults)}, {result.reruns} re-runs, {result.lost} lost, all ended "
-                f"{result.recovered_in:.1f} s after the last fault",
+                f"{dict(result.faults)}, {result.reruns} re-runs, {result.lost} lost, {result.rate:.0f}/s "
+                f"before, as many {result.recovered_in} s after the last fault, all ended after "
+                f"{result.ended_in:.1f} s",
                 flush=True,
             )
             for problem in result.problems:
@@ -102,8 +118,17 @@ def _arguments() -> argparse.Namespace:
     return given
 
 
+def _ground(stack: ExitStack, backend: str) -> Ground:
+    """On a disk that can be filled, where that can be had."""
+    try:
+        return stack.enter_context(ground(backend, small_disk=True))
+    except DiskAbsent as reason:
+        print(f"{backend}: no storm with a full disk: {reason}")
+        return stack.enter_context(ground(backend))
+
+
 def _kinds(given: argparse.Namespace, place: Ground, turn: int) -> tuple[str, ...]:
-    there = [kind for kind in faults_of(place.backend) if not given.fault or kind in given.fault]
+    there = [kind for kind in place.faults if not given.fault or kind in given.fault]
     if not there:
         raise SystemExit(f"{place.backend} has none of the faults asked for")
     return (there[turn % len(there)],) if given.each else tuple(there)
@@ -114,7 +139,7 @@ def _show(cells: dict[tuple[str, str], Cell], backends: list[str]) -> None:
         for backend in backends:
             cell = cells.get((fault, backend))
             if cell is not None:
-                print(f"{fault:15} {backend:9} {cell}")
+                print(f"{fault:19} {backend:9} {cell}")
 
 
 if __name__ == "__main__":

@@ -6,29 +6,43 @@ The checker trusts the handlers' own record and what the master says, and nothin
 from __future__ import annotations
 
 import random
+import shutil
 import signal
+import tempfile
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobmaster import Cluster, JobMasterError, JobRequest, JobStatus
 from tests.harness.checker import observer_of
 from tests.harness.processes import WorkerProcess, Workers
+from tests.harness.proxy import Proxy
 from tests.harness.record import Mark, read_record
+from tests.harness.smalldisk import SmallDisk
 from tests.servers import MariaDbServer, NatsServer, PostgresServer
 
-__all__ = ["BACKENDS", "FAULTS", "Ground", "Result", "faults_of", "ground", "storm"]
+__all__ = ["BACKENDS", "FAULTS", "Ground", "Result", "ground", "storm"]
 
 LEASE = 3.0
 CONCURRENCY = 10
 BATCH = 30
+RATE = 100
+"""Jobs per second that the producer enqueues."""
+STEADY = 3.0
+"""Seconds over which a rate is measured."""
+RATE_BACK = 0.95
+WATCHED = 12.0
+"""Seconds after the last fault in which the rate may come back."""
 SERVER_FAULTS = ("server killed", "server frozen")
+NETWORK_FAULTS = ("network slow", "network cut", "network half closed")
+DISK_FULL = "disk full"
 WORKER_FAULTS = ("worker killed", "worker frozen", "worker stopped", "clock off")
-FAULTS = (*WORKER_FAULTS, *SERVER_FAULTS)
+FAULTS = (*WORKER_FAULTS, *SERVER_FAULTS, *NETWORK_FAULTS, DISK_FULL)
 BACKENDS = ("sqlite", "postgres", "mariadb", "nats")
 
 
@@ -38,10 +52,15 @@ class Ground:
 
     backend: str
     server: PostgresServer | MariaDbServer | NatsServer | None
+    disk: SmallDisk | None = None
+    """Where the server, or the file, is, if that can be filled."""
 
     def stores(self, directory: Path) -> tuple[str, dict[str, str] | None]:
         """URL of the database, or of the master with the agents."""
-        file = f"sqlite:///{directory / 'jobs.db'}"
+        folder = directory
+        if self.disk is not None and self.server is None:
+            folder = Path(tempfile.mkdtemp(dir=self.disk.path))
+        file = f"sqlite:///{folder / 'jobs.db'}"
         if self.server is None:
             return file, None
         url = self.server.create_database()
@@ -51,28 +70,45 @@ class Ground:
         """Give the stores of a run up."""
         if self.server is not None:
             self.server.drop_database(agents["hot"] if agents else url)
+        elif self.disk is not None:
+            shutil.rmtree(Path(url.removeprefix("sqlite:///")).parent)
+
+    def by(self, proxy: Proxy | None, url: str) -> str:
+        """The same store by way of a proxy."""
+        if proxy is None or self.server is None:
+            return url
+        return url.replace(f":{self.server.port}", f":{proxy.port}")
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The faults that there are here: a file has no server, and whoever shares it shares a clock (the
+        master of NATS is a file here)."""
+        there = WORKER_FAULTS if self.server is None else (*WORKER_FAULTS, *SERVER_FAULTS, *NETWORK_FAULTS)
+        if self.disk is not None:
+            there += (DISK_FULL,)
+        return tuple(kind for kind in there if kind != "clock off" or self.backend not in ("sqlite", "nats"))
+
+
+_MEGABYTES = {"sqlite": 64, "postgres": 800, "mariadb": 800, "nats": 512}
+"""A disk that can be filled: room enough for a server with its data."""
 
 
 @contextmanager
-def ground(backend: str) -> Iterator[Ground]:
-    """The server of a backend, private; raises ``ServerAbsent``."""
+def ground(backend: str, *, small_disk: bool = False) -> Iterator[Ground]:
+    """The server of a backend, private; raises ``ServerAbsent``. ``small_disk``: on a disk of its own, which
+    raises ``DiskAbsent`` where there can be none."""
     servers: dict[str, Callable[[], PostgresServer | MariaDbServer | NatsServer]] = {
         "postgres": PostgresServer,
         "mariadb": MariaDbServer,
         "nats": NatsServer,
     }
-    if backend not in servers:
-        yield Ground(backend, None)
-        return
-    with servers[backend]() as server:
-        yield Ground(backend, server)
-
-
-def faults_of(backend: str) -> tuple[str, ...]:
-    """The faults that there are on a backend: a file has no server, and whoever shares it shares a clock (the
-    master of NATS is a file here)."""
-    there = WORKER_FAULTS if backend == "sqlite" else FAULTS
-    return tuple(kind for kind in there if kind != "clock off" or backend not in ("sqlite", "nats"))
+    with ExitStack() as stack:
+        disk = stack.enter_context(SmallDisk(_MEGABYTES[backend])) if small_disk else None
+        server = servers[backend]() if backend in servers else None
+        if server is not None:
+            server.parent = None if disk is None else disk.path
+            stack.enter_context(server)
+        yield Ground(backend, server, disk)
 
 
 @dataclass
@@ -91,19 +127,23 @@ class Result:
     lost: int = 0
     overlaps: int = 0
     """Runs of one job at once though the first one's process was neither frozen nor had lost its lease."""
-    recovered_in: float = 0.0
+    ended_in: float = 0.0
     """Seconds from the end of the last fault until everything accepted had ended."""
+    rate: float = 0.0
+    """Jobs that ended per second before the first fault."""
+    recovered_in: float | None = None
+    """Seconds from the end of the last fault until a rate of 95 % of that began to hold; ``None``: not
+    measured, or not in time."""
     problems: list[str] = field(default_factory=list)
 
 
 class _Producer(threading.Thread):
-    """Enqueues numbered jobs until told to stop; knows which calls have returned."""
+    """Enqueues numbered jobs at a steady rate until told to stop; knows which calls have returned."""
 
-    def __init__(self, cluster: Cluster, seed: int, pace: float) -> None:
+    def __init__(self, cluster: Cluster, seed: int) -> None:
         super().__init__(name="storm-producer", daemon=True)
         self._cluster = cluster
         self._chance = random.Random(f"producer {seed}")
-        self._pace = pace
         self.accepted: dict[int, bool] = {}
         """By number, whether the job fails once on purpose."""
         self.unsure: set[int] = set()
@@ -111,8 +151,11 @@ class _Producer(threading.Thread):
         self._next = 0
 
     def run(self) -> None:
-        while not self.ended.wait(self._pace):
-            count = self._chance.randint(1, 40)
+        due = time.monotonic()
+        while not self.ended.wait(max(0.0, due - time.monotonic())):
+            count = self._chance.randint(1, RATE // 5)
+            # who was kept waiting does not make up for it
+            due = max(due, time.monotonic() - 0.5) + count / RATE
             numbers = range(self._next, self._next + count)
             self._next += count
             failing = {number: self._chance.random() < 0.2 for number in numbers}
@@ -137,8 +180,11 @@ class _Producer(threading.Thread):
 
 
 class _Storm:
-    def __init__(self, place: Ground, workers: Workers, result: Result, chance: random.Random) -> None:
+    def __init__(
+        self, place: Ground, workers: Workers, proxy: Proxy | None, result: Result, chance: random.Random
+    ) -> None:
         self._place = place
+        self._proxy = proxy
         self._workers = workers
         self._result = result
         self._chance = chance
@@ -159,6 +205,10 @@ class _Storm:
             "clock off": self._set_clock,
             "server killed": self._kill_server,
             "server frozen": self._freeze_server,
+            "network slow": self._slow_network,
+            "network cut": self._cut_network,
+            "network half closed": self._half_close_network,
+            DISK_FULL: self._fill_disk,
         }[kind]()
 
     def _victim(self) -> WorkerProcess:
@@ -199,6 +249,40 @@ class _Storm:
         time.sleep(self._chance.uniform(0.1, 1.2) * LEASE)
         server.resume()
 
+    def _slow_network(self) -> None:
+        proxy = self._network
+        proxy.delay(self._chance.uniform(0.1, 0.6))
+        time.sleep(self._chance.uniform(0.3, 1.2) * LEASE)
+        proxy.heal()
+
+    def _cut_network(self) -> None:
+        proxy = self._network
+        proxy.cut()
+        time.sleep(self._chance.uniform(0.0, 1.2) * LEASE)
+        proxy.heal()
+
+    def _half_close_network(self) -> None:
+        proxy = self._network
+        proxy.half_close()
+        time.sleep(self._chance.uniform(0.1, 1.2) * LEASE)
+        proxy.heal()
+
+    @property
+    def _network(self) -> Proxy:
+        assert self._proxy is not None
+        return self._proxy
+
+    def _fill_disk(self) -> None:
+        disk, server = self._place.disk, self._place.server
+        assert disk is not None
+        disk.fill()
+        time.sleep(self._chance.uniform(0.3, 1.2) * LEASE)
+        disk.free()
+        if isinstance(server, NatsServer):
+            server.restart()  # a stream that could not be written refuses everything until then
+        elif server is not None:
+            server.start()  # one that gave up is started by whoever made room; one that runs is left alone
+
 
 def storm(
     place: Ground,
@@ -209,50 +293,89 @@ def storm(
     kinds: Sequence[str] = (),
     workers: int = 2,
     patience: float = 90.0,
+    measure: bool = False,
 ) -> Result:
-    """Run one storm of so many faults and check what is left; ``problems`` says what is wrong."""
-    chosen = tuple(kinds) or faults_of(place.backend)
+    """Run one storm of so many faults and check what is left; ``problems`` says what is wrong. ``measure``:
+    how soon after the last fault as many jobs end per second as before the first."""
+    chosen = tuple(kinds) or place.faults
     result = Result(place.backend, seed, chosen)
     chance = random.Random(f"storm {seed}")
     url, agents = place.stores(directory)
-    cluster = observer_of(url, agents, 10)
-    try:
-        with Workers(
-            url,
-            directory,
-            agents,
-            lease=LEASE,
-            concurrency=CONCURRENCY,
-            batch_size=BATCH,
-            grace=1,
-            threshold=10,
-        ) as fleet:
-            doing = _Storm(place, fleet, result, chance)
-            doing.start(workers)
-            producer = _Producer(cluster, seed, 0.2)
-            producer.start()
-            _until(fleet.has_begun, 60)
-            # every kind once, while there are strikes left for it
-            planned = [*chance.sample(chosen, min(strikes, len(chosen)))]
-            planned += [chance.choice(chosen) for _ in range(strikes - len(planned))]
-            for kind in planned:
-                time.sleep(chance.uniform(0.1, 1.0))
-                doing.strike(kind)
-            over = time.monotonic()
-            producer.ended.set()
-            producer.join(60)
-            _check(cluster, fleet, producer, doing.frozen, result, over, patience, len(planned) * workers)
-            # what the dead left behind is emptied first and deleted by the next who looks
+    with ExitStack() as stack:
+        stack.callback(place.drop, url, agents)
+        proxy = None
+        if place.server is not None and set(chosen).intersection(NETWORK_FAULTS):
+            proxy = stack.enter_context(Proxy(place.server.port, seed))
+        seen = place.by(proxy, url)
+        seen_agents = agents and {name: place.by(proxy, there) for name, there in agents.items()}
+        cluster = stack.enter_context(closing(observer_of(seen, seen_agents, 10)))
+        fleet = stack.enter_context(
+            Workers(
+                seen,
+                directory,
+                seen_agents,
+                lease=LEASE,
+                concurrency=CONCURRENCY,
+                batch_size=BATCH,
+                grace=1,
+                threshold=10,
+            )
+        )
+        doing = _Storm(place, fleet, proxy, result, chance)
+        doing.start(workers)
+        producer = _Producer(cluster, seed)
+        producer.start()
+        _until(fleet.has_begun, 60)
+        if measure:
             _until(lambda: all(map(_has_started, fleet.running)), 30)
-            _until(lambda: len(cluster.buckets()) <= 5 * len(fleet.running), 30)
-            for worker in fleet.running:
-                _dismiss(worker, result)
-            if left := cluster.buckets():
-                result.problems.append(f"{len(left)} buckets are left: {left[0]}")
-    finally:
-        cluster.close()
-        place.drop(url, agents)
+            time.sleep(1.0 + STEADY)
+            # what had gathered while the workers started does not count
+            result.rate = min(RATE, _rate(fleet.record, time.monotonic() - STEADY))
+        # every kind once, while there are strikes left for it
+        planned = [*chance.sample(chosen, min(strikes, len(chosen)))]
+        planned += [chance.choice(chosen) for _ in range(strikes - len(planned))]
+        for kind in planned:
+            time.sleep(chance.uniform(0.1, 1.0))
+            doing.strike(kind)
+        over = time.monotonic()
+        if measure:
+            result.recovered_in = _recovery(fleet.record, over, result.rate * RATE_BACK)
+        producer.ended.set()
+        producer.join(60)
+        _check(cluster, fleet, producer, doing.frozen, result, over, patience, len(planned) * workers)
+        # what the dead left behind is emptied first and deleted by the next who looks
+        _until(lambda: all(map(_has_started, fleet.running)), 30)
+        _until(lambda: len(cluster.buckets()) <= 5 * len(fleet.running), 30)
+        for worker in fleet.running:
+            _dismiss(worker, result)
+        if left := cluster.buckets():
+            result.problems.append(f"{len(left)} buckets are left: {left[0]}")
     return result
+
+
+def _ends(record: Path) -> list[float]:
+    """When jobs came to their end, in order."""
+    return sorted(mark.at for marks in read_record(record).values() for mark in marks if mark.what == "end")
+
+
+def _rate(record: Path, since: float) -> float:
+    """Jobs per second that ended in the time that a rate is measured over."""
+    ends = _ends(record)
+    return (bisect_left(ends, since + STEADY) - bisect_left(ends, since)) / STEADY
+
+
+def _recovery(record: Path, over: float, wanted: float) -> float | None:
+    """Seconds from ``over`` until as many jobs per second begin to end."""
+    while True:
+        now, ends = time.monotonic(), _ends(record)
+        start = over
+        while start + STEADY <= now:
+            if bisect_left(ends, start + STEADY) - bisect_left(ends, start) >= wanted * STEADY:
+                return round(start - over, 1)
+            start += 0.1
+        if now - over > WATCHED + STEADY:
+            return None
+        time.sleep(0.2)
 
 
 def _dismiss(worker: WorkerProcess, result: Result) -> None:
@@ -289,7 +412,7 @@ def _check(
     scheduler = cluster.scheduler
     live = [status for status in JobStatus if not status.is_final]
     done = _until(lambda: scheduler.count_jobs(status=live) == 0, patience)
-    result.recovered_in = time.monotonic() - over
+    result.ended_in = time.monotonic() - over
     result.jobs, result.unsure = len(producer.accepted), len(producer.unsure)
     if not done:
         stuck = next(iter(scheduler.find_jobs(status=live, limit=1)))
@@ -356,12 +479,27 @@ def _overlaps(
     lapsed = {worker.pid for worker in fleet.all if "lease lost" in worker.log.read_text(errors="replace")}
     found = []
     for lines in marks.values():
-        ends = {(mark.pid, mark.attempt): mark.at for mark in lines if mark.what == "end"}
-        starts = [mark for mark in lines if mark.what == "start"]
-        for number, first in enumerate(starts):
-            ended = ends.get((first.pid, first.attempt))
+        runs = _runs(lines)
+        for number, (first, ended) in enumerate(runs):
             if ended is None or first.pid in lapsed:
                 continue
             was_frozen = any(pid == first.pid and a < ended and b > first.at for pid, a, b in frozen)
-            found += [(first, after) for after in starts[number + 1 :] if after.at < ended and not was_frozen]
+            found += [
+                (first, after) for after, _ in runs[number + 1 :] if after.at < ended and not was_frozen
+            ]
     return found
+
+
+def _runs(lines: list[Mark]) -> list[tuple[Mark, float | None]]:
+    """Each start with the instant of its end, in order. A server that forgot what it had delivered lets a job
+    run again under the same number."""
+    runs: list[tuple[Mark, float | None]] = []
+    for mark in lines:
+        if mark.what == "start":
+            runs.append((mark, None))
+            continue
+        for place, (start, ended) in enumerate(runs):
+            if ended is None and (start.pid, start.attempt) == (mark.pid, mark.attempt):
+                runs[place] = (start, mark.at)
+                break
+    return runs

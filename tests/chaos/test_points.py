@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from jobmaster import ClusterConfig, JobContext, JobHandler, JobRequest, JobStatus, Retry
 from jobmaster.agents.agent_database import AgentDatabaseSettlement
 from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.skew import Skew
@@ -21,8 +19,6 @@ from jobmaster.sql.reading import SqlJobReader
 from jobmaster.testing.conformance import Parties, Stores
 from jobmaster.testing.conformance.parties import SOON
 from tests.harness import points
-from tests.harness.faults import build
-from tests.servers import ExternalNats, NatsServer
 
 
 class Visitor:
@@ -45,11 +41,9 @@ def test_only_the_gateway_commits_and_every_write_has_a_name_on_the_list() -> No
     """A new transaction has to be entered, and then visited; nobody may go past the gateway."""
     assert points.commits() == {"sql/gateway.py", "sql/mysql.py"}
     assert points.named_in_source() <= points.DATA | points.UPKEEP
-    assert points.passed_in_source("agents/nats") == points.NATS
-    assert points.passed_in_source() - points.NATS == points.WITHIN
-    for name in points.NATS:
-        write = name.rpartition(".")[0]
-        assert {f"{write}.before_commit", f"{write}.after_commit"} <= points.NATS
+    assert points.passed_in_source() == points.WITHIN
+    assert points.written_on_nats() == points.NATS
+    assert points.speaking_to_nats() == {"agents/nats/link.py"}
 
 
 @pytest.fixture
@@ -116,34 +110,3 @@ def test_every_write_is_visited_on_every_database(parties: Parties, visitor: Vis
     cluster_level = {"plan", "schedule_change", "enqueue_keyed", "drop"}
     assert points.DATA - visitor.writes - elsewhere - cluster_level == set()
     assert visitor.writes <= points.DATA | points.UPKEEP
-
-
-class Points(JobHandler, definition_id="points", retry=Retry.fixed(0.05)):
-    async def handle(self, job: JobContext) -> int:
-        if job.data.get_bool("fails") and job.failures == 0:
-            raise ValueError("once")
-        return job.attempt
-
-
-@pytest.mark.nats
-def test_every_write_is_visited_on_nats(
-    nats_server: NatsServer | ExternalNats, sqlite_url: str, visitor: Visitor
-) -> None:
-    url = nats_server.create_database()
-    config = ClusterConfig("points").use_sqlite_for_master(sqlite_url).lease(2).add_handlers(Points)
-    config.add_agent_connection("hot", url).add_worker("hot")
-    cluster = build(config, visitor)
-    with cluster:
-        s = cluster.scheduler
-        jobs = [s.once_now(Points, {"fails": fails}) for fails in (False, True)]
-        jobs.append(s.once_now(Points, {"fails": False}, unique_key="begins on the master"))
-        assert {s.wait(job.id, 20).status for job in jobs} == {JobStatus.SUCCEEDED}
-        s.once_many([JobRequest(Points, {"fails": False}, lane="nobody", agent_connection="hot")])
-        end = time.monotonic() + 10
-        while "save.after_commit" not in visitor.visited and time.monotonic() < end:
-            time.sleep(0.05)
-        cluster.set_mode("passive")
-        cluster.drain("hot", hold=True, timeout=20)
-    cluster.close()
-    nats_server.drop_database(url)
-    assert points.NATS - visitor.visited == set()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator
+import threading
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from jobmaster.agents.nats.acknowledging import Acknowledging
 from jobmaster.agents.nats.claiming import Harvest, harvest
 from jobmaster.agents.nats.link import Link
 from jobmaster.agents.nats.options import NatsOptions
+from jobmaster.agents.nats.outbox import Outbox
 from jobmaster.agents.nats.puller import Puller
-from jobmaster.agents.nats.reader import NatsJobReader
+from jobmaster.agents.nats.reader import NatsJobReader, _Whereabouts
 from jobmaster.agents.nats.settlement import NatsSettlement
 from jobmaster.agents.nats.store import NatsStore, Session
 from jobmaster.agents.nats.transport import NatsTransport
@@ -23,11 +26,12 @@ from jobmaster.agents.same_database import SameDatabaseSettlement
 from jobmaster.agents.sql import SqlTransport
 from jobmaster.domain.copies import JobCopy, Shipment
 from jobmaster.domain.ids import uuid7
-from jobmaster.domain.job import Attempt, Job
+from jobmaster.domain.job import Attempt, Job, JobFilter
 from jobmaster.domain.status import JobStatus
 from jobmaster.engine.clock import SystemClock
 from jobmaster.errors import StoreError, TransientStoreError
 from jobmaster.master.sql import SqlMasterStore
+from jobmaster.ports import Rescue
 from jobmaster.ports.transport import ClaimRequest
 from jobmaster.sql import open_database
 from jobmaster.sql.database import Database
@@ -35,11 +39,12 @@ from jobmaster.testing.conformance import AgentTransportConformance, ClusterConf
 from jobmaster.testing.conformance.claiming import ClaimConformance
 from jobmaster.testing.conformance.rescue import RescueConformance
 from jobmaster.testing.conformance.settling import SettleConformance
-from jobmaster.testing.conformance.stores import LEASE
+from jobmaster.testing.conformance.stores import LEASE, Holder
 from tests.leftovers import until_empty
 
 pytestmark = [pytest.mark.nats, pytest.mark.sqlite]
 LOGGER = logging.getLogger("conformance")
+_LIVE = tuple(status for status in JobStatus if not status.is_final)
 ELSEWHERE = None
 """In place of a test of what a NATS agent leaves to the master, or does not promise; each says which."""
 
@@ -368,6 +373,237 @@ class TestLookingAround:
         assert save() == 0, "three jobs have come here since the last time"
         assert save() == 3, "none has"
         assert len(told) == 3
+
+
+class TestWhatComesLate:
+    """A worker that was frozen in mid-settle stores its outcome after others have rescued the job."""
+
+    def test_an_outcome_that_the_master_will_refuse_takes_the_job_from_nobody(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What a storm had met (NATS, worker frozen, seed 1031) and nobody could explain: the successor found
+        the outcome in the outbox, took the job for ended and dropped its message; then the master refused the
+        outcome, and the job was gone."""
+        (job_id,) = parties.hold()
+        parties.onboard()  # so that whoever claims it looks first whether it has ended
+        frozen = parties.agent.holder()
+        _leave_a_late_outcome(parties, frozen, monkeypatch)
+        successor = parties.agent.holder()
+        (again,) = successor.claim()
+        assert again.id == job_id
+        assert parties.ship() == 2  # the lost run, and the outcome
+        assert parties.master.get_job(job_id).status is JobStatus.READY  # type: ignore[union-attr]
+        assert not successor.settle(successor.succeeded(again, '"second"')).refused
+        parties.ship()
+        job = parties.on_master(job_id)
+        assert (job.status, job.result, job.losses) == (JobStatus.SUCCEEDED, "second", 1)
+        assert successor.claim() == []
+
+    def test_a_second_loss_beside_such_an_outcome_is_rescued_too(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (job_id,) = parties.agent.enqueue()
+        _leave_a_late_outcome(parties, parties.agent.holder(), monkeypatch)
+        vanished = parties.agent.holder()
+        assert [job.id for job in vanished.claim()] == [job_id]
+        vanished.expire()
+        assert parties.agent.settlement.rescue(5).released == 1
+        assert parties.ship() >= 1
+        (claimed,) = parties.run()
+        assert claimed.id == job_id
+        parties.ship()
+        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+
+    def test_an_end_that_comes_between_two_steps_of_a_rescue_is_heard_by_the_master_first(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The rescuer dies when the master knows of the loss and the stream does not. Whether the end counts
+        is for the master to say, and nobody drops the message before."""
+        (job_id,) = parties.agent.enqueue()
+
+        def die() -> None:
+            async def put_back(*_: object) -> None:
+                raise TransientStoreError("the rescuer dies here")
+
+            with monkeypatch.context() as patched:
+                patched.setattr("jobmaster.agents.nats.settlement.put_back", put_back)
+                assert parties.agent.settlement.rescue(5).released == 0
+
+        _leave_a_late_outcome(parties, parties.agent.holder(), monkeypatch, die)
+        assert parties.agent.settlement.rescue(5).released == 1
+        (claimed,) = parties.run()
+        assert claimed.id == job_id
+        parties.ship()
+        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+
+    def test_an_end_that_counted_is_not_run_again(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The holder dies between the outbox and its acknowledgement."""
+        (job_id,) = parties.agent.enqueue()
+        holder = parties.agent.holder()
+        (claimed,) = holder.claim()
+        claims = _session(parties.agent).claims.stays[-1].claims
+        delivered = claims[job_id]
+        with monkeypatch.context() as patched:
+            patched.setattr(Acknowledging, "begin", lambda *_: None)
+            holder.settle(holder.succeeded(claimed, '"once"'))
+        claims[job_id] = delivered  # its record, which is older, still names it
+        holder.expire()
+        assert parties.agent.settlement.rescue(5) == Rescue(5, 0, 0)
+        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+        assert parties.run() == []
+        assert parties.ship() == 1
+        assert parties.on_master(job_id).result == "once"
+
+    def test_a_list_and_a_count_know_that_such_a_job_lives(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (job_id,) = parties.agent.enqueue()
+        _leave_a_late_outcome(parties, parties.agent.holder(), monkeypatch)
+        live = JobFilter(status=_LIVE)
+        assert [job.id for job in parties.reader.find_jobs(live, 10, None)] == [job_id]
+        assert parties.reader.count_jobs(live) == 1
+
+    def test_a_job_that_is_settled_while_a_list_is_made_is_on_it(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (job_id,) = parties.agent.enqueue()
+        holder = parties.agent.holder()
+        (claimed,) = holder.claim()
+        looked, settled = threading.Event(), threading.Event()
+        whereabouts = _Whereabouts.load
+
+        async def after_the_outbox(places: _Whereabouts) -> _Whereabouts:
+            looked.set()
+            await asyncio.to_thread(settled.wait, 30)
+            return await whereabouts(places)
+
+        monkeypatch.setattr(_Whereabouts, "load", after_the_outbox)
+        found: list[Job] = []
+        listing = threading.Thread(
+            target=lambda: found.extend(parties.reader.find_jobs(JobFilter(), 10, None))
+        )
+        listing.start()
+        assert looked.wait(30)
+        holder.settle(holder.succeeded(claimed))
+        assert parties.transport.find_live(job_id) is None
+        settled.set()
+        listing.join(30)
+        assert [(job.id, job.status) for job in found] == [(job_id, JobStatus.SUCCEEDED)]
+
+
+class TestStrandedMessages:
+    """A server whose disk was full kept the acknowledgement of a message and not its deletion."""
+
+    def test_one_whose_job_has_ended_is_deleted_and_another_waits_again(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settlement, session = parties.agent.settlement, _session(parties.agent)
+        done, live, kept = parties.agent.enqueue(3)
+        holder = parties.agent.holder()
+        claims = {job.id: job for job in holder.claim()}
+        stay = session.claims.stays[-1]
+        floor = stay.claims[live].seq
+        with monkeypatch.context() as patched:
+            patched.setattr(Acknowledging, "begin", lambda *_: None)
+            holder.settle(holder.succeeded(claims[done]))
+        parties.ship()
+        stay.forget([live])
+
+        async def consumers(_: Session) -> list[dict[str, object]]:
+            pattern = session.names.jobs_of("default", 3)
+            return [
+                {
+                    "ack_floor": {"stream_seq": floor},
+                    "delivered": {"consumer_seq": 3},
+                    "config": {"filter_subject": pattern},
+                }
+            ]
+
+        monkeypatch.setattr("jobmaster.agents.nats.stranded._consumers", consumers)
+        monkeypatch.setattr("jobmaster.agents.nats.stranded._EVERY", 0.0)
+        settlement.rescue(5)
+        # one look may meet what is just being deleted
+        assert parties.reader.count_jobs(JobFilter()) == 3
+        settlement.rescue(5)
+        left = parties.reader.find_jobs(JobFilter(), 10, None)
+        assert {job.id for job in left} == {live, kept}
+        (again,) = parties.agent.holder().claim()
+        assert again.id == live
+        assert not holder.settle(holder.succeeded(claims[kept])).refused
+
+    def test_outcomes_that_the_master_has_are_deleted(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (first, second) = parties.agent.enqueue(2)
+        holder = parties.agent.holder()
+        claims = {job.id: job for job in holder.claim()}
+        holder.settle(holder.succeeded(claims[first]))
+        outbox = _session(parties.agent).outbox
+
+        async def everything(_: Outbox) -> dict[int, Shipment]:
+            await outbox.refresh()
+            return dict(outbox._read)
+
+        monkeypatch.setattr(Outbox, "below_the_floor", everything)
+        monkeypatch.setattr("jobmaster.agents.nats.stranded._EVERY", 0.0)
+        parties.agent.settlement.rescue(5)
+        assert parties.transport.unshipped()[0] == 1
+        holder.settle(holder.succeeded(claims[second]))
+        parties.agent.settlement.rescue(5)
+        assert parties.on_master(first).status is JobStatus.SUCCEEDED
+        # the other was met once
+        assert parties.transport.unshipped()[0] == 1
+        assert parties.ship() == 1
+
+    def test_nothing_is_found_where_all_is_well(
+        self, parties: Parties, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("jobmaster.agents.nats.stranded._EVERY", 0.0)
+        ids = parties.agent.enqueue(4)
+        parties.agent.enqueue(2, lane="quiet")
+        holder = parties.agent.holder()
+        first, second, *_ = holder.claim()
+        holder.settle(holder.succeeded(first), holder.failed(second, timedelta(0)))
+        for _ in range(3):
+            parties.agent.settlement.rescue(5)
+        left = parties.reader.find_jobs(JobFilter(status=_LIVE), 10, None)
+        assert {job.id for job in left} >= set(ids) - {first.id}
+        assert [job.id for job in holder.claim()] == [second.id]
+
+
+def _leave_a_late_outcome(
+    parties: Parties,
+    holder: Holder,
+    monkeypatch: pytest.MonkeyPatch,
+    rescue: Callable[[], None] | None = None,
+) -> None:
+    """The holder claims, and its settle stands still between its look at the lease and what it writes, until
+    its bucket was rescued."""
+    store, standing, rescued = Outbox.store, threading.Event(), threading.Event()
+
+    async def late(outbox: Outbox, shipment: Shipment, timeout: float) -> None:
+        if not rescued.is_set() and shipment.ended:
+            standing.set()
+            await asyncio.to_thread(rescued.wait, 30)
+        await store(outbox, shipment, timeout)
+
+    (claimed,) = holder.claim()
+    with monkeypatch.context() as patched:
+        patched.setattr(Outbox, "store", late)
+        settle = threading.Thread(target=holder.settle, args=[holder.succeeded(claimed, '"first"')])
+        settle.start()
+        assert standing.wait(30)
+        holder.expire()
+        if rescue is None:
+            assert parties.agent.settlement.rescue(5).released == 1
+        else:
+            rescue()
+        rescued.set()
+        settle.join(30)
+        assert not settle.is_alive()
+    assert parties.transport.unshipped()[0] >= 1
 
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)

@@ -48,6 +48,18 @@ class TestTransport(AgentTransportConformance):
 class TestSettlement(SettlementConformance):
     """Settling."""
 
+    def test_a_claim_whose_bucket_does_not_exist_is_swept_up(self, stores: Stores) -> None:
+        (job_id,) = stores.enqueue()
+        holder = stores.holder()
+        (claimed,) = holder.claim()
+        transport, gone = stores.transport, list(holder.buckets.values())
+        assert isinstance(transport, SqlTransport)
+        gateway = transport._database.gateway
+        gateway.transaction("bucket_gone", lambda tx: tx.run("bucket_delete", ids=gone))
+        assert stores.settlement.rescue(5).released == 1
+        assert holder.settle(holder.succeeded(claimed)).refused == {job_id}
+        assert [job.id for job in stores.holder().claim()] == [job_id]
+
 
 class TestMaster(MasterStoreConformance):
     """The master."""

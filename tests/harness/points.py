@@ -1,7 +1,8 @@
 """The fault points by name: every write of the data path has one before and one after its commit.
 
 On SQL stores the gateway passes ``NAME.before_commit`` and ``NAME.after_commit`` around each commit, so that
-a write has them by having a name. On NATS a write has those that its code passes.
+a write has them by having a name. On NATS the connection passes points around each message, acknowledgement
+and deletion, and what they belong to has points by its name too.
 """
 
 from __future__ import annotations
@@ -9,7 +10,18 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-__all__ = ["DATA", "NATS", "UPKEEP", "WITHIN", "commits", "named_in_source", "passed_in_source"]
+__all__ = [
+    "DATA",
+    "NATS",
+    "STEPS",
+    "UPKEEP",
+    "WITHIN",
+    "commits",
+    "named_in_source",
+    "passed_in_source",
+    "speaking_to_nats",
+    "written_on_nats",
+]
 
 PACKAGE = Path(__file__).resolve().parents[2] / "jobmaster"
 
@@ -31,11 +43,14 @@ UPKEEP = {
 WITHIN = {"settle.written", "writes.between", "plan.jobs_written", "schedule_change.jobs_written"}
 """Points between two statements of one transaction."""
 NATS = {
-    "enqueue.before_commit", "enqueue.after_commit", "settle.before_commit", "settle.after_commit",
-    "ship.before_commit", "ship.after_commit", "save.before_commit", "save.after_commit",
-    "receive.before_commit", "receive.after_commit", "take.before_commit", "take.after_commit",
-    "let_go.before_commit", "let_go.after_commit",
+    "enqueue", "settle", "ship", "save", "receive", "take", "let_go",
+    "settled", "rescue", "expire", "bucket_gone", "dismiss", "send_back", "unclaim",
+    "open_buckets", "renew", "mark", "complete_buckets", "close_buckets",
+    "cancel", "reschedule", "forget_cancels", "clear_stranded",
 }  # fmt: skip
+"""What is written on a NATS agent. Inside each, every message that is stored, every acknowledgement and every
+deletion has points of its own, since its connection passes :data:`STEPS` by itself."""
+STEPS = {"publish", "acknowledge", "delete"}
 
 
 def _calls(folder: Path) -> list[tuple[Path, ast.Call, str]]:
@@ -62,9 +77,29 @@ def named_in_source() -> set[str]:
     return {text for text in named if text}
 
 
-def passed_in_source(folder: str = "") -> set[str]:
-    """Points that code passes by a literal name."""
-    return {text for _, call, name in _calls(PACKAGE / folder) if name == "reach" and (text := _text(call))}
+def passed_in_source() -> set[str]:
+    """Points within a transaction that code passes by a literal name."""
+    found = {
+        text for _, call, name in _calls(PACKAGE) if name in ("reach", "_reach") and (text := _text(call))
+    }
+    return {text for text in found if text.partition(".")[0] not in STEPS}
+
+
+def written_on_nats() -> set[str]:
+    """What code of the NATS agent calls the writes that it does."""
+    calls = _calls(PACKAGE / "agents/nats")
+    return {text for _, call, name in calls if name in ("writing", "_writing") and (text := _text(call))}
+
+
+def speaking_to_nats() -> set[str]:
+    """The files in which something is said to a NATS server past the connection that has the points."""
+    return {
+        file.relative_to(PACKAGE).as_posix()
+        for file, call, name in _calls(PACKAGE / "agents/nats")
+        if name in ("publish", "request", "jetstream", "respond", "ack", "nak", "term")
+        and isinstance(call.func, ast.Attribute)
+        and ast.unparse(call.func.value) not in ("self._link", "session.link", "link", "super()", "self")
+    }
 
 
 def commits() -> set[str]:

@@ -93,6 +93,8 @@ class ServerProcess:
         "fast": signal.SIGTERM,
         "immediate": signal.SIGKILL,
     }
+    parent: Path | None = None
+    """Where the temporary directory is made, if set before the first start; else where all are made."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -237,7 +239,7 @@ class ServerProcess:
     # How it is done
 
     def _settle_in(self) -> None:
-        parent = tempfile.gettempdir()
+        parent = str(self.parent) if self.parent is not None else tempfile.gettempdir()
         user = self._user()
         if user is not None and not executable_by_others(Path(parent)):
             parent = "/tmp"

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 
 from .ledger import Violated
-from .world import Scene, simulate
+from .world import THOUSANDS, Scene, simulate
 
 
 def main() -> int:
@@ -22,6 +22,8 @@ def main() -> int:
     parser.add_argument("--storm", type=float, default=25.0)
     parser.add_argument("--slow", type=float, default=Scene().slow_rate, help="rate of slow store calls")
     parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--thousands", action="store_true", help="2,000 workers with 200,000 jobs instead")
+    parser.add_argument("--shrink", type=int, default=1, help="with --thousands: so many times fewer of each")
     given = parser.parse_args()
     scene = replace(
         Scene(),
@@ -31,6 +33,14 @@ def main() -> int:
         storm=given.storm,
         slow_rate=given.slow,
     )
+    if given.thousands:
+        scene = replace(
+            THOUSANDS,
+            agents=given.agents,
+            processes=THOUSANDS.processes // given.shrink,
+            jobs=THOUSANDS.jobs // given.shrink,
+            batches=THOUSANDS.batches // given.shrink,
+        )
     began, faults, failed = time.perf_counter(), Counter[str](), 0
     jobs = runs = commits = 0
     for seed in range(given.first, given.first + given.seeds):
@@ -44,8 +54,11 @@ def main() -> int:
             continue
         jobs, runs, commits = jobs + report.jobs, runs + report.runs, commits + report.commits
         faults += report.faults
-    took = time.perf_counter() - began
-    print(f"{given.seeds} seeds, {failed} failed, {jobs} jobs, {runs} runs, {commits} commits, {took:.1f} s")
+    took, worked = time.perf_counter() - began, time.process_time()
+    print(
+        f"{given.seeds} seeds, {failed} failed, {jobs} jobs, {runs} runs, {commits} commits, {took:.1f} s, "
+        f"{worked:.1f} s of processor time"
+    )
     print(", ".join(f"{count} {name}" for name, count in sorted(faults.items())))
     return 1 if failed else 0
 

@@ -35,6 +35,8 @@ class Process:
         self.thawed_at = float("-inf")
         self.held: list[asyncio.Handle] = []
         self.tasks: list[asyncio.Task[Any]] = []
+        self.sifted_at = 500
+        """How many tasks there may be before those that are done are taken out."""
         self.context = contextvars.copy_context()
         self.context.run(PROCESS.set, self)
 
@@ -95,8 +97,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         process = PROCESS.get()
         if process is not None:
             process.tasks.append(task)
-            if len(process.tasks) > 500:
+            if len(process.tasks) > process.sifted_at:
                 process.tasks = [one for one in process.tasks if not one.done()]
+                process.sifted_at = max(500, 2 * len(process.tasks))
         return task
 
     def _note(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -25,6 +25,13 @@ def test_a_worker_that_thaws_begins_nothing_that_it_had_queued() -> None:
     simulate_freezes()
 
 
+def test_what_ended_while_the_store_was_read_is_not_given_back() -> None:
+    """Seed 1016 with agents: a claim whose end waited to be stored was taken for a stranger when the worker
+    read its buckets, and given back uncharged since the master could not be asked about it; it ran again
+    under the number of the run that had ended."""
+    simulate(1016, Scene(agents=2))
+
+
 def test_it_is_the_look_at_the_lease_that_prevents_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Worker, "_trusts_claims", lambda worker, at: True)
     with pytest.raises(Violated, match="has a claim number that is not above"):

@@ -8,7 +8,7 @@ import json
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,7 +39,7 @@ from .ledger import Ledger, Plan, Violated
 from .loop import PROCESS, Process, SimulatedLoop, State
 from .stores import Calls, Place, StoreLock, StoreView, drive, pause
 
-__all__ = ["Report", "Scene", "World", "simulate"]
+__all__ = ["THOUSANDS", "Report", "Scene", "World", "simulate"]
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -81,6 +81,29 @@ class Scene:
     """How long after the storm everything has to be done."""
     checked_every: int = 1
     """How many commits there are per check of everything."""
+    wakes_lost: float = 0.1
+    """Of wake-ups, each for one worker; where thousands wait, to wake them all for a batch costs the most."""
+    coarse: bool = False
+    """Whether a look at a store takes its time all at once: in between it could break nothing."""
+
+
+THOUSANDS = Scene(
+    processes=100,
+    workers=20,
+    jobs=200_000,
+    batches=2_000,
+    storm=60.0,
+    lease=15.0,
+    concurrency=10,
+    error_rate=0.002,
+    fault_every=3.0,
+    longest_run=0.2,
+    patience=1200.0,
+    checked_every=5_000,
+    wakes_lost=0.99,
+    coarse=True,
+)
+"""Two thousand workers with two hundred thousand jobs."""
 
 
 @dataclass(slots=True)
@@ -167,7 +190,8 @@ class World:
 
     def wake_delay(self) -> float | None:
         """Seconds until a wake-up is heard; ``None`` when it is lost."""
-        return None if self.chance.random() < 0.1 else self.chance.random() * 0.01
+        lost = self.chance.random() < self.scene.wakes_lost
+        return None if lost else self.chance.random() * 0.01
 
     def before(self, place: Place, process: Process, name: str) -> None:
         """A call has been made and has not taken effect."""
@@ -178,6 +202,20 @@ class World:
         if self.storming and self.chance.random() < self.scene.error_rate:
             self.report.faults["error before a commit"] += 1
             raise TransientStoreError(f"{name} on {place.name} failed")
+
+    async def look(
+        self, place: Place, process: Process, method: Callable[..., Any], name: str, args: tuple[Any, ...]
+    ) -> Any:
+        """A call that changes nothing, at once after the time that it takes."""
+        await asyncio.sleep(2 * self.latency())
+        if not place.reached_by(process):
+            await asyncio.sleep(0.2)
+            raise TransientStoreError(f"{place.name} does not answer")
+        if self.storming and self.chance.random() < self.scene.error_rate:
+            self.report.faults["error of a look"] += 1
+            raise TransientStoreError(f"{name} on {place.name} failed")
+        self._trace.update(f"{self.loop.time():.6f} {process.name} {place.name} {name}\n".encode())
+        return method(*args)
 
     def after(self, place: Place, process: Process, name: str, writes: bool) -> None:
         """It took effect; its answer is on its way."""

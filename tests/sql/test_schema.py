@@ -142,6 +142,29 @@ def test_many_may_start_at_once(database_url: str, make_database: Any) -> None:
     assert len({database.store_id for database in databases}) == 1
 
 
+@pytest.mark.sqlite
+def test_many_databases_may_be_made_at_once(tmp_path: Any, make_database: Any) -> None:
+    """By threads of one process, each with a cluster of its own: Alembic's environment is one for all."""
+    count = 8
+    together, faults = threading.Barrier(count), list[BaseException]()
+    databases = [make_database(f"sqlite:///{tmp_path / str(number)}.db") for number in range(count)]
+
+    def start(database: Database) -> None:
+        together.wait()
+        try:
+            database.open()
+        except BaseException as fault:
+            faults.append(fault)
+
+    threads = [threading.Thread(target=start, args=[database]) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert {database.schema.state().status for database in databases} == {SchemaStatus.CURRENT}
+
+
 def test_many_may_declare_their_settings_at_once(database: Database, make_database: Any) -> None:
     from tests.sql.conftest import stores_of
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from ...errors import TransientStoreError
 from .link import Link
@@ -36,8 +37,11 @@ class Acknowledging:
     message be delivered once more, and that one is met where the outcome went. But whoever looks at the
     stream wants to see it without them, and waits for :meth:`confirmed` first."""
 
-    def __init__(self, link: Link, logger: logging.Logger) -> None:
+    def __init__(
+        self, link: Link, logger: logging.Logger, writing: Callable[[str], AbstractContextManager[None]]
+    ) -> None:
         self._link = link
+        self._writing = writing
         self._logger = logger
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -54,7 +58,7 @@ class Acknowledging:
 
     async def _acknowledge(self, replies: Sequence[str]) -> None:
         try:
-            await self._link.send_each(replies[:-1])
-            await self._link.ask(replies[-1], b"+ACK", _PATIENCE)
+            with self._writing("settled"):
+                await acknowledge(self._link, replies)
         except TransientStoreError as fault:
             self._logger.debug("acknowledgements are not certain: %s", fault)

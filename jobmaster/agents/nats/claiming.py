@@ -22,6 +22,7 @@ from .waiting import superseded
 __all__ = [
     "Doubt",
     "Harvest",
+    "Whereabouts",
     "admit",
     "examine",
     "harvest",
@@ -147,8 +148,9 @@ async def _gather(session: Session, intake: Intake, limit: int, asked: bool) -> 
 async def _return(session: Session, far: Sequence[Delivered]) -> None:
     copies = [item.envelope.copy._replace(claim_no=item.envelope.copy.claim_no + 1) for item in far]
     session.logger.warning("%d jobs are due too far ahead for a NATS agent: the master holds them", len(far))
-    await session.outbox.store(Shipment([], [], copies), session.timeout)
-    await acknowledge(session.link, [item.reply for item in far])
+    with session.writing("send_back"):
+        await session.outbox.store(Shipment([], [], copies), session.timeout)
+        await acknowledge(session.link, [item.reply for item in far])
 
 
 def admit(stay: Stay, delivered: Delivered, bucket: UUID, *, cancel: bool = False) -> ClaimedJob:
@@ -193,8 +195,7 @@ async def examine(session: Session, items: Sequence[Delivered]) -> Doubt:
         held = await _held_elsewhere(session, rechecked)
         doubt.later = [item for item in rechecked if item.envelope.copy.id in held]
         for item in rechecked:
-            copy = item.envelope.copy
-            if any(placement >= copy.placement for placement in ended.get(copy.id, ())):
+            if ended.tells_of(item.envelope.copy):
                 gone.add(item.seq)
     doubt.gone = [item for item in items if item.seq in gone]
     doubt.later = [item for item in doubt.later if item.seq not in gone]
@@ -221,11 +222,25 @@ async def _held_elsewhere(session: Session, items: Sequence[Delivered]) -> set[U
     }
 
 
-async def whereabouts(session: Session) -> dict[UUID, list[int]]:
-    """The jobs that ended here, or went to the master, and of which it may not know: their placements."""
-    found: dict[UUID, list[int]] = {}
-    for part in await session.outbox.refresh():
-        gone: list[EndedJob | JobCopy] = [*part.ended, *part.returned]
-        for job in gone:
-            found.setdefault(job.id, []).append(job.placement)
-    return found
+class Whereabouts:
+    """The jobs that ended here, or went to the master, and of which it may not know."""
+
+    def __init__(self, parts: Sequence[Shipment]) -> None:
+        self._latest: dict[UUID, tuple[int, int]] = {}
+        for part in parts:
+            gone: list[EndedJob | JobCopy] = [*part.ended, *part.returned]
+            for job in gone:
+                told = (job.placement, job.claim_no)
+                self._latest[job.id] = max(told, self._latest.get(job.id, told))
+
+    def tells_of(self, copy: JobCopy) -> bool:
+        """Whether the job of this message, in which ``claim_no`` counts the claims before, came to its end.
+
+        An end that an earlier claim came to is none: a worker that was frozen in mid-settle tells of it when
+        others have long put this message in the place of its own, and the master refuses it."""
+        return self._latest.get(copy.id, (-1, -1)) > (copy.placement, copy.claim_no)
+
+
+async def whereabouts(session: Session) -> Whereabouts:
+    """What the outbox tells now."""
+    return Whereabouts(await session.outbox.refresh())

@@ -18,7 +18,7 @@ from ...domain.job import AttemptOutcome, JobError
 from ...domain.status import JobStatus
 from ...domain.verdict import AttemptRecord, lost_verdict
 from .acknowledging import acknowledge
-from .claiming import whereabouts
+from .claiming import Whereabouts
 from .envelope import Envelope, instant
 from .registry import Record
 from .settling import ended_copy
@@ -91,26 +91,41 @@ async def losses_of(session: Session, record: Record) -> list[Loss]:
     return losses
 
 
-async def sift(session: Session, losses: Sequence[Loss]) -> list[Loss]:
-    """Take out those that need no rescue: another message stands in their place, or they ended here."""
+async def sift(session: Session, losses: Sequence[Loss]) -> tuple[list[Loss], Shipment]:
+    """Those that are to be rescued, and what their holders told of their end: the master has to hear that
+    first, for only it can say whether it still counted. Another message stands in the place of the others;
+    they are dropped."""
     if not losses:
-        return []
+        return [], Shipment([], [])
     found = await last_of(session, [loss.subject for loss in losses])
-    ended = await whereabouts(session)
-    left, done = [], []
+    parts = await session.outbox.refresh()
+    left: list[Loss] = []
+    done: list[Loss] = []
     for loss, there in zip(losses, found, strict=True):
-        copy = loss.envelope.copy
-        gone = there is None or there.seq != loss.seq
-        if gone or any(placement >= copy.placement for placement in ended.get(copy.id, ())):
-            done.append(loss)
-        else:
-            left.append(loss)
+        (done if there is None or there.seq != loss.seq else left).append(loss)
     await drop(session, done)
-    return left
+    ended = Whereabouts(parts)
+    told = {loss.id for loss in left if ended.tells_of(loss.envelope.copy)}
+    return left, _about(told, parts) if told else Shipment([], [])
+
+
+def _about(job_ids: Collection[UUID], parts: Sequence[Shipment]) -> Shipment:
+    """What is told of these jobs."""
+    return Shipment(
+        [job for part in parts for job in part.ended if job.id in job_ids],
+        [record for part in parts for record in part.attempts if record.job_id in job_ids],
+        [copy for part in parts for copy in part.returned if copy.id in job_ids],
+    )
 
 
 async def drop(session: Session, losses: Sequence[Loss]) -> None:
     """These are not to be run."""
+    if losses:
+        with session.writing("dismiss"):
+            await _take_out(session, losses)
+
+
+async def _take_out(session: Session, losses: Sequence[Loss]) -> None:
     await acknowledge(session.link, [loss.reply for loss in losses if loss.reply])
     await delete(session, [loss.seq for loss in losses if not loss.reply])
 
@@ -164,22 +179,23 @@ async def put_back(
         else:
             waiting = copy._replace(claim_no=copy.claim_no + 1, attempt=attempt, losses=after)
             again.append((loss, Envelope(waiting, loss.envelope.recheck or loss.uncharged)))
-    shipment = Shipment(ended, attempts)
-    if len(shipment):
-        await session.outbox.store(shipment, session.timeout)
-    if again:
-        acks = await put_in_place(
-            session,
-            [
-                (envelope, loss.seq, f"{loss.id.hex}-{loss.envelope.copy.claim_no}-lost")
-                for loss, envelope in again
-            ],
-            session.timeout,
-        )
-        rescued.released = sum(1 for ack in acks if ack.seq)
-        rescued.lanes = {envelope.copy.lane for _, envelope in again}
-    await drop(session, losses)
-    await session.registry.forget_cancels(cancelled)
+    with session.writing("rescue"):
+        shipment = Shipment(ended, attempts)
+        if len(shipment):
+            await session.outbox.store(shipment, session.timeout)
+        if again:
+            acks = await put_in_place(
+                session,
+                [
+                    (envelope, loss.seq, f"{loss.id.hex}-{loss.envelope.copy.claim_no}-lost")
+                    for loss, envelope in again
+                ],
+                session.timeout,
+            )
+            rescued.released = sum(1 for ack in acks if ack.seq)
+            rescued.lanes = {envelope.copy.lane for _, envelope in again}
+        await _take_out(session, losses)
+        await session.registry.forget_cancels(cancelled)
     for lane in rescued.lanes:
         await session.wake(lane)
     return rescued

@@ -107,9 +107,8 @@ def _cut(parcels: Sequence[Parcel], limit: int) -> tuple[Shipment, list[Shipment
 
 
 async def _shipped(session: Session, parcels: Sequence[Parcel], kept: Sequence[Shipment]) -> None:
-    session.reach("ship.before_commit")
-    await session.outbox.shipped(parcels, kept)
-    session.reach("ship.after_commit")
+    with session.writing("ship"):
+        await session.outbox.shipped(parcels, kept)
 
 
 async def _unsaved(session: Session, age: timedelta, limit: int) -> tuple[list[Found], int]:
@@ -138,24 +137,22 @@ def _stored_at(found: Found) -> datetime:
 
 async def _saved(session: Session, found: Sequence[Found], cursor: int) -> set[UUID]:
     """Note that the master knows these; those that are not there any more."""
-    session.reach("save.before_commit")
-    await session.registry.advance(found[-1].seq, cursor, session.timeout)
-    session.reach("save.after_commit")
+    with session.writing("save"):
+        await session.registry.advance(found[-1].seq, cursor, session.timeout)
     there = await last_of(session, [item.subject for item in found])
     return {item.envelope.copy.id for item, still in zip(found, there, strict=True) if still is None}
 
 
 async def _receive(session: Session, copies: Sequence[JobCopy]) -> None:
-    session.reach("receive.before_commit")
     items = [
         (Envelope(copy._replace(started_at=None), recheck=True), 0, f"{copy.id.hex}-p{copy.placement}")
         for copy in copies
     ]
-    acks = await put_in_place(session, items, session.timeout)
-    met = [copy for copy, ack in zip(copies, acks, strict=True) if not ack.seq]
-    if met:
-        await _make_way(session, met)
-    session.reach("receive.after_commit")
+    with session.writing("receive"):
+        acks = await put_in_place(session, items, session.timeout)
+        met = [copy for copy, ack in zip(copies, acks, strict=True) if not ack.seq]
+        if met:
+            await _make_way(session, met)
     for lane in {copy.lane for copy in copies}:
         await session.wake(lane)
 
@@ -164,7 +161,7 @@ async def _make_way(session: Session, copies: Sequence[JobCopy]) -> None:
     """Another message of these jobs is there: one left behind by an earlier placement makes way."""
     ended = await whereabouts(session)
     for copy in copies:
-        if not any(placement >= copy.placement for placement in ended.get(copy.id, ())):
+        if not ended.tells_of(copy):
             await _place(session, copy)
 
 
@@ -194,7 +191,6 @@ async def _take(
     wanted = await _wanted(session, request)
     if not wanted:
         return []
-    session.reach("take.before_commit")
     # the record first: what it does not name yet rests until the lease is over, and waits again then
     record = Record(
         bucket.worker_id,
@@ -206,17 +202,17 @@ async def _take(
         [BucketRow(bucket.id, bucket.priority)],
         key=bucket.id,
     )
-    await session.registry.write(record, session.timeout)
-    free = await detach(session, wanted, until, bucket.id)
-    record.held = [
-        Held(copy.id, bucket.id, copy.lane, copy.priority, seq, "")
-        for copy, seq in ((item.envelope.copy, seq) for item, seq in free)
-    ]
-    if free:
+    with session.writing("take"):
         await session.registry.write(record, session.timeout)
-    else:
-        await session.registry.delete(record)
-    session.reach("take.after_commit")
+        free = await detach(session, wanted, until, bucket.id)
+        record.held = [
+            Held(copy.id, bucket.id, copy.lane, copy.priority, seq, "")
+            for copy, seq in ((item.envelope.copy, seq) for item, seq in free)
+        ]
+        if free:
+            await session.registry.write(record, session.timeout)
+        else:
+            await session.registry.delete(record)
     return [_counted(item.envelope.copy) for item, _ in free]
 
 
@@ -259,16 +255,14 @@ async def _wanted(session: Session, request: TakeRequest) -> list[Found]:
 
 
 async def _let_go(session: Session, bucket_id: UUID) -> None:
-    session.reach("let_go.before_commit")
-    record = await session.registry.move(bucket_id)
-    if record is not None:
-        subjects = [session.names.job(held.lane, held.priority, held.job_id) for held in record.held]
-        there = await last_of(session, subjects)
-        await delete(
-            session, [item.seq for item in there if item is not None and item.envelope.taken == bucket_id]
-        )
-        await session.registry.delete(record)
-    session.reach("let_go.after_commit")
+    with session.writing("let_go"):
+        record = await session.registry.move(bucket_id)
+        if record is not None:
+            subjects = [session.names.job(held.lane, held.priority, held.job_id) for held in record.held]
+            there = await last_of(session, subjects)
+            mine = [item.seq for item in there if item is not None and item.envelope.taken == bucket_id]
+            await delete(session, mine)
+            await session.registry.delete(record)
 
 
 async def _backlog(session: Session, lane: str, most: int) -> int:

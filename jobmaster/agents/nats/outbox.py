@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from ...domain.copies import Shipment
@@ -20,9 +20,12 @@ from .link import ApiFault, Link
 from .messages import Outgoing
 from .names import Names
 from .puller import Puller, sequence_of
+from .streams import CONSUMER_GONE
 
 __all__ = ["Outbox", "Parcel"]
 
+_SHIPPER = "shipper"
+"""The consumer by which outcomes are shipped."""
 _MOST = 250
 """Outcomes of one message."""
 _AT_ONCE = 250
@@ -61,7 +64,7 @@ class Outbox:
         self._logger = logger
         self._read: dict[int, Shipment] = {}
         self._puller = Puller(
-            link, names.outcomes, "shipper", f"{names.root}.outcomes.*", _SHIP_WAIT, 10_000, _Arrival, logger
+            link, names.outcomes, _SHIPPER, f"{names.root}.outcomes.*", _SHIP_WAIT, 10_000, _Arrival, logger
         )
         self._shipping = asyncio.Lock()
         self._spare: list[Parcel] = []
@@ -125,6 +128,31 @@ class Outbox:
         except ApiFault:
             return None
         return decode_shipment(base64.b64decode(answer["message"]["data"]))
+
+    async def below_the_floor(self) -> dict[int, Shipment]:
+        """What is still there though the shippers have everything up to it acknowledged, by sequence."""
+        try:
+            consumer = await self._link.api(f"CONSUMER.INFO.{self._names.outcomes}.{_SHIPPER}")
+        except ApiFault as fault:
+            if fault.code != CONSUMER_GONE:
+                raise
+            return {}
+        if not consumer["delivered"]["consumer_seq"]:
+            return {}
+        floor = int(consumer["ack_floor"]["stream_seq"])
+        await self.refresh()
+        return {seq: part for seq, part in self._read.items() if seq <= floor}
+
+    async def delete(self, seqs: Collection[int]) -> None:
+        """Take messages out that nobody acknowledges."""
+        for seq in seqs:
+            try:
+                body = {"seq": seq, "no_erase": True}
+                await self._link.api(f"STREAM.MSG.DELETE.{self._names.outcomes}", body)
+            except ApiFault as fault:
+                # somebody else has deleted it
+                self._logger.debug("outcomes %d: %s", seq, fault)
+            self._read.pop(seq, None)
 
     async def size(self) -> tuple[int, int]:
         """How many outcomes wait, and their bytes."""

@@ -228,16 +228,25 @@ def _fits(job: Job, criteria: JobFilter) -> bool:
 
 
 async def _outbox(session: Session) -> tuple[dict[UUID, EndedJob], dict[UUID, JobCopy]]:
-    """What the outbox holds, each job once: the first end of it that the master will hear of."""
+    """What the outbox holds, each job once: the first end of its latest claim, which the master will take."""
     parts: Sequence[Shipment] = await session.outbox.refresh()
     ended: dict[UUID, EndedJob] = {}
     returned: dict[UUID, JobCopy] = {}
     for part in parts:
         for job in part.ended:
-            ended.setdefault(job.id, job)
+            before = ended.get(job.id)
+            if before is None or (before.placement, before.claim_no) < (job.placement, job.claim_no):
+                ended[job.id] = job
         for copy in part.returned:
             returned[copy.id] = copy
     return ended, returned
+
+
+def _is_late(ended: EndedJob, message: Found) -> bool:
+    """Whether this is the end of a claim that was lost before this message took the place of its own: it
+    counts for nothing. See :meth:`.claiming.Whereabouts.tells_of`."""
+    copy = message.envelope.copy
+    return (ended.placement, ended.claim_no) <= (copy.placement, copy.claim_no)
 
 
 async def _ids(session: Session, lane: str | None) -> dict[UUID, str]:
@@ -259,6 +268,9 @@ async def _find(session: Session, criteria: JobFilter, limit: int, after: UUID |
         part = candidates[start : start + _AT_ONCE]
         live = [job_id for job_id in part if job_id in subjects]
         messages = dict(zip(live, await last_of(session, [subjects[i] for i in live]), strict=True))
+        if any(messages[i] is None and i not in ended and i not in returned for i in live):
+            # settled since the look at the outbox: it is there now, or on the master, which is asked later
+            ended, returned = await _outbox(session)
         for job_id in part:
             job = await _one(session, job_id, messages.get(job_id), ended, returned, places)
             if job is not None and _fits(job, criteria):
@@ -276,7 +288,7 @@ async def _one(
     returned: dict[UUID, JobCopy],
     places: _Whereabouts,
 ) -> Job | None:
-    if job_id in ended:
+    if job_id in ended and (message is None or not _is_late(ended[job_id], message)):
         return _finished(session, ended[job_id])
     if message is not None:
         return await _as_shown(session, message, places)
@@ -290,12 +302,25 @@ async def _count(session: Session, criteria: JobFilter, excluding: Collection[UU
     if _by_lane_only(criteria):
         subjects = await _ids(session, criteria.lane)
         ended, returned = await _outbox(session)
+        for job_id in await _living(session, subjects, ended):
+            del ended[job_id]
         live = {*subjects, *_of_lane(returned.values(), criteria.lane)} - ended.keys()
         if criteria.status:
             return len(live)
         final = {*_of_lane(ended.values(), criteria.lane)} - set(excluding)
         return len(live) + len(final)
     return len(await _find(session, criteria, 10**9, None))
+
+
+async def _living(session: Session, subjects: dict[UUID, str], ended: dict[UUID, EndedJob]) -> list[UUID]:
+    """Of the jobs that have an end and a message those whose end came late."""
+    both = [job_id for job_id in ended if job_id in subjects]
+    found: list[UUID] = []
+    for start in range(0, len(both), _AT_ONCE):
+        part = both[start : start + _AT_ONCE]
+        messages = await last_of(session, [subjects[job_id] for job_id in part])
+        found += [i for i, there in zip(part, messages, strict=True) if there and _is_late(ended[i], there)]
+    return found
 
 
 _LIVE = frozenset(status for status in JobStatus if not status.is_final)

@@ -27,6 +27,7 @@ from .losses import Loss, Rescued, losses_of, put_back, sift
 from .registry import Record
 from .settling import ended_copy, write_changes
 from .store import HORIZON, NatsStore, Session
+from .stranded import Stranded
 from .waiting import Found, delete, delivered_up_to, detach, find, is_waiting, put_in_place
 
 __all__ = ["NatsSettlement"]
@@ -47,6 +48,7 @@ class NatsSettlement:
         self._master = master
         self._max_losses = max_losses
         self._logger = logger
+        self._stranded = Stranded()
 
     @property
     def _key(self) -> AgentKey:
@@ -114,12 +116,15 @@ class NatsSettlement:
             lost = list(once.values())
             self._store.call(lambda session: _keep(session, lost))
             return
-        self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
+        if rescued.released or rescued.failed:
+            self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
 
     def _rescue(self, losses: Sequence[Loss], max_losses: int) -> Rescued:
-        left = self._store.call(lambda session: sift(session, losses))
+        left, told = self._store.call(lambda session: sift(session, losses))
         if not left:
             return Rescued()
+        if len(told):
+            self._master.record(self._key, told)
         stale = self._master.overtake(self._key, [loss.raised for loss in left])
         return self._store.call(lambda session: put_back(session, left, max_losses, stale))
 
@@ -145,7 +150,22 @@ class NatsSettlement:
             if self._store.call(partial(_empty_record, record)):
                 buckets += len(record.buckets)
         self._store.call(_forget_met_requests)
+        if self._stranded.is_due:
+            self._clear_stranded()
         return Rescue(buckets, released, failed)
+
+    def _clear_stranded(self) -> None:
+        found, told = self._store.call(self._stranded.look)
+        if not found and not told:
+            return
+        try:
+            for shipment in told.values():
+                self._master.record(self._key, shipment)
+            stale = self._master.stale(self._key, [item.envelope.copy.id for item in found])
+        except TransientStoreError as fault:
+            self._logger.info("%d messages wait to be cleared: %s", len(found) + len(told), fault)
+            return
+        self._store.call(lambda session: self._stranded.clear(session, found, stale, told))
 
     # --- keyed enqueue, callers' connections --------------------------------------------------------
 
@@ -169,11 +189,11 @@ class NatsSettlement:
     # --- single jobs --------------------------------------------------------------------------------
 
     def cancel(self, job_id: UUID, reason: str) -> CancelResult:
-        return self._store.call(lambda session: _cancel(session, job_id, reason))
+        return self._store.call(lambda session: _cancelling(session, job_id, reason))
 
     def reschedule(self, job_id: UUID, run_at: datetime) -> bool:
         if run_at - self._store.now() <= HORIZON:
-            return self._store.call(lambda session: _reschedule(session, job_id, run_at))
+            return self._store.call(lambda session: _rescheduling(session, job_id, run_at))
         # farther ahead than jobs are kept here: it goes to the master, which learns first
         bucket = uuid7()
         copy = self._store.call(lambda session: _take_one(session, job_id, bucket))
@@ -222,17 +242,22 @@ async def _losses(record: Record, session: Session) -> list[Loss]:
 async def _empty_record(record: Record, session: Session) -> bool:
     """Its jobs are out of it: the next rescue deletes it; nobody can renew it any more."""
     record.status, record.held, record.running = BucketStatus.READY_TO_DELETE.value, (), ()
-    return await session.registry.write(record, session.timeout)
+    with session.writing("expire"):
+        return await session.registry.write(record, session.timeout)
 
 
 async def _delete_record(record: Record, session: Session) -> bool:
-    return await session.registry.delete(record)
+    with session.writing("bucket_gone"):
+        return await session.registry.delete(record)
 
 
 async def _forget_met_requests(session: Session) -> None:
     """Requests to cancel jobs that are not here any more."""
     asked = await session.registry.cancelled()
-    await session.registry.forget_cancels([i for i in asked if await find(session, i) is None])
+    met = [job_id for job_id in asked if await find(session, job_id) is None]
+    if met:
+        with session.writing("forget_cancels"):
+            await session.registry.forget_cancels(met)
 
 
 async def _keep(session: Session, items: Sequence[Delivered]) -> None:
@@ -245,7 +270,9 @@ async def _admit(
     dead: Sequence[Delivered],
     cancel: frozenset[UUID],
 ) -> list[ClaimedJob]:
-    await acknowledge(session.link, [item.reply for item in dead])
+    if dead:
+        with session.writing("dismiss"):
+            await acknowledge(session.link, [item.reply for item in dead])
     claimed: list[ClaimedJob] = []
     for delivered, bucket in live:
         stay = session.claims.stay_of(bucket)
@@ -275,6 +302,11 @@ async def _at_rest(session: Session, job_id: UUID) -> Found | None:
         if time.monotonic() >= deadline:
             raise TransientStoreError(f"job {job_id} is on its way to another store")
         await asyncio.sleep(0.02)
+
+
+async def _cancelling(session: Session, job_id: UUID, reason: str) -> CancelResult:
+    with session.writing("cancel"):
+        return await _cancel(session, job_id, reason)
 
 
 async def _cancel(session: Session, job_id: UUID, reason: str) -> CancelResult:
@@ -313,6 +345,11 @@ async def _cancel_elsewhere(session: Session, job_id: UUID) -> CancelResult:
     return CancelResult.NOT_FOUND
 
 
+async def _rescheduling(session: Session, job_id: UUID, run_at: datetime) -> bool:
+    with session.writing("reschedule"):
+        return await _reschedule(session, job_id, run_at)
+
+
 async def _reschedule(session: Session, job_id: UUID, run_at: datetime) -> bool:
     bucket = uuid7()
     copy = await _take_one(session, job_id, bucket)
@@ -338,11 +375,13 @@ async def _take_one(session: Session, job_id: UUID, bucket: UUID) -> JobCopy | N
     delivered = await delivered_up_to(session, copy.lane, copy.priority)
     if not is_waiting(found, delivered, micros(now)):
         return None
-    free = await detach(session, [found], micros(now + _MOVE_FOR), bucket)
+    with session.writing("take"):
+        free = await detach(session, [found], micros(now + _MOVE_FOR), bucket)
     return copy._replace(claim_no=copy.claim_no + 1) if free else None
 
 
 async def _drop_resting(session: Session, job_id: UUID, bucket: UUID) -> None:
     found = await find(session, job_id)
     if found is not None and found.envelope.taken == bucket:
-        await delete(session, [found.seq])
+        with session.writing("let_go"):
+            await delete(session, [found.seq])

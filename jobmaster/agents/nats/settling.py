@@ -118,13 +118,12 @@ async def write_changes(
     now = session.now()
     for change, claim in kept:
         _sort(writes, change, claim, cancelled, now)
-    session.reach("settle.before_commit")
-    shipment = Shipment(writes.ended, writes.attempts, writes.returned)
-    if len(shipment):
-        await session.outbox.store(shipment, session.lease.total_seconds() / 3)
-    overtaken = await _wait_again(session, writes.again)
-    refused |= overtaken
-    session.reach("settle.after_commit")
+    with session.writing("settle"):
+        shipment = Shipment(writes.ended, writes.attempts, writes.returned)
+        if len(shipment):
+            await session.outbox.store(shipment, session.lease.total_seconds() / 3)
+        overtaken = await _wait_again(session, writes.again)
+        refused |= overtaken
     by_bucket: dict[UUID, list[Delivered]] = {}
     for _, claim in kept:
         by_bucket.setdefault(claim.job.bucket_id, []).append(claim)
@@ -136,7 +135,8 @@ async def write_changes(
     seen = session.registry.seen
     met = {*cancelled, *seen.intersection([change.job.id for change, _ in kept])} if seen else cancelled
     if met:
-        await session.registry.forget_cancels(met)
+        with session.writing("forget_cancels"):
+            await session.registry.forget_cancels(met)
     return refused, poisoned
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -20,6 +21,7 @@ from .loopthread import LoopThread
 from .names import Names
 from .options import NatsOptions
 from .outbox import Outbox
+from .pointed import PointedLink
 from .puller import Puller
 from .registry import Registry
 from .streams import ensure_streams
@@ -50,11 +52,14 @@ class Session:
         self.lease = store.lease
         self.timeout = store.operation_timeout
         self.logger = store.logger
-        self.link = Link(names.agent, store.options, store.logger)
+        if store.faults is None:
+            self.link = Link(names.agent, store.options, store.logger)
+        else:
+            self.link = PointedLink(names.agent, store.options, store.logger, self.reach)
         self.outbox = Outbox(self.link, names, store.logger)
         self.registry = Registry(self.link, names)
         self.claims = Claims()
-        self.acknowledging = Acknowledging(self.link, store.logger)
+        self.acknowledging = Acknowledging(self.link, store.logger, self.writing)
         self.store_id = UUID(int=0)
         self.ears = 0
         """How many listen to wake-ups here."""
@@ -118,6 +123,13 @@ class Session:
         """Tell the workers of a lane that there is work, of these priorities or of any. Only a hint."""
         self.claims.stir(lane, priorities)
         await self.link.send(self.names.wake(lane), " ".join(map(str, priorities)).encode())
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[None]:
+        """Pass the fault points before and after what is written inside."""
+        self.reach(f"{name}.before_commit")
+        yield
+        self.reach(f"{name}.after_commit")
 
     def reach(self, name: str) -> None:
         """Pass a fault point. An error that a test raises there is a lost answer."""

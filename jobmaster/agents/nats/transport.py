@@ -160,9 +160,8 @@ async def _enqueue(session: Session, jobs: Sequence[NewJob], timeout: float) -> 
     items = [
         (Envelope(copy, job.recheck), 0, f"{copy.id.hex}-0") for copy, job in zip(copies, jobs, strict=True)
     ]
-    session.reach("enqueue.before_commit")
-    await put_in_place(session, items, timeout)
-    session.reach("enqueue.after_commit")
+    with session.writing("enqueue"):
+        await put_in_place(session, items, timeout)
     await _wake(session, copies, now)
     return now
 
@@ -196,7 +195,9 @@ async def _open_buckets(
         [BucketRow(info.id, info.priority) for info in buckets],
         key=first.id,
     )
-    if not await session.registry.write(record, session.timeout):
+    with session.writing("open_buckets"):
+        is_mine = await session.registry.write(record, session.timeout)
+    if not is_mine:
         raise TransientStoreError(f"the buckets of worker {first.worker_name} exist already")
     # what a former stay of this worker held is lost, and rescued
     former = [s for s in session.claims.stays if s.record.worker_id == first.worker_id and not s.trusted]
@@ -223,9 +224,11 @@ async def _renew(session: Session, worker_id: UUID, wanted: frozenset[UUID], lea
         now = session.now()
         stay.describe()
         stay.record.lease_until = micros(now + lease)
-        if lease:
-            await _extend(session, stay, limit)
-        if not await session.registry.write(stay.record, limit):
+        with session.writing("renew"):
+            if lease:
+                await _extend(session, stay, limit)
+            is_mine = await session.registry.write(stay.record, limit)
+        if not is_mine:
             stay.lease_end = float("-inf")
             return Renewal(False, now)
         stay.lease_end = asked_at + lease.total_seconds()
@@ -243,7 +246,8 @@ async def _renew_move(
         record = await session.registry.move(next(iter(wanted)))
         if record is not None and record.worker_id == worker_id and record.lease_until > micros(now):
             record.lease_until = micros(now + lease)
-            return Renewal(await session.registry.write(record, session.timeout), now)
+            with session.writing("renew"):
+                return Renewal(await session.registry.write(record, session.timeout), now)
     return Renewal(False, now)
 
 
@@ -278,9 +282,10 @@ async def _give_back(session: Session, intake: Intake) -> None:
         for item in left
         if item.times == 1
     ]
-    await put_in_place(session, items, session.timeout)
-    # what was lost before it came here is delivered once more, to others
-    await acknowledge(session.link, [item.reply for item in left if item.times == 1])
+    with session.writing("unclaim"):
+        await put_in_place(session, items, session.timeout)
+        # what was lost before it came here is delivered once more, to others
+        await acknowledge(session.link, [item.reply for item in left if item.times == 1])
     await session.wake(intake.lane)
 
 
@@ -290,7 +295,8 @@ async def _complete(session: Session, worker_id: UUID) -> None:
             async with stay.lock:
                 stay.record.status = BucketStatus.COMPLETING.value
                 stay.describe()
-                await session.registry.write(stay.record, session.timeout)
+                with session.writing("complete_buckets"):
+                    await session.registry.write(stay.record, session.timeout)
 
 
 async def _close(session: Session, wanted: frozenset[UUID]) -> int:
@@ -305,11 +311,12 @@ async def _close(session: Session, wanted: frozenset[UUID]) -> int:
                 closed += await _hand_back(session, left)
             stay.forget([claim.job.id for claim in left])
             session.claims.close(stay, mine)
-            if stay.record.buckets:
-                stay.describe()
-                await session.registry.write(stay.record, session.timeout)
-            elif stay.trusted:
-                await session.registry.delete(stay.record)
+            with session.writing("close_buckets"):
+                if stay.record.buckets:
+                    stay.describe()
+                    await session.registry.write(stay.record, session.timeout)
+                elif stay.trusted:
+                    await session.registry.delete(stay.record)
         if stay.record.lane not in session.claims.lanes():
             for intake in session.claims.of_lane(stay.record.lane):
                 await _give_back(session, intake)
@@ -378,7 +385,9 @@ async def _mark(session: Session, marks: Sequence[RunningMark]) -> Marked:
     for stay in stays:
         async with stay.lock:
             stay.describe()
-            if not await session.registry.write(stay.record, session.timeout):
+            with session.writing("mark"):
+                is_mine = await session.registry.write(stay.record, session.timeout)
+            if not is_mine:
                 stay.lease_end = float("-inf")
                 lost |= {mark.job_id for mark in marks if mark.bucket_id in stay.buckets}
     return Marked(frozenset(lost), frozenset(asked.intersection(mark.job_id for mark in marks) - lost))

@@ -77,12 +77,12 @@ async def last_of(session: Session, subjects: Sequence[str]) -> list[Found | Non
     return found
 
 
-async def walk(session: Session, start: int, pattern: str, most: int) -> list[Found]:
-    """The messages from a sequence on, in order."""
+async def walk(session: Session, start: int, pattern: str, most: int, last: int | None = None) -> list[Found]:
+    """The messages from a sequence on, in order, up to the one that is ``last`` or before it."""
     found: list[Found] = []
     while len(found) < most:
         following = await _get(session, {"seq": start, "next_by_subj": pattern})
-        if following is None:
+        if following is None or (last is not None and following.seq > last):
             break
         found.append(following)
         start = following.seq + 1

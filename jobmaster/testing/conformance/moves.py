@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 
-from ...domain.copies import AgentKey, Shipment
+from ...domain.copies import AgentKey, JobCopy, Shipment
 from ...domain.ids import uuid7
 from ...domain.job import NewJob
 from ...domain.status import JobStatus
@@ -81,6 +82,44 @@ class MovesConformance:
         (again,) = parties.master.place("default", SOON, 10, {parties.transport.key: 1.0})
         parties.master.give_back(again.agent, again.copies)
         assert parties.on_master(job_id).agent_connection is None
+
+    def test_what_comes_back_late_does_not_replace_what_was_placed_since(self, parties: Parties) -> None:
+        """Who moved it lost the answer, and tells once more when the job is on an agent again."""
+        (job_id,) = parties.agent.enqueue()
+        bucket, copies = parties.take()
+        parties.master.take_back(parties.transport.key, copies)
+        parties.transport.let_go(bucket)
+        parties.onboard()
+        parties.master.take_back(parties.transport.key, copies)
+        assert parties.on_master(job_id).agent_connection == parties.transport.name
+        assert len(parties.run()) == 1
+        parties.ship()
+        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+
+    def test_a_job_whose_end_is_refused_is_offered_to_its_agent_again(self, parties: Parties) -> None:
+        """Who overtook its claim told the master, and died before the job waited again on the agent."""
+        (job_id,) = parties.agent.enqueue()
+        copies: list[JobCopy] = []
+        parties.transport.save(timedelta(0), 10, copies.extend, lambda gone: None)
+        (copy,) = copies
+        key, holder = parties.transport.key, parties.agent.holder()
+        (claimed,) = holder.claim()
+        assert not parties.master.overtake(key, [copy._replace(claim_no=copy.claim_no + 2)])
+        assert not holder.settle(holder.succeeded(claimed, '"refused"')).refused
+        parties.ship()
+        assert not parties.on_master(job_id).status.is_final
+        (placement,) = parties.master.unconfirmed(10)
+        standing = parties.master.repeat(placement.agent, placement.copies)
+        assert [again.id for again in standing] == [job_id]
+        for _ in range(2):
+            # where it is already, it changes nothing
+            parties.transport.receive(standing)
+        parties.master.confirm(key, [job_id])
+        assert len(parties.run()) == 1
+        parties.ship()
+        job = parties.on_master(job_id)
+        assert (job.status, job.result) == (JobStatus.SUCCEEDED, "done")
+        assert parties.master.unconfirmed(10) == []
 
     def test_a_job_on_its_way_is_cancelled_where_it_arrives(self, parties: Parties) -> None:
         (job_id,) = parties.agent.enqueue()

@@ -80,6 +80,8 @@ class MemoryPlacements:
                     overtaken = (row.placement, row.claim_no) > (ended.placement, ended.claim_no)
                     if row.bucket_id != agent.store_id or overtaken:
                         refused.add(ended.id)
+                        if row.bucket_id == agent.store_id and row.placement == ended.placement:
+                            row.unsynced = True
                         continue
                     del database.live[ended.id]
                 arrived = row_of(ended)

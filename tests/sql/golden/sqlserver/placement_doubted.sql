@@ -1,0 +1,1 @@
+UPDATE t SET unsynced = 1 FROM (SELECT DISTINCT CONVERT(BINARY(16), i.value, 2) AS id FROM OPENJSON(CAST(? AS NVARCHAR(MAX))) AS i) AS a INNER LOOP JOIN "dbo"."jm_job" AS t WITH (ROWLOCK) ON t.id = a.id WHERE t.bucket_id = ?
