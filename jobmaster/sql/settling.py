@@ -61,7 +61,7 @@ def _settle_whole(
     )
     if any(job.recheck for job in claimed):
         try:
-            claimed = gateway.transaction("recheck", lambda tx: _drop_ended(tx, claimed), timeout=timeout)
+            claimed = gateway.transaction("drop", lambda tx: _drop_ended(tx, claimed), timeout=timeout)
         except TransientStoreError as fault:
             # the settle is done and the claims are made: who reads its buckets finds that out
             raise TransientStoreError(str(fault), ambiguous=True) from fault

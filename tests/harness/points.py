@@ -91,14 +91,21 @@ def written_on_nats() -> set[str]:
     return {text for _, call, name in calls if name in ("writing", "_writing") and (text := _text(call))}
 
 
+_SPEAKING = (
+    *("publish", "request", "jetstream", "respond", "ack", "nak", "term"),  # of the client library
+    *("send", "send_empty", "send_stored"),  # of the connection made from it
+)
+
+
 def speaking_to_nats() -> set[str]:
     """The files in which something is said to a NATS server past the connection that has the points."""
     return {
         file.relative_to(PACKAGE).as_posix()
         for file, call, name in _calls(PACKAGE / "agents/nats")
-        if name in ("publish", "request", "jetstream", "respond", "ack", "nak", "term")
+        if name in _SPEAKING
         and isinstance(call.func, ast.Attribute)
-        and ast.unparse(call.func.value) not in ("self._link", "session.link", "link", "super()", "self")
+        and ast.unparse(call.func.value)
+        not in ("self._link", "self.link", "session.link", "link", "super()", "self")
     }
 
 

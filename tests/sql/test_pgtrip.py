@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from jobmaster import JobStatus
 from jobmaster.errors import TransientStoreError
 from jobmaster.sql import Database
 from jobmaster.sql.gateway import ContentRefused
@@ -167,3 +168,18 @@ def test_more_than_any_buffer_takes(database: Database) -> None:
     assert not settled.refused
     assert [len(job.data) for job in settled.claimed] == [size + 2] * JOBS
     assert stores.job(claimed[0].id).finished_at - claimed[0].run_at < timedelta(minutes=1)
+
+
+def test_a_claim_that_rides_along_brings_nothing_that_has_ended(database: Database) -> None:
+    """A job that was enqueued again after an ambiguous answer, when it had run already."""
+    stores = stores_of(database)
+    twice, other = new_job(), new_job()
+    stores.transport.enqueue([twice, other])
+    holder = stores.holder()
+    first, second = holder.claim()
+    assert not holder.settle(holder.succeeded(first)).refused
+    stores.transport.enqueue([twice._replace(recheck=True)])
+    settled = holder.settle(holder.succeeded(second), claim=holder.request())
+    assert (settled.refused, settled.claimed) == (frozenset(), [])
+    assert holder.claim() == []
+    assert stores.job(twice.id).status is JobStatus.SUCCEEDED
