@@ -73,7 +73,7 @@ LAWS = [
         "3.4",
         "a holder whose lease is over begins nothing",
         "jobmaster/engine/worker.py",
-        "return tenure is not None and tenure.trust.holds()",
+        "return tenure is not None and tenure.trust.holds(at)",
         "return True",
         f"{_SIM} -k thaws",
     ),
