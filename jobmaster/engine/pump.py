@@ -39,10 +39,6 @@ _GIVE_WAY = 0.2
 others who may have one get it first."""
 _LINGER = 0.005
 """Seconds for which verdicts wait for company while the worker is busy."""
-_BITE = 0.5
-"""The share of its buffer that a worker with busy slots claims at once, at least."""
-_ALONG = 0.25
-"""The same when outcomes have to be stored anyway."""
 
 
 class Pump:
@@ -131,8 +127,8 @@ class Pump:
 
     async def _turn(self, tenure: Tenure) -> None:
         now = self._clock.monotonic()
+        claim = self._wants_claim(tenure, now)
         flush = self._flush_due(now)
-        claim = self._wants_claim(tenure, now, flush)
         if claim and not flush and not self.woken and not tenure.plan.hungry:
             await self._peek()
             return
@@ -144,7 +140,7 @@ class Pump:
             self.woken = False
         await self._settle(tenure, self._outbox.take(), request)
 
-    def _wants_claim(self, tenure: Tenure, now: float, flush: bool) -> bool:
+    def _wants_claim(self, tenure: Tenure, now: float) -> bool:
         if self.stopping or self._limits.mode is not ClusterMode.ACTIVE:
             return False
         if self._options.mode in (WorkerMode.COORDINATOR, WorkerMode.DRAIN):
@@ -154,17 +150,14 @@ class Pump:
             return False
         if self.dispatcher.starved:
             return self.woken or tenure.plan.hungry or now >= self._poll_at
-        # the slots are busy: refill in big bites, since a transaction costs the same for few jobs as for
-        # many, but leave half of the jobs here, for the slots to run while it is under way; a transaction
-        # that happens anyway brings what is worth the while
-        bite = self._options.buffer * (_ALONG if flush else _BITE)
-        return (self.woken or tenure.plan.hungry) and room >= bite
+        # the slots are busy: refill in big bites, since a transaction costs the same for few jobs as for many
+        return (self.woken or tenure.plan.hungry) and room * 4 >= self._options.buffer * 3
 
     def _flush_due(self, now: float) -> bool:
         waiting = len(self._outbox)
         if not waiting:
             return False
-        if self.dispatcher.starved or waiting >= self._options.batch_size:
+        if self.dispatcher.starved or waiting * 4 >= self._options.batch_size:
             return True
         return now - self._outbox.oldest_at >= _LINGER
 

@@ -14,7 +14,7 @@ from .wallsets import FinePoints, WallSet
 
 _MOST_RESIDUES = 256
 _CLEAR = 1 + WIDEST_CHANGE // DAY  # so many days apart, the clock shows later dates at the later instant
-_MOST_EXCEPTED = 370
+_MOST_EXCEPTED = 250
 """So many times may the first fire after a stretch of exceptions be excepted again, changes of the clocks not
 counted; then the search is given up. It stays short by that, and gets there only where exceptions leave next
 to nothing."""

@@ -235,4 +235,4 @@ def test_a_search_among_exceptions_that_leave_nothing_is_given_up(
 
     monkeypatch.setattr(ElapsedForm, "_next", counted)
     assert parse(text, anchor=BASE).next_after(BASE) is None
-    assert 100 < looked <= 370
+    assert 100 < looked <= 250

@@ -133,6 +133,12 @@ class WireClient(Client):
             self._sinks = parser.sinks
             self._ps = parser
 
+    async def _connect_to_server(self, s: Any) -> None:
+        # the library leaves a connection open on which the server did not say a word
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]
+        await super()._connect_to_server(s)
+
     async def report(self, fault: Exception) -> None:
         """Tell whoever hears of errors."""
         await self._error_cb(fault)

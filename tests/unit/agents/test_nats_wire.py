@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from urllib.parse import urlparse
+
 import nats
 import nats.errors
 import pytest
+from nats.aio.client import Srv
 
 from jobmaster.agents.nats.wire import WireClient, status_of
 
@@ -83,3 +87,27 @@ async def test_after_a_new_connection_nothing_of_the_old_one_is_read() -> None:
 def test_only_answers_without_content_have_a_status() -> None:
     assert status_of(HEADERS) == "404"
     assert status_of(b"NATS/1.0\r\nNats-Msg-Id: 1\r\n\r\n") == status_of(b"") == ""
+
+
+async def test_a_connection_on_which_the_server_says_nothing_is_closed_before_the_next() -> None:
+    """A frozen server still accepts, and each try to reconnect makes a connection."""
+    ended: list[bytes] = []
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = WireClient()
+    client.options["connect_timeout"] = 5
+    for _ in range(3):
+        await client._connect_to_server(Srv(urlparse(f"nats://127.0.0.1:{port}")))
+    async with asyncio.timeout(5):
+        while len(ended) < 2:
+            await asyncio.sleep(0.01)
+    assert client._transport is not None
+    client._transport.close()
+    await client._transport.wait_closed()
+    server.close()
+    await server.wait_closed()
