@@ -64,7 +64,9 @@ def walked(everything: Recurrence, allowed: Recurrence, at: datetime) -> tuple[b
     return False, None
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 6))]
+)
 def test_the_search_finds_what_a_walk_finds(seed: int) -> None:
     draw = random.Random(seed)
     compared = 0
