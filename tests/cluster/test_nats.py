@@ -77,6 +77,11 @@ def test_jobs_due_now_and_soon_run_once_and_leave_nothing(
         ) as workers,
     ):
         workers.start(2, ["n::full"])
+        # one that is told to stop before it has begun to listen for that ends by the signal
+        end = time.monotonic() + 60
+        while len(observer.workers()) < 2:
+            assert time.monotonic() < end, observer.workers()
+            time.sleep(0.05)
         s = observer.scheduler
         for first in range(0, jobs, 1000):
             part = range(first, min(jobs, first + 1000))
