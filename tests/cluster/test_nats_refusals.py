@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
@@ -262,3 +263,42 @@ async def test_a_full_stream_is_an_agent_that_is_not_available(tmp_path: Path) -
         assert statuses[0] is JobStatus.SAVE_PENDING
         assert statuses[-1] is JobStatus.HELD_ON_MASTER
         await cluster.close_async()
+
+
+@pytest.mark.parametrize("asked", ["url", "option"])
+async def test_a_server_without_tls_is_told_nothing_when_tls_is_asked_for(tmp_path: Path, asked: str) -> None:
+    """The client library would go on in the clear, password and all."""
+    heard = bytearray()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"jetstream":true}\r\n')
+        heard.extend(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    place = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    if asked == "url":
+        cluster = config(tmp_path, f"tls://u:TOPSECRET@{place}").build()
+    else:
+        args = {"tls": True, "user": "u", "password": "TOPSECRET"}
+        cluster = config(tmp_path, f"nats://{place}", connect_args=args).build()
+    said = await fault_of(cluster)
+    assert "agent 'n'" in said
+    assert "TLS is asked for, and the server does without" in said
+    assert "TOPSECRET" not in said
+    await cluster.close_async()
+    server.close()
+    await server.wait_closed()
+    assert bytes(heard) == b""
+
+
+@pytest.mark.parametrize("name", ["tls_ca", "tls_cert"])
+async def test_a_file_that_is_no_certificate_is_named(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "no.pem"
+    file.write_text("nothing")
+    args = {name: str(file), **({"tls_key": str(file)} if name == "tls_cert" else {})}
+    cluster = config(tmp_path, "nats://127.0.0.1:1", connect_args=args).build()
+    said = await fault_of(cluster)
+    assert "agent 'n'" in said
+    assert "must be certificates and a key in PEM form" in said
+    await cluster.close_async()

@@ -21,7 +21,7 @@ from .answers import Answers, NobodyAnswersError
 from .keys import key_file_fault
 from .messages import Ack, Batch, Outgoing
 from .options import NatsOptions
-from .wire import Listening, Sink, WireClient
+from .wire import Listening, ServerWithoutTls, Sink, WireClient
 
 __all__ = ["ApiFault", "Link"]
 
@@ -114,6 +114,7 @@ class Link:
     async def _try_to_connect(self, timeout: float) -> None:
         client = WireClient()
         self._said.clear()
+        told = self._told()
         try:
             async with asyncio.timeout(timeout):
                 await client.connect(
@@ -130,7 +131,7 @@ class Link:
                     disconnected_cb=self._on_cut,
                     closed_cb=self._on_cut,
                     reconnected_cb=self._on_whole,
-                    **self.options.for_client(),
+                    **told,
                     **_UNCHECKED,
                 )
         except (OSError, nats.errors.Error, TimeoutError, ValueError) as fault:
@@ -147,7 +148,21 @@ class Link:
             await self.close()
             raise
 
+    def _told(self) -> dict[str, Any]:
+        try:
+            return self.options.for_client()
+        except (OSError, ValueError) as fault:  # ssl.SSLError is an OSError
+            raise ConfigurationError(
+                f"{self._name()}: tls_ca, tls_cert and tls_key must be certificates and a key in PEM form: "
+                f"{fault}"
+            ) from fault
+
     def _unreachable(self, fault: BaseException) -> StoreError | ConfigurationError:
+        if isinstance(fault, ServerWithoutTls) or str(ServerWithoutTls()) in self._said:
+            return ConfigurationError(
+                f"{self._name()}: TLS is asked for, and the server does without: nothing was said to it; "
+                "give the server a tls block, or leave out tls:// and the tls options"
+            )
         said = " ".join([*self._said, str(fault)]).lower()
         if "authorization" in said or "authentication" in said or "nkey" in said or "jwt" in said:
             return ConfigurationError(

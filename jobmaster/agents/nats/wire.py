@@ -121,6 +121,13 @@ class Listening:
         await self._subscription.unsubscribe()
 
 
+class ServerWithoutTls(nats.errors.Error):
+    """TLS was asked for, and this server does without."""
+
+    def __str__(self) -> str:
+        return "the server does not ask for TLS"
+
+
 class WireClient(Client):
     """The library's client, and whether the shorter ways fit it (``short``)."""
 
@@ -138,6 +145,12 @@ class WireClient(Client):
         if self._transport is not None:
             self._transport.close()  # type: ignore[no-untyped-call]
         await super()._connect_to_server(s)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        # before anything is said to it: the library would go on in the clear, password and all
+        if initial_connection and self.options.get("tls") and not info.get("tls_required"):
+            raise ServerWithoutTls
+        await super()._process_info(info, initial_connection)
 
     async def report(self, fault: Exception) -> None:
         """Tell whoever hears of errors."""
