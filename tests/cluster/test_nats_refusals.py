@@ -190,8 +190,9 @@ async def test_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     files = {"key.pem": key.read_bytes(), "cert.pem": trusted.read_bytes()}
     with serving(extra='tls { cert_file: "cert.pem", key_file: "key.pem" }', files=files) as server:
         url = server.url.replace("nats://", "tls://")
-        with pytest.raises(Exception, match="agent 'n'"):
-            await config(tmp_path, url).build().start_async()
+        said = await fault_of(config(tmp_path, url).build())
+        assert "agent 'n'" in said
+        assert "give the certificate of who signed it as tls_ca" in said
         await runs(config(tmp_path, url, connect_args={"tls_ca": str(trusted)}).build())
 
 

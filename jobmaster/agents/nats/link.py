@@ -170,7 +170,14 @@ class Link:
                 "or credentials in its URL or connect_args"
             )
         shown = self._said[-1] if self._said else str(fault) or type(fault).__name__
-        return TransientStoreError(f"{self._name()}: no server answers: {shown}")
+        if "certificate verify failed" in said:
+            return ConfigurationError(
+                f"{self._name()}: the server's certificate is not trusted: {shown}; give the certificate of "
+                "who signed it as tls_ca, or the name that it has as tls_hostname"
+            )
+        return TransientStoreError(
+            f"{self._name()}: no server answers: {shown}; see that it runs there and that the URL is right"
+        )
 
     async def _require_jetstream(self) -> None:
         try:
