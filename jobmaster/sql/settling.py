@@ -9,7 +9,7 @@ from uuid import UUID
 from ..domain.job import ClaimedJob
 from ..domain.status import JobStatus
 from ..domain.verdict import StateChange
-from ..errors import ConflictError, TransientStoreError
+from ..errors import ConflictError, StoreError, TransientStoreError
 from ..ports.settlement import Settled
 from ..ports.transport import ClaimRequest
 from .endings import Writes
@@ -62,7 +62,7 @@ def _settle_whole(
     if any(job.recheck for job in claimed):
         try:
             claimed = gateway.transaction("drop", lambda tx: _drop_ended(tx, claimed), timeout=timeout)
-        except TransientStoreError as fault:
+        except StoreError as fault:
             # the settle is done and the claims are made: who reads its buckets finds that out
             raise TransientStoreError(str(fault), ambiguous=True) from fault
     return Settled(frozenset(c.job.id for c in changes if c.job.id not in owned), claimed, now)

@@ -262,10 +262,10 @@ class TestLookingAround:
     ) -> None:
         ask = Link.ask
 
-        async def slowly(link: Link, subject: str, body: bytes, timeout: float) -> bytes:
+        async def slowly(link: Link, subject: str, body: bytes, timeout: float, **options: bool) -> bytes:
             if body == b"+ACK":
-                await asyncio.sleep(0.2)
-            return await ask(link, subject, body, timeout)
+                await asyncio.sleep(0.2)  # the answer that is looked for before it came
+            return await ask(link, subject, body, timeout, **options)
 
         (job_id,) = stores.enqueue()
         holder = stores.holder()
@@ -409,10 +409,7 @@ class TestWhatComesLate:
         vanished.expire()
         assert parties.agent.settlement.rescue(5).released == 1
         assert parties.ship() >= 1
-        (claimed,) = parties.run()
-        assert claimed.id == job_id
-        parties.ship()
-        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+        _run_to_its_end(parties, job_id)
 
     def test_an_end_that_comes_between_two_steps_of_a_rescue_is_heard_by_the_master_first(
         self, parties: Parties, monkeypatch: pytest.MonkeyPatch
@@ -431,10 +428,7 @@ class TestWhatComesLate:
 
         _leave_a_late_outcome(parties, parties.agent.holder(), monkeypatch, die)
         assert parties.agent.settlement.rescue(5).released == 1
-        (claimed,) = parties.run()
-        assert claimed.id == job_id
-        parties.ship()
-        assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
+        _run_to_its_end(parties, job_id)
 
     def test_an_end_that_counted_is_not_run_again(
         self, parties: Parties, monkeypatch: pytest.MonkeyPatch
@@ -571,6 +565,13 @@ class TestStrandedMessages:
         left = parties.reader.find_jobs(JobFilter(status=_LIVE), 10, None)
         assert {job.id for job in left} >= set(ids) - {first.id}
         assert [job.id for job in holder.claim()] == [second.id]
+
+
+def _run_to_its_end(parties: Parties, job_id: UUID) -> None:
+    (claimed,) = parties.run()
+    assert claimed.id == job_id
+    parties.ship()
+    assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
 
 
 def _leave_a_late_outcome(
