@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio.runners
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.forking import forks
 from tests.leftovers import Leftovers, cancel_all_tasks_and_tell, open_files, until_empty
 from tests.servers import (
     ExternalMariaDb,
@@ -25,20 +27,30 @@ from tests.servers import (
     provide_sqlserver,
     sqlserver_wanted,
 )
+from tests.servers.process import IN_MEMORY, roomy_memory
 from tests.telling import tell_at_once
 from tests.thinning import thin_out
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Name what fails without waiting for the end."""
+    """Name what fails without waiting for the end; keep servers' files off the disk."""
     tell_at_once(config)
+    memory = roomy_memory()
+    if memory is not None and "TMPDIR" not in os.environ:
+        os.environ.setdefault(IN_MEMORY, str(memory))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spare one of two servers what both do alike."""
     thin_out(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forks() -> None:
+    """There before any test that looks what it left behind."""
+    forks()
 
 
 @pytest.fixture(autouse=True)

@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
 import psycopg
 from sqlalchemy.engine import URL
 
-from jobmaster import ClusterConfig
 from jobmaster.sql.urls import parse_url
+from tests.kinds import kind_of, use
 from tests.servers import mariadb, sqlserver
 
 __all__ = ["execute", "execute_script", "kind_of", "sessions", "sqlalchemy_url", "use"]
-
-_STEPS = {
-    "sqlite": "use_sqlite",
-    "postgresql": "use_postgres",
-    "mysql": "use_mysql",
-    "mssql": "use_sqlserver",
-}
-
-
-def kind_of(url: str) -> str:
-    """``sqlite``, ``postgresql``, ``mysql`` or ``mssql``."""
-    return url.partition(":")[0].partition("+")[0].replace("mariadb", "mysql")
-
-
-def use(config: ClusterConfig, url: str, agents: Mapping[str, str] | None = None) -> ClusterConfig:
-    """Keep everything in the database of ``url``; with ``agents``, that one is their master."""
-    step = _STEPS[kind_of(url)]
-    if not agents:
-        made: ClusterConfig = getattr(config, step)(url)
-        return made
-    made = getattr(config, f"{step}_for_master")(url)
-    for name, agent in agents.items():
-        made.add_agent_connection(name, agent)
-    return made
 
 
 def execute(url: str, sql: str) -> list[Any]:

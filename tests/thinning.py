@@ -10,11 +10,35 @@ _SCHEDULES = "tests/schedules/"
 _WINDOWS = f"{_CLUSTER}test_windows.py"
 _POINTS = f"{_CHAOS}test_fault_points.py"
 
-MARIADB = {
-    f"{_WINDOWS}::test_a_lost_answer": ("record.after_commit", "receive.after_commit", "mirror.after_commit"),
+_BAD_INPUT = {
+    # refused before any engine hears of it
+    f"{_SCHEDULES}test_calls.py::test_bad_input": (),
+    "tests/api/test_waiting_jobs.py::test_bad_input": (),
+}
+_PARTED = "tests/conformance/test_partitioned.py"
+_HISTORY = ("moves_to", "revive_makes", "clean_removes", "find_pages")
+"""What looks into the history or writes it."""
+POSTGRES: dict[str, tuple[str, ...]] = {
+    f"{_CLUSTER}test_clocks.py::test_workers_whose_clock": ("[1]",),
+    **_BAD_INPUT,
+    _PARTED: _HISTORY,
+    "tests/sql/test_partitions.py::test_several_may_convert": (),
+    "tests/sql/test_partitions.py::test_one_table_is_left": (),
+    "tests/sql/test_partitions.py::test_without_a_retention": (),
+    f"{_BENCH}test_growth.py::test_more_processes": (),
+    f"{_BENCH}test_bench.py": ("everything", "killed", "two_benchmarks", "cluster_are_refused"),
+}
+MARIADB: dict[str, tuple[str, ...]] = {
+    **_BAD_INPUT,
+    f"{_CLI}test_readiness.py::test_migrate_partitions": (),
+    _PARTED: _HISTORY,
+    "tests/sql/test_partitions.py": ("only_parts", "between", "died"),
+    f"{_WINDOWS}::test_a_lost_answer": ("record.after_commit", "receive.after_commit"),
     f"{_WINDOWS}::test_a_worker_that_dies": ("SHIP.before_commit",),
-    f"{_WINDOWS}::test_a_saver_that_dies": ("mirror.after_commit",),
+    f"{_WINDOWS}::test_a_saver_that_dies": (),
     f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
+    f"{_CLUSTER}test_suspects.py": (),
+    f"{_CLUSTER}test_outages.py::test_producers_use_the_other_agent": ("pg-ci",),
     f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "each_mode"),
     f"{_CLUSTER}test_giving_up.py": ("one_call",),
     f"{_CLUSTER}test_draining.py": ("emptied_while",),
@@ -33,7 +57,8 @@ MARIADB = {
     f"{_CLI}test_reading.py": ("filtered",),
     f"{_CLI}test_run.py": ("sigterm",),
     f"{_CLI}test_refusals.py": ("newer",),
-    f"{_BENCH}test_bench.py": ("everything", "two_benchmarks"),
+    f"{_BENCH}test_bench.py": ("everything",),
+    f"{_BENCH}test_growth.py": (),
     f"{_CHAOS}test_kills.py::test_a_frozen_worker": (),
     f"{_CHAOS}test_storm.py": (),
     f"{_CLI}test_demo.py::test_what_a_killed_demo_left": (),
@@ -41,12 +66,16 @@ MARIADB = {
     f"{_SCHEDULES}test_coordinators.py": ("standalone",),
 }
 SQLITE = {
+    f"{_BENCH}test_growth.py::test_more_processes": (),
+    f"{_BENCH}test_growth.py::test_full_tables": (),
+    f"{_BENCH}test_bench.py": ("interrupted", "as_a_table", "in_use", "foreign", "same_names", "refusals"),
     # One writer at a time: its windows lie elsewhere while it ships and mirrors, and nowhere else.
     f"{_WINDOWS}::test_a_lost_answer": ("record", "SHIP", "mirror", "SAVE"),
     f"{_WINDOWS}::test_a_worker_that_dies": ("record.after_commit", "SHIP", "place.after_commit"),
     f"{_WINDOWS}::test_a_coordinator_that_dies": ("take_back.after_commit",),
     f"{_CLUSTER}test_lanes_and_modes.py": ("changed", "lane_without", "explained"),
     f"{_CLUSTER}test_giving_up.py": ("elsewhere",),
+    f"{_CLUSTER}test_suspects.py": (),
     f"{_CLUSTER}test_draining.py": ("strand",),
     f"{_CLUSTER}test_onboarding.py": ("far_job",),
     f"{_SCHEDULES}test_kills.py": ("standalone-sqlite-plan.jobs_written", "asks_a_run"),
@@ -80,14 +109,23 @@ NATS = {
 # What a server of NATS can and cannot do is met by the conformance suite, on the oldest and on the newest.
 OLDEST = {
     f"{_CLUSTER}test_nats.py": ("due_now_and_soon", "restarted_loses"),
+    f"{_CLUSTER}test_nats_refusals.py": (
+        "without_permission",
+        "hear_of",
+        "other_settings",
+        "serve_for_nothing",
+    ),
+    f"{_CLI}test_nats_agent.py": ("permission", "streams_of_others"),
 }
 NATS_OLDEST = {
     f"{_CLI}test_nats_agent.py": (),
     f"{_BENCH}test_nats.py": (),
     f"{_CLUSTER}test_nats_wire.py": ("either_way",),
     "tests/conformance/test_nats.py::TestWhatComesLate": (),
+    f"{_CLUSTER}test_suspects.py": (),
 }
 THINNED = {
+    "postgres": POSTGRES,
     "mariadb": MARIADB,
     "sqlite": SQLITE,
     "nats": NATS,

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from ..domain.copies import JobCopy, Shipment
+from ..domain.copies import JobCopy, Mirror, Shipment
 from ..domain.job import AttemptOutcome, JobError
 from ..domain.status import WorkerMode
 from ..domain.verdict import AttemptRecord
@@ -147,6 +147,17 @@ class SqlMoves:
             tx.dialect.notify(tx, lanes_of(copies))
 
         gateway.transaction("receive", work)
+
+    def absent(self, mirrors: Sequence[Mirror]) -> frozenset[UUID]:
+        ids = [mirror.id for mirror in mirrors]
+
+        def work(tx: Tx) -> frozenset[UUID]:
+            # the outbox last: a job that ends between the two looks is met there, or the master knows it
+            there = {tx.dialect.uuid(row[0]) for row in tx.rows("jobs_there", ids=ids)}
+            there |= {tx.dialect.uuid(row[0]) for row in tx.rows("ended_there", ids=ids)}
+            return frozenset(ids) - there
+
+        return self._database.gateway.read("absent", work) if ids else frozenset()
 
     # --- back to the master -------------------------------------------------------------------------
 

@@ -40,6 +40,14 @@ class SameDatabaseSettlement:
     def _gateway(self) -> Gateway:
         return self._database.gateway
 
+    @property
+    def abreast(self) -> int:
+        return 1 if self._gateway.dialect.single_writer else 2
+
+    @property
+    def at_once(self) -> int | None:
+        return self._gateway.dialect.settles_at_once
+
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
         return settle(self._gateway, changes, claim, self._settle_timeout)
 

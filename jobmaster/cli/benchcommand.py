@@ -37,9 +37,18 @@ def bench(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            "--only", help="Only this measurement; may be repeated: drain, steady, single, pickup, idle."
+            "--only",
+            help="Only this measurement; may be repeated: drain, steady, single, pickup, idle; and, measured "
+            "only when named: growth, scale.",
         ),
     ] = None,
+    rows: Annotated[
+        int, typer.Option("--rows", min=1000, help="Rows that tables grow by, for growth.")
+    ] = 100_000,
+    snapshot_seconds: Annotated[
+        float,
+        typer.Option("--snapshot-seconds", min=1.0, help="How long growth keeps a snapshot open."),
+    ] = 20.0,
     table_prefix: Annotated[
         str, typer.Option("--table-prefix", help="Prefix of the tables used.")
     ] = "jmbench_",
@@ -56,7 +65,7 @@ def bench(
     from ..cluster.natsagents import is_nats
     from ..sql.urls import parse_url
     from .bench.cast import Cast
-    from .bench.program import MEASUREMENTS, Plan, Program
+    from .bench.program import LONGER, MEASUREMENTS, Plan, Program
     from .bench.result import Results, figures_table
 
     of_nats = is_nats(url)
@@ -69,15 +78,20 @@ def bench(
             "jobmaster bench knows the floors of SQLite, PostgreSQL and MySQL, not that of SQL Server"
         )
     wanted = frozenset(only or MEASUREMENTS)
-    if unknown := sorted(wanted - MEASUREMENTS.keys()):
-        raise Refusal(f"{unknown[0]!r} is not a measurement: there is {', '.join(MEASUREMENTS)}")
-    plan = Plan(jobs, rounds, seconds, idle_seconds, wanted)
+    if unknown := sorted(wanted - MEASUREMENTS.keys() - LONGER.keys()):
+        known = ", ".join((*MEASUREMENTS, *LONGER))
+        raise Refusal(f"{unknown[0]!r} is not a measurement: there is {known}")
+    if of_nats and (longer := sorted(wanted & LONGER.keys())):
+        raise Refusal(f"{longer[0]} is a measurement of databases: leave NATS and --master out")
+    plan = Plan(jobs, rounds, seconds, idle_seconds, wanted, rows, snapshot_seconds)
     settings: dict[str, object] = {
         "jobs": jobs,
         "rounds": rounds,
         "seconds": seconds,
         "idle_seconds": idle_seconds,
     }
+    if "growth" in wanted:
+        settings |= {"rows": rows, "snapshot_seconds": snapshot_seconds}
     out = console()
     with _terminable(), _ground(url, master, table_prefix) as ground, Cast(url, table_prefix, master) as cast:
         results = Results(ground.facts(), settings)

@@ -1,4 +1,4 @@
-"""``jobmaster migrate [--sql]``: make or update the tables."""
+"""``jobmaster migrate [--partition-history] [--sql]``: make or update the tables."""
 
 from __future__ import annotations
 
@@ -39,6 +39,11 @@ class Store:
         return "the master" if self.name == MASTER else f"agent {self.name!r}"
 
     @property
+    def keeps_history(self) -> bool:
+        """Whether finished jobs are kept there for long."""
+        return self.name in (STANDALONE, MASTER)
+
+    @property
     def heading(self) -> str:
         """What it is and where it lies."""
         if self.name == STANDALONE:
@@ -55,6 +60,8 @@ class Done:
     database: str
     before: SchemaState
     after: SchemaState
+    partitioned: bool | None = None
+    """Whether the history was partitioned now, ``False`` when it was before; ``None`` when nobody asked."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -65,6 +72,12 @@ def add_to(app: typer.Typer) -> None:
 def migrate(
     target: ClusterArgument = None,
     sql: Annotated[bool, typer.Option("--sql", help="Print the statements and run nothing.")] = False,
+    partition: Annotated[
+        bool,
+        typer.Option(
+            "--partition-history", help="Keep finished jobs in parts that retention drops whole: for good."
+        ),
+    ] = False,
     as_json: JsonOption = False,
     cluster: ClusterOption = None,
     url: UrlOption = None,
@@ -81,7 +94,7 @@ def migrate(
         for store in stores:
             if len(stores) > 1:
                 print(f"-- {store.heading}\n")
-            print(store.database.schema.sql(), end="")
+            print(store.database.schema.sql(partition and store.keeps_history), end="")
         for name in streams:
             print(f"-- agent {name} is NATS: it has streams, which `jobmaster migrate` makes")
         return
@@ -92,10 +105,11 @@ def migrate(
         try:
             made[name] = make()
         except JobMasterError as fault:
-            faults.append(f"agent {name!r}: {sentence(fault)}")
+            said = sentence(fault)
+            faults.append(said if said.startswith(f"agent {name!r}") else f"agent {name!r}: {said}")
     for store in stores:
         try:
-            done.append((store, _bring_up(store)))
+            done.append((store, _bring_up(store, partition and store.keeps_history)))
         except JobMasterError as fault:
             if len(stores) == 1 and not streams:
                 raise
@@ -110,6 +124,7 @@ def migrate(
                 "database": first and first.database,
                 "before": first and first.before,
                 "after": first and first.after,
+                "partitioned": first and first.partitioned,
                 "agents": list(of_all.values()),
                 "streams": made,
             }
@@ -123,21 +138,28 @@ def migrate(
         raise Refusal("; ".join(faults))
 
 
-def _bring_up(store: Store) -> Done:
+def _bring_up(store: Store, partition: bool) -> Done:
     database = store.database
+    if partition:
+        database.schema.check_partitioning()
     database.resolve()
     before = database.schema.state()
     database.schema.require(provision=True)
-    return Done(store.name, database.shown, before, database.schema.state())
+    partitioned = database.schema.partition_history() if partition else None
+    return Done(store.name, database.shown, before, database.schema.state(), partitioned)
 
 
 def _change(done: Done) -> str:
     before, after = done.before.found, done.after.found
     if before == after:
-        return f"the tables have version {after} already"
-    if before is None:
-        return f"tables made, version {after}"
-    return f"tables brought from version {before} to version {after}"
+        said = f"the tables have version {after} already"
+    elif before is None:
+        said = f"tables made, version {after}"
+    else:
+        said = f"tables brought from version {before} to version {after}"
+    if done.partitioned is not None:
+        said += ", the history is partitioned" + (" now" if done.partitioned else " already")
+    return said
 
 
 def _stores(target: Target) -> tuple[list[Store], dict[str, Callable[[], str]]]:

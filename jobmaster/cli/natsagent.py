@@ -37,7 +37,7 @@ def inspect(
     names = Names(wanted.table_prefix.strip("_") or "jm", settings.cluster_id, name)
     options = NatsOptions(wanted.url, wanted.replicas, wanted.max_bytes, wanted.connect_args)
     try:
-        sight = look(names, options, settings.operation_timeout.total_seconds())
+        sight = look(names, options, settings.operation_timeout.total_seconds(), settings.max_message_bytes)
     except JobMasterError as fault:
         return [Seen("connection", False, sentence(fault))]
     return [

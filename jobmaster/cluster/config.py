@@ -18,7 +18,7 @@ from ..handlers import HandlerRegistry, Middleware, Service, ServiceScope
 from ..payload import JsonCodecs
 from .databases import DatabaseSteps
 from .faults import agent_fault, enum_fault, worker_faults
-from .natsagents import LONGEST_THRESHOLD, threshold_fault
+from .natsagents import LONGEST_THRESHOLD, is_nats, threshold_fault
 from .requests import RequestDesk
 from .settings import STANDALONE, ClusterSettings, DatabaseSettings, WorkerSettings, limits_of
 from .sources import apply_environment, apply_toml
@@ -205,12 +205,14 @@ class ClusterConfig(DatabaseSteps):
         Raises ``ConfigurationError`` with ``problems`` and every other fault found.
         """
         agents = agents or {}
+        # an agent that could not be read has been complained about: whoever names it is not wrong
+        faulty = self._agent_connections if problems else []
+        declared = tuple(dict.fromkeys([*agents, *(agent.name for agent in faulty)]))
         problems = [*self._problems.values(), *problems]
         chosen = []
         for number, worker in enumerate(self._workers if workers else (), start=1):
             asked = worker.agent_connection or None
-            # agents that could not be read have been complained about already
-            fault = agent_fault(asked, tuple(agents)) if database is not None else None
+            fault = agent_fault(asked, declared) if database is not None else None
             if fault:
                 shown = number if worker.name == f"worker-{number}" else repr(worker.name)
                 problems.append(f"worker {shown}: {fault}")
@@ -225,10 +227,10 @@ class ClusterConfig(DatabaseSteps):
         problems += registry.problems
         static: tuple[StaticProfile, ...] = ()
         if not registry.problems:
-            static, faults = self._static_profiles(registry, tuple(agents) or (STANDALONE,))
+            static, faults = self._static_profiles(registry, declared or (STANDALONE,))
             problems += faults
         values = dict(self._values)
-        if any(agent.kind == "nats" for agent in agents.values()):
+        if any(agent.kind == "nats" for agent in agents.values()) or any(is_nats(a.url) for a in faulty):
             fault = threshold_fault(values.get("transient_threshold"))
             problems += [fault] if fault else []
             values.setdefault("transient_threshold", LONGEST_THRESHOLD)

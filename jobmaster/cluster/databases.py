@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from ..domain.names import check_name, check_prefix, check_schema
 from .faults import database_faults, read_database_url
-from .natsagents import is_nats, not_nats, read_nats_agent
+from .given import GivenAgent, GivenDatabase
+from .natsagents import NATS_ONLY, bare_servers, is_nats, not_nats, read_nats_agent
 from .settings import STANDALONE, DatabaseSettings, without_password
 from .steps import SettingSteps
 
-__all__ = ["AGENT_OPTIONS", "DATABASE_STEPS", "DatabaseSteps"]
+__all__ = ["DATABASE_STEPS", "DatabaseSteps"]
 
 _KINDS = {
     "use_sqlite": "sqlite",
@@ -28,26 +30,8 @@ _KINDS = {
 }
 DATABASE_STEPS = tuple(_KINDS)
 """The steps that take the URL of the master or of a standalone database."""
-AGENT_OPTIONS = ("table_prefix", "schema", "pool_size", "connect_args", "pgbouncer", "driver")
-"""What ``add_agent_connection`` takes beside name and URL."""
 _LONGEST_PREFIX = 30
 _MASTER = "master"
-
-
-class _Database(NamedTuple):
-    """A database as given; ``origin`` is toml, env or code, in rising order of precedence."""
-
-    origin: int
-    step: str
-    url: object
-    options: Mapping[str, Any]
-
-
-class _AgentConnection(NamedTuple):
-    origin: int
-    name: str
-    url: object
-    options: Mapping[str, Any]
 
 
 class DatabaseSteps(SettingSteps):
@@ -57,9 +41,9 @@ class DatabaseSteps(SettingSteps):
         super().__init__()
         self._origin = 2
         self._standalone_asked = False
-        self._databases: list[_Database] = []
+        self._databases: list[GivenDatabase] = []
         self._database_options: dict[str, Any] = {}
-        self._agent_connections: list[_AgentConnection] = []
+        self._agent_connections: list[GivenAgent] = []
 
     # -- one database ----------------------------------------------------------------------------------
 
@@ -239,13 +223,19 @@ class DatabaseSteps(SettingSteps):
         driver: str | None = None,
         replicas: int | None = None,
         max_bytes: int | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        nkey: str | os.PathLike[str] | None = None,
+        credentials: str | os.PathLike[str] | None = None,
+        tls: bool | ssl.SSLContext | None = None,
     ) -> Self:
         """Run jobs on this transport; its kind is told by the URL: ``postgresql://``, ``nats://`` …
 
         The name is permanent: it is stamped into the store. An agent in the very database of the master gets
         tables of its own beside the master's, called ``jm_<name>_…``; with ``table_prefix`` it gets those.
         NATS only: the servers may be several, with commas; ``replicas`` (1, 3 or 5) of each message; at most
-        ``max_bytes`` of jobs.
+        ``max_bytes`` of jobs; ``user`` and ``password``, ``token``, ``nkey`` or ``credentials``; ``tls``.
 
         >>> config.add_agent_connection("payroll", "postgresql://db1/payroll", pool_size=20)  # doctest: +SKIP
         """
@@ -258,8 +248,14 @@ class DatabaseSteps(SettingSteps):
             "driver": driver,
             "replicas": replicas,
             "max_bytes": max_bytes,
+            "user": user,
+            "password": password,
+            "token": token,
+            "nkey": nkey,
+            "credentials": credentials,
+            "tls": tls,
         }
-        self._agent_connections.append(_AgentConnection(self._origin, name, url, options))
+        self._agent_connections.append(GivenAgent(self._origin, name, url, options))
         return self
 
     # -- for all of them -------------------------------------------------------------------------------
@@ -284,7 +280,7 @@ class DatabaseSteps(SettingSteps):
     # -- what it comes to ------------------------------------------------------------------------------
 
     def _use(self, step: str, url: object, options: Mapping[str, Any]) -> Self:
-        self._databases.append(_Database(self._origin, step, url, options))
+        self._databases.append(GivenDatabase(self._origin, step, url, options))
         return self
 
     def _forget_agents(self) -> None:
@@ -344,7 +340,7 @@ class DatabaseSteps(SettingSteps):
             **{name: value for name, value in given.items() if value is not None and value is not False},
         }
         text, kind_found, problems = read_database_url(what, kind, url)
-        problems += database_faults(options)
+        problems += [f"{what}: {fault}" for fault in database_faults(options)]
         if kind_found == "sqlite":
             for name in ("schema", "pgbouncer"):
                 if given.get(name):
@@ -355,7 +351,7 @@ class DatabaseSteps(SettingSteps):
         return (None, problems) if problems else (DatabaseSettings(text, kind_found, **options), [])
 
     def _read_agent(
-        self, wanted: _AgentConnection, master: DatabaseSettings | None, agents: dict[str, DatabaseSettings]
+        self, wanted: GivenAgent, master: DatabaseSettings | None, agents: dict[str, DatabaseSettings]
     ) -> list[str]:
         name = wanted.name
         fault = check_name("agent connection", name)
@@ -370,9 +366,12 @@ class DatabaseSteps(SettingSteps):
         shown = f"agent connection {name!r}"
         if is_nats(wanted.url):
             found, problems = read_nats_agent(shown, str(wanted.url), self._database_options, wanted.options)
+        elif bare_servers(wanted.url):
+            return [f"{shown}: its URL has no scheme: write nats:// or tls:// before NATS servers"]
         else:
             problems = not_nats(shown, wanted.options)
-            found, others = self._read(shown, None, wanted.url, wanted.options)
+            options = {name: given for name, given in wanted.options.items() if name not in NATS_ONLY}
+            found, others = self._read(shown, None, wanted.url, options)
             problems += others
             found = None if problems else found
         if found is None:

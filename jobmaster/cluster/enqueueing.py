@@ -213,6 +213,8 @@ class EnqueueMethods:
         self._producer.check_writable()
         if connection is not None:
             keyed = self._producer.enqueue_in(connection, news, on_conflict)
+        elif returning == "ids":
+            return self._producer.enqueue_ids(news, on_conflict)
         else:
             keyed = self._producer.enqueue_many(news, on_conflict)
         if returning == "ids":
@@ -254,6 +256,8 @@ class EnqueueMethods:
         await run(self._producer.check_writable)
         if connection is not None:
             keyed = await self._producer.enqueue_in_async(connection, news, on_conflict)
+        elif returning == "ids":
+            return await run(self._producer.enqueue_ids, news, on_conflict)
         else:
             keyed = await run(self._producer.enqueue_many, news, on_conflict)
         if returning == "ids":

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import TypeVar
 from uuid import UUID
 
@@ -200,26 +201,40 @@ class Producer:
         if any(new.unique_key is not None for new in news):
             return self._store_keyed(news, on_conflict)
         answers: dict[int, Keyed] = {}
+        for places, now, target in self._store_parts(news):
+            for place in places:
+                new = news[place]
+                answers[place] = Keyed(new.id, True, new.run_at or now + new.delay, now, agent=target.agent)
+        return [answers[place] for place in range(len(news))]
+
+    def enqueue_ids(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[UUID]:
+        """The same, with no more said of each job than its id."""
+        if any(new.unique_key is not None for new in news):
+            return [item.job_id for item in self.enqueue_many(news, on_conflict)]
+        self._store_parts([self._router.admit(new) for new in news])
+        return [new.id for new in news]
+
+    def _store_parts(self, news: Sequence[NewJob]) -> list[tuple[Sequence[int], datetime, Target]]:
+        """Jobs without keys, one transaction per store: which of them went where, and when."""
+        stored: list[tuple[Sequence[int], datetime, Target]] = []
         for targets, places in self._router.deal(news):
-            part = [news[place] for place in places]
+            part = news if len(places) == len(news) else [news[place] for place in places]
             try:
                 now, target = self._store_part(targets, part)
             except TransportUnavailable as fault:
-                if not answers:
+                if not stored:
                     raise
-                accepted = [answers[place].job_id for place in sorted(answers)]
+                accepted = [news[place].id for place in sorted(chain(*(there for there, _, _ in stored)))]
                 raise TransportUnavailable(
                     f"{len(accepted)} of {len(news)} jobs were stored, named in `accepted`; of the others: "
                     f"{fault}",
                     fault.job_ids,
                     accepted,
                 ) from fault
-            for place, new in zip(places, part, strict=True):
-                due = new.run_at or now + new.delay
-                answers[place] = Keyed(new.id, True, due, now, agent=target.agent)
+            stored.append((places, now, target))
         for lane in {new.lane for new in news}:
             self._wake(lane)
-        return [answers[place] for place in range(len(news))]
+        return stored
 
     def _store_part(self, targets: Sequence[Target], part: Sequence[NewJob]) -> tuple[datetime, Target]:
         if len(targets) == 1:

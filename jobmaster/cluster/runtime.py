@@ -17,6 +17,7 @@ from ..engine.announcer import Announcer
 from ..engine.border import ALONE
 from ..engine.children import ChildRunner
 from ..engine.coordinator import Coordinator
+from ..engine.gate import Gate
 from ..engine.options import WorkerOptions
 from ..engine.planner import Planner
 from ..engine.province import Province
@@ -73,6 +74,8 @@ class Runtime:
             # enough for all that can wait at once for stores that are silent
             else StoreThreads(3 * len(settings.workers) + 4 + 3 * len(settings.agents), "jobmaster-store")
         )
+        self._gates: dict[str, Gate] = {}
+        """How many settles at once this process gives to an agent."""
         self._supervisor = Supervisor(logger)
         self._posts: list[_Post] = []
         self._coordinator: Coordinator | None = None
@@ -224,6 +227,8 @@ class Runtime:
             children=children,
             logger=self._logger.getChild(f"worker.{options.name}"),
         )
+        if agent.name not in self._gates:
+            self._gates[agent.name] = Gate(agent.settlement.at_once)
         worker = Worker(
             site,
             options,
@@ -237,6 +242,7 @@ class Runtime:
             site.logger,
             children.set_trusted_until,
             self._province.border(agent.name) if self._province is not None else ALONE,
+            self._gates[agent.name],
         )
         return _Post(worker, threads, children)
 

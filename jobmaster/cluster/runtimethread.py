@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from ..engine.signals import tell
+
 if TYPE_CHECKING:
     from .cluster import Cluster
 
@@ -40,8 +42,7 @@ class RuntimeThread:
             # it never ran, and its starter was told why
             self._thread.join()
             return
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop.set)
+        tell(self._loop, self._stop.set)
         self._thread.join()
         if self._failure is not None:
             raise self._failure

@@ -33,14 +33,20 @@ _USER_PART = re.compile(r"(?<=://)([^/@:?#]*):[^/]*@")
 _SECRET_PARAMETER = re.compile(r"(?i)([?&;](?:password|pwd|passfile|sslpassword|token|odbc_connect)=)[^&;]*")
 
 
-_NATS_USER = re.compile(r"(?<=[/,])[^/@,]+@")
+_NATS_SCHEME = re.compile(r"\s*(?:(?:nats|tls|wss?)://)?", re.IGNORECASE)
 
 
 def without_password(url: str) -> str:
     """A URL with ``***`` for its secrets."""
-    if url.startswith(("nats://", "tls://")):
-        return _NATS_USER.sub("***@", url)
+    if _NATS_SCHEME.match(url)[0].strip():  # type: ignore[index]
+        return ",".join(map(_without_login, url.split(",")))
     return _SECRET_PARAMETER.sub(r"\1***", _USER_PART.sub(r"\1:***@", url))
+
+
+def _without_login(server: str) -> str:
+    scheme = _NATS_SCHEME.match(server)[0]  # type: ignore[index]
+    _, at, place = server[len(scheme) :].rpartition("@")
+    return f"{scheme}***@{place}" if at else server
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -161,6 +161,12 @@ _AGENT: Mapping[str, Callable[[object], object]] = {
     **_DATABASE,
     "replicas": _whole,
     "max_bytes": _whole,
+    "user": _text,
+    "password": _text,
+    "token": _text,
+    "nkey": _text,
+    "credentials": _text,
+    "tls": _flag,
 }
 _WORKER: Mapping[str, Callable[[object], object]] = {
     "agent_connection": _text,

@@ -12,6 +12,7 @@ from ..domain.durations import Duration, as_timedelta, describe_duration
 from ..domain.job import Job
 from ..engine.backoff import Backoff
 from ..engine.completions import Completions
+from ..engine.signals import tell
 from ..engine.storethreads import StoreThreads
 
 __all__ = ["wait_for", "wait_for_async"]
@@ -87,8 +88,7 @@ async def wait_for_async(
     woken = asyncio.Event()
 
     def wake() -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(woken.set)
+        tell(loop, woken.set)
 
     unwatch = completions.watch(job_id, wake)
     try:

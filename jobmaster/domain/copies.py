@@ -16,7 +16,7 @@ from .job import JobError
 from .status import JobStatus
 from .verdict import AttemptRecord
 
-__all__ = ["AgentKey", "EndedJob", "JobCopy", "Shipment"]
+__all__ = ["AgentKey", "EndedJob", "JobCopy", "Mirror", "Shipment"]
 
 
 class AgentKey(NamedTuple):
@@ -24,6 +24,14 @@ class AgentKey(NamedTuple):
 
     name: str
     store_id: UUID
+
+
+class Mirror(NamedTuple):
+    """A job that the master knows to live on an agent: enough to find it there."""
+
+    id: UUID
+    lane: str
+    priority: int
 
 
 class JobCopy(NamedTuple):

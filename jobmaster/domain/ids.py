@@ -22,9 +22,10 @@ def uuid_of(number: int) -> UUID:
 
 
 class _Sequence:
-    """Monotonic UUIDv7 source of one process (RFC 9562, section 6.2, method 2: 74-bit random counter)."""
+    """Monotonic UUIDv7 source of one process (RFC 9562, section 6.2, method 2): in each millisecond 12 random
+    bits stay and the other 62 count on from a random number in random steps."""
 
-    __slots__ = ("_draw", "_last_ms", "_lock", "_tail")
+    __slots__ = ("_base", "_count", "_draw", "_last_ms", "_lock")
 
     def __init__(self) -> None:
         self.begin()
@@ -33,7 +34,8 @@ class _Sequence:
         """Begin anew, as each process has to, also one that was forked."""
         self._lock = threading.Lock()
         self._last_ms = 0
-        self._tail = 0
+        self._base = 0
+        self._count = 0
         # unique, not secret: a generator seeded by the system saves a system call per id
         self._draw = random.Random(os.urandom(16)).getrandbits
 
@@ -42,14 +44,12 @@ class _Sequence:
         with self._lock:
             if ms > self._last_ms:
                 self._last_ms = ms
+                self._base = ms << 80 | 0x7 << 76 | self._draw(12) << 64 | 0b10 << 62
                 # the top bit of the counter starts clear, so that it cannot overflow within a millisecond
-                self._tail = self._draw(73)
+                self._count = self._draw(61)
             else:
-                self._tail += 1 + self._draw(32)
-            ms, tail = self._last_ms, self._tail
-        return uuid_of(
-            ms << 80 | 0x7 << 76 | (tail >> 62 & 0xFFF) << 64 | 0b10 << 62 | tail & 0x3FFF_FFFF_FFFF_FFFF
-        )
+                self._count += 1 + self._draw(32)
+            return uuid_of(self._base | self._count)
 
 
 _sequence = _Sequence()
@@ -58,7 +58,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def uuid7() -> UUID:
-    """A new UUIDv7: 48 bits of Unix milliseconds, then 74 bits that grow within one process.
+    """A new UUIDv7: 48 bits of Unix milliseconds, then bits that grow within one process.
 
     Two ids made one after the other in one process compare in that order. Safe across threads and forks.
     """

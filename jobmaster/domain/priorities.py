@@ -72,13 +72,15 @@ class WeightedQueue(Generic[T]):
     winning ties. A priority that was empty starts again at the present pass, so it saves up no claim.
     """
 
-    __slots__ = ("_pass", "_queues", "_size", "_virtual")
+    __slots__ = ("_last", "_pass", "_queues", "_size", "_virtual")
 
     def __init__(self) -> None:
         self._queues: dict[int, deque[T]] = {p: deque() for p in sorted(WEIGHTS, reverse=True)}
         self._pass = dict.fromkeys(self._queues, 0.0)
         self._virtual = 0.0
         self._size = 0
+        self._last = 0
+        """The priority that was served last."""
 
     def __len__(self) -> int:
         return self._size
@@ -108,12 +110,17 @@ class WeightedQueue(Generic[T]):
         """The item whose turn it is; ``None`` when nothing waits."""
         if not self._size:
             return None
-        best = 0
-        best_pass = 0.0
         passes = self._pass
-        for priority, queue in self._queues.items():
-            if queue and (not best or passes[priority] < best_pass):
-                best, best_pass = priority, passes[priority]
+        best = self._last
+        if best and len(self._queues[best]) == self._size:
+            # nothing waits of any other priority
+            best_pass = passes[best]
+        else:
+            best, best_pass = 0, 0.0
+            for priority, queue in self._queues.items():
+                if queue and (not best or passes[priority] < best_pass):
+                    best, best_pass = priority, passes[priority]
+            self._last = best
         self._virtual = best_pass
         passes[best] = best_pass + 1.0 / WEIGHTS[best]
         self._size -= 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import json
 import threading
 from collections import deque
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from ..handlers import CancelReason, Run
 from ..handlers.remote import describe_run, raised_by, steady
 from .childprocess import ChildProcess
+from .signals import tell
 from .threads import ThreadRunner
 
 __all__ = ["ChildDied", "ChildRunner"]
@@ -78,13 +78,10 @@ class _Child:
         self.process.start()
 
     def _hear(self, data: bytes) -> None:
-        # a loop that was closed has nobody left to tell
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take_in, data)
+        tell(self._loop, self._take_in, data)
 
     def _end(self, exitcode: int | None, failure: Exception | None) -> None:
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._take_leave, exitcode, failure)
+        tell(self._loop, self._take_leave, exitcode, failure)
 
     def _take_in(self, data: bytes) -> None:
         kind, number, *values = json.loads(data)
@@ -210,8 +207,7 @@ class ChildRunner:
                 timers.append(loop.call_later(self._cancel_grace, child.process.kill))
 
         def stop_soon(reason: CancelReason) -> None:
-            with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(stop, reason)
+            tell(loop, stop, reason)
 
         try:
             run.tell_on_cancel(stop_soon)

@@ -15,6 +15,12 @@ __all__ = ["ClaimPlan"]
 
 _FRESH = 1.0
 """Seconds after which a claim starts again from the beginning of the ready index."""
+_THRIFT = 20
+"""A look from the beginning may take one part in so many of the time."""
+_LONGEST_WAIT = 5.0
+"""Seconds between such looks at most, however long they take."""
+_CHEAP = 0.005
+"""Seconds that such a look may take in any case."""
 _LIVELY = 1.0
 """Seconds for which a priority that had work counts as competing."""
 
@@ -25,7 +31,8 @@ class ClaimPlan:
     Dead index entries pile up at the low end of the ready index, and each claim would walk them. So the plan
     remembers the last ``(run_at, id)`` claimed per priority and starts there; it starts from the beginning
     at least every second, and whenever it found less than it asked for, since a job may have come in with
-    an earlier due time.
+    an earlier due time. Where dead entries make that dear, because somebody holds an old snapshot, it does so
+    less often: at most a twentieth of the time goes into it, unless they take longer than 0.25 s.
     """
 
     def __init__(self, lane: str, buckets: Mapping[int, Sequence[UUID]], clock: Clock) -> None:
@@ -35,6 +42,12 @@ class ClaimPlan:
         self._shares = Shares()
         self._cursor: dict[int, tuple[datetime, UUID]] = {}
         self._full_at = dict.fromkeys(WEIGHTS, float("-inf"))
+        self._short: set[int] = set()
+        """Priorities of which the last claim brought less than it asked for."""
+        self._usual: float | None = None
+        """Seconds that a claim takes which starts from no beginning."""
+        self._prices = (0.0, 0.0)
+        """Seconds that the last two from a beginning took beyond that."""
         self._lively_at = dict.fromkeys(WEIGHTS, float("-inf"))
         self.hungry = True
         """Whether the last answer suggests that more is ready now."""
@@ -50,12 +63,19 @@ class ClaimPlan:
         after: dict[int, tuple[datetime, UUID]] = {}
         for priority in limits:
             cursor = self._cursor.get(priority)
-            if cursor is not None and now - self._full_at[priority] < _FRESH:
+            if cursor is not None and now < self._whole_from(priority):
                 after[priority] = cursor
             else:
                 self._full_at[priority] = now
         buckets = {p: bucket for p, bucket in open_.items() if bucket is not None and p in limits}
         return ClaimRequest(self._lane, buckets, limits, after)
+
+    def _whole_from(self, priority: int) -> float:
+        """When to start from the beginning again."""
+        # one look in two that took long says nothing: a stall
+        price = min(self._prices)
+        wait = min(_LONGEST_WAIT, price * _THRIFT) if price > _CHEAP else 0.0
+        return self._full_at[priority] + (wait if priority in self._short else max(_FRESH, wait))
 
     def _next_open(self, priority: int, closed: Collection[UUID]) -> UUID | None:
         """The next bucket of a priority that is not closed; turns round-robin."""
@@ -66,15 +86,20 @@ class ClaimPlan:
                 return buckets[0]
         return None
 
-    def learn(self, request: ClaimRequest, claimed: Sequence[ClaimedJob]) -> None:
-        """Take in what a request brought."""
+    def learn(self, request: ClaimRequest, claimed: Sequence[ClaimedJob], seconds: float = 0.0) -> None:
+        """Take in what a request brought, and how long the store took over it."""
         now = self._clock.monotonic()
+        self._weigh(request, seconds)
         counts = dict.fromkeys(request.limits, 0)
+        last: dict[int, tuple[datetime, UUID]] = {}
         for job in claimed:
             counts[job.priority] += 1
-            position = (job.run_at, job.id)
-            if position > self._cursor.get(job.priority, _LOWEST):
-                self._cursor[job.priority] = position
+            last[job.priority] = max(last.get(job.priority, _LOWEST), (job.run_at, job.id))
+        for priority, position in last.items():
+            # a full answer from the beginning: what follows it comes next, wherever the cursor was
+            back = priority not in request.after and counts[priority] >= request.limits[priority]
+            if back or position > self._cursor.get(priority, _LOWEST):
+                self._cursor[priority] = position
         self.hungry = False
         for priority, limit in request.limits.items():
             count = counts[priority]
@@ -82,13 +107,21 @@ class ClaimPlan:
                 self._lively_at[priority] = now
             if count >= limit:
                 self.hungry = True
+                self._short.discard(priority)
             else:
-                self._cursor.pop(priority, None)
-                self._full_at[priority] = float("-inf")
+                self._short.add(priority)
                 # a short answer from a cursor says nothing about what lies before the cursor
-                self.hungry = self.hungry or priority in request.after
+                if priority in request.after and now >= self._whole_from(priority):
+                    self.hungry = True
                 if not count and limit > 1:
                     self._lively_at[priority] = float("-inf")
+
+    def _weigh(self, request: ClaimRequest, seconds: float) -> None:
+        if any(p in self._cursor and p not in request.after for p in request.limits):
+            self._prices = (self._prices[1], max(0.0, seconds - (self._usual or 0.0)))
+        elif request.after:
+            usual = seconds if self._usual is None else self._usual
+            self._usual = usual + (seconds - usual) / 8
 
 
 _LOWEST = (datetime.min.replace(tzinfo=UTC), UUID(int=0))

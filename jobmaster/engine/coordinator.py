@@ -10,8 +10,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from ..domain.events import BucketsRescued
-from ..errors import ConfigurationError, StoreError
-from ..ports import Clock, MasterStore, Settlement, WorkerInfo
+from ..errors import ConfigurationError, StoreError, TransientStoreError
+from ..ports import Clock, MasterStore, Settlement, Tended, WorkerInfo
+from ..ports.settlement import Rescue
 from .announcer import Announcer
 from .options import ClusterLimits
 from .roster import Roster
@@ -67,6 +68,8 @@ class Coordinator:
         self._refresh = refresh
         self._logger = logger
         self._infos: dict[UUID, WorkerInfo] = {}
+        self._untended = ""
+        """What was last said about parts of the history that could not be tended."""
         self._seen_every = min(_REGISTRY_EVERY, lease.total_seconds() * 2 / 3)
         self._alive_for = timedelta(seconds=self._seen_every) + lease
 
@@ -121,26 +124,37 @@ class Coordinator:
         if self._roster is not None:
             self._roster.up(name)
         if rescued.buckets or rescued.released or rescued.failed:
-            self._logger.warning(
-                "rescued %d jobs of %d lost buckets; %d more failed as lost",
-                rescued.released,
-                rescued.buckets,
-                rescued.failed,
-            )
+            self._logger.warning("%s", _told(rescued))
             self._announcer.emit(BucketsRescued(name, rescued.buckets, rescued.released, rescued.failed))
             self._wake_workers()
 
     async def clean(self) -> float | None:
-        """Delete history beyond its retention, a small chunk per transaction."""
+        """Delete history beyond its retention: whole parts where it has parts, else a small chunk per
+        transaction."""
         if self._roster is not None:
             # left by a standalone cluster that this one grew out of, or by a mirror that came late
             await self._calls.run(self._held.rescue, self._limits.max_losses)
             await self._calls.run(self._master.unmirror)
         retention = self._limits.data_retention
+        tended = await self._tend(retention)
         if retention is None:
             return None
-        deleted = await self._calls.run(self._held.clean, retention, _CLEAN_CHUNK)
-        return 0.05 if deleted >= _CLEAN_CHUNK else None
+        deleted = await self._calls.run(self._held.clean, retention + tended.leeway, _CLEAN_CHUNK)
+        return 0.05 if deleted >= _CLEAN_CHUNK or tended.more else None
+
+    async def _tend(self, retention: timedelta | None) -> Tended:
+        """See to the parts of the history; what they cannot do is done in chunks."""
+        try:
+            tended = await self._calls.run(self._master.tend_history, retention)
+        except TransientStoreError:
+            raise
+        except StoreError as fault:
+            if str(fault) != self._untended:
+                self._logger.warning("the parts of the history are left as they are: %s", fault)
+            self._untended = str(fault)
+            return Tended()
+        self._untended = ""
+        return tended
 
     async def see_workers(self) -> float | None:
         """Say in the registry that this process's workers live, and what waits for them."""
@@ -178,3 +192,10 @@ class Coordinator:
     def _wake_workers(self) -> None:
         for worker in self._workers.values():
             worker.wake()
+
+
+def _told(rescued: Rescue) -> str:
+    if not rescued.released and not rescued.failed:
+        return f"{rescued.buckets} lost buckets are given up; they held no jobs, as far as is known yet"
+    lost = f"of {rescued.buckets} lost buckets" if rescued.buckets else "whose worker had died"
+    return f"rescued {rescued.released} jobs {lost}; {rescued.failed} more failed as lost"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ..domain.events import JobStarted, UnknownDefinition
@@ -102,8 +102,10 @@ class Dispatcher:
         """While true nothing new is started: the worker is stopping."""
         self._terms = TermsBook(limits)
         self._released = False
-        self.expecting = False
+        self._expecting = False
         """Whether a claim is under way, so that a job may be ours that has not come in."""
+        self._read = (float("-inf"), clock.now())
+        """A monotonic instant, the last that was told, and the instant that it is."""
         self._cancelled: set[UUID] = set()
         """Jobs that were asked to be cancelled while a claim was under way."""
 
@@ -152,15 +154,32 @@ class Dispatcher:
 
     # -- taking in -------------------------------------------------------------------------------------
 
-    def offer(self, jobs: Iterable[ClaimedJob]) -> None:
-        """Take in claimed jobs and start what fits."""
+    @property
+    def gathering(self) -> bool:
+        """Whether jobs wait here until all of their kind have come in."""
+        return self._isolation.gathering
+
+    def offer(self, jobs: Iterable[ClaimedJob], *, more: bool = False) -> None:
+        """Take in claimed jobs and start what fits; ``more``: others are claimed next."""
+        suspects: list[ClaimedJob] = []
         for job in jobs:
             if job.cancel_requested or job.id in self._cancelled:
                 self._verdict(self._cancelled_unstarted(job))
+            elif job.losses:
+                suspects.append(job)
             else:
                 self._queue.push(job.priority, job)
-        self._cancelled.clear()
+        if suspects or self._isolation.gathering:
+            self._isolation.gather(suspects)
+            for job in self._isolation.gathered(more=more and self.room > 0):
+                self._queue.push(job.priority, job)
         self.fill()
+
+    def expect_claims(self, coming: bool) -> None:
+        """Whether claimed jobs may be on their way here."""
+        self._expecting = coming
+        if not coming:
+            self._cancelled.clear()
 
     def fill(self, at: float | None = None) -> None:
         """Start queued jobs while slots are free; hand them back once the cluster runs nothing. ``at`` is the
@@ -191,7 +210,7 @@ class Dispatcher:
     def _start(self, job: ClaimedJob, bound: BoundHandler, at: float) -> None:
         terms = self._terms.of(job, bound)
         rules, timeout = terms
-        run = Run(job, self._site, bound, self._clock.instant(at), timeout, rules.max_retries)
+        run = Run(job, self._site, bound, self._instant(at), timeout, rules.max_retries)
         active = Active(run, rules, at, at + timeout)
         self.running[job.id] = active
         self._free -= 1
@@ -199,6 +218,12 @@ class Dispatcher:
             self._look()
         else:
             self.launch(active)
+
+    def _instant(self, at: float) -> datetime:
+        # what ends one run begins the next
+        if at != self._read[0]:
+            self._read = (at, self._clock.instant(at))
+        return self._read[1]
 
     def _runs_in(self, bucket: UUID) -> bool:
         return any(active.run.job.bucket_id == bucket for active in self.running.values())
@@ -214,8 +239,7 @@ class Dispatcher:
     # -- running ---------------------------------------------------------------------------------------
 
     async def _execute(self, active: Active) -> None:
-        run = active.run
-        active.entered = True
+        run, active.entered = active.run, True
         if run.cancel_reason is None and not self._trusted(self._clock.monotonic()):
             run.request_cancel("lost")
         if run.cancel_reason is not None:
@@ -236,7 +260,7 @@ class Dispatcher:
         if run.cancel_reason == "lost":
             self._leave(active, at)
             return
-        now = self._clock.instant(at)
+        now = self._instant(at)
         try:
             if raised is None and run.cancel_reason is None and not run.logged:
                 change = plain_success(run.job, run.started_at, now, text, self._options.id)
@@ -265,10 +289,9 @@ class Dispatcher:
 
     def _leave(self, active: Active, at: float | None = None) -> None:
         """Free what the run held, then start the next."""
-        job = active.run.job
-        del self.running[job.id]
+        del self.running[active.run.job.id]
         self._free += 1
-        self._resume(self._isolation.ended(job, ran=active.task is not None), at)
+        self._resume(self._isolation.ended(active.run.job, ran=active.task is not None), at)
 
     def settled(self, changes: Iterable[StateChange]) -> None:
         """These verdicts are stored, or refused: suspects among them make way for what waits behind them."""
@@ -344,7 +367,7 @@ class Dispatcher:
         job = self._take_out(job_id)
         if job is not None:
             self._verdict(self._cancelled_unstarted(job))
-        elif self.expecting:
+        elif self._expecting:
             self._cancelled.add(job_id)
 
     def _take_out(self, job_id: UUID) -> ClaimedJob | None:

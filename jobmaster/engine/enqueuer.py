@@ -20,6 +20,7 @@ from ..domain.job import NewJob
 from ..errors import TransientStoreError, TransportUnavailable
 from ..ports import AgentTransport, Clock
 from .backoff import Backoff
+from .signals import tell
 
 __all__ = ["Enqueuer", "NotStored"]
 
@@ -214,8 +215,7 @@ def _answer(answers: list[_Answer]) -> None:
         else:
             by_loop.setdefault(loop, []).append(answer)
     for loop, mine in by_loop.items():
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(_resolve, mine)
+        tell(loop, _resolve, mine)
 
 
 def _resolve(answers: list[_Answer]) -> None:

@@ -5,6 +5,10 @@ them. From then on such a *suspect* starts only after its start mark is stored, 
 runs beside it; so a poison job fails as lost after ``max_losses`` + 1 runs, while an innocent neighbour is
 charged once at most. The price is that the suspects of one bucket run one after the other: more buckets per
 priority (``bucket_quantity``), or more workers, let more of them run at once.
+
+A worker starts what it claims in order: of the jobs that one left behind, the first were running when it
+died, and the last most likely had not begun. So suspects are gathered until no more come in, and the last
+goes first; it waits neither for what was long under way nor for the one that kills.
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ from ..domain.job import ClaimedJob
 from ..domain.verdict import StateChange
 
 __all__ = ["Isolation"]
+
+_ROUNDS = 8
+"""Claims over which suspects are gathered at most: others may bring work for ever."""
 
 
 class Isolation:
@@ -29,6 +36,8 @@ class Isolation:
         self._unsettled: dict[UUID, UUID] = {}
         """Suspects that ran and whose outcome is not stored yet, with their buckets."""
         self._parked: dict[UUID, list[ClaimedJob]] = {}
+        self._gathered: list[ClaimedJob] = []
+        self._rounds = 0
 
     @property
     def closed(self) -> frozenset[UUID]:
@@ -37,8 +46,28 @@ class Isolation:
 
     @property
     def parked(self) -> list[ClaimedJob]:
-        """Jobs that wait for a suspect of their bucket, in order."""
-        return [job for jobs in self._parked.values() for job in jobs]
+        """Jobs that wait for a suspect of their bucket, in order, and suspects that are being gathered."""
+        return [*(job for jobs in self._parked.values() for job in jobs), *self._gathered]
+
+    @property
+    def gathering(self) -> bool:
+        """Whether suspects wait for others to come in."""
+        return bool(self._gathered)
+
+    def gather(self, suspects: Sequence[ClaimedJob]) -> None:
+        """Keep what one claim brought until :meth:`gathered`."""
+        self._gathered += suspects
+        self._rounds += 1
+
+    def gathered(self, *, more: bool) -> list[ClaimedJob]:
+        """The suspects gathered so far, in the order in which they are to run: those lost least often first,
+        among them the last first. None while ``more`` are likely to come in soon."""
+        if more and self._rounds < _ROUNDS:
+            return []
+        found, self._gathered, self._rounds = self._gathered, [], 0
+        found.reverse()
+        found.sort(key=lambda job: job.losses)
+        return found
 
     def admit(self, job: ClaimedJob) -> bool:
         """Whether the job may start now; otherwise it is parked here until :meth:`released` gives it out."""
@@ -78,7 +107,7 @@ class Isolation:
 
     def withdraw(self, job_id: UUID) -> ClaimedJob | None:
         """Take a parked job out."""
-        for jobs in self._parked.values():
+        for jobs in (*self._parked.values(), self._gathered):
             for job in jobs:
                 if job.id == job_id:
                     jobs.remove(job)
@@ -88,6 +117,7 @@ class Isolation:
     def forget(self) -> None:
         """The claims are no longer owned: nothing waits and nothing is to be stored any more."""
         self._parked.clear()
+        self._gathered.clear()
         self._unsettled.clear()
         self._alone = {bucket for bucket in self._alone if self._runs_in(bucket)}
 

@@ -23,6 +23,7 @@ from ..recurrence.zones import zone_data_version
 from .announcer import Announcer
 from .decider import Decider, failed, recurrence_of
 from .options import ClusterLimits
+from .signals import tell
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
 from .uninterrupted import keep_result
@@ -106,8 +107,8 @@ class Planner:
 
     def wake(self, lane: str | None = None) -> None:
         """Something happened on the master; from any thread. Lanes do not matter here."""
-        if self._loop is not None and not self._loop.is_closed() and lane in (PLANNERS, None):
-            self._loop.call_soon_threadsafe(self._heard, lane)
+        if lane in (PLANNERS, None):
+            tell(self._loop, self._heard, lane)
 
     def _heard(self, lane: str | None) -> None:
         if lane == PLANNERS or self._clock.monotonic() - self._looked_at >= _NOT_OFTENER:

@@ -15,9 +15,11 @@ from .onboarder import Onboarder
 from .options import ClusterLimits
 from .roster import Roster
 from .saver import Saver
+from .signals import tell
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
 from .together import together
+from .tracer import Tracer
 from .uninterrupted import keep_result
 
 __all__ = ["Province"]
@@ -61,6 +63,7 @@ class Province:
             name: Saver(transport, master, calls, clock, logger) for name, transport in cared_for.items()
         }
         self._onboarder = Onboarder(agents, master, roster, limits, threshold, calls, clock, logger)
+        self._tracer = Tracer(agents, master, roster, calls, clock, logger)
         self.mover = Mover(cared_for, master, roster, threshold, lease, calls, clock, logger)
         self._clocks = Service("clocks", self._learn_clocks, _CLOCKS_EVERY, clock, logger)
         self._moves = Service("mover", self.mover.tick, _MOVES_EVERY, clock, logger, first_after=1.0)
@@ -77,6 +80,7 @@ class Province:
         if self._coordinates:
             await keep_result(self._calls.run(self._held.listen, self.wake), self._hear)
             supervisor.start(self._onboarder.service.name, self._onboarder.service.run)
+            supervisor.start(self._tracer.service.name, self._tracer.service.run)
 
     def _hear(self, listener: Listener) -> None:
         self._listener = listener
@@ -106,8 +110,7 @@ class Province:
 
     def wake(self, lane: str | None = None) -> None:
         """Jobs came to the master, or to an agent by way of this process. From any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._ring)
+        tell(self._loop, self._ring)
 
     def _ring(self) -> None:
         self._onboarder.service.ring()

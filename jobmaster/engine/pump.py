@@ -1,7 +1,8 @@
 """The main loop of a worker: settle what is done, claim what fits, both in one transaction.
 
 While a transaction is under way, handlers run and the outbox fills, so that batches grow by themselves with
-the load. What the store answers ambiguously is read back before anything else is done.
+the load. Where the store works on two at once, a second one leaves as soon as there is enough for it, so that
+neither side waits for the other. What the store answers ambiguously is read back first.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from .backoff import Backoff
 from .border import Border
 from .dispatcher import Dispatcher
 from .errortext import storable
+from .flights import Flight, Flights
+from .gate import Gate
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
 from .signals import Alarm
@@ -35,10 +38,11 @@ _SOON = 0.02
 _LONGEST_POLL = 1.0
 """Seconds between polls of an idle worker; wake-ups are only hints."""
 _GIVE_WAY = 0.2
-"""Seconds by which a worker that meets jobs it has no handler for comes later to what will be due, so that
-others who may have one get it first."""
+"""Seconds by which a worker that meets jobs it has no handler for comes later, after others who may have."""
 _LINGER = 0.005
 """Seconds for which verdicts wait for company while the worker is busy."""
+_BITE = 0.3
+"""The part of the buffer for which a settle leaves although another one is under way."""
 
 
 class Pump:
@@ -57,6 +61,7 @@ class Pump:
         announcer: Announcer,
         new_tenure: Callable[[], Tenure],
         border: Border,
+        gate: Gate,
         logger: logging.Logger,
     ) -> None:
         self._options = options
@@ -80,8 +85,9 @@ class Pump:
         self._poll_every = _SOON
         self._came_up_empty = False
         """Whether the last claim brought nothing."""
-        self._in_flight = False
-        self._under_way = 0
+        self._flights = Flights(settlement.abreast, alarm.ring, gate)
+        self._gate = gate
+        self._bite = max(1, int(options.buffer * _BITE))
         self._backoff = Backoff(0.05, 1.0)
         self._outage_since: float | None = None
         self._readback: list[StateChange] | None = None
@@ -90,12 +96,12 @@ class Pump:
     @property
     def settled(self) -> bool:
         """Whether nothing waits to be stored."""
-        return not self._outbox and not self._in_flight and self._readback is None
+        return not self._outbox and not self._flights and self._readback is None
 
     @property
     def pending(self) -> int:
         """How many verdicts wait to be stored, those under way included."""
-        return len(self._outbox) + self._under_way + len(self._readback or ())
+        return len(self._outbox) + self._flights.carried + len(self._readback or ())
 
     def look_soon(self) -> None:
         """Look at the store at the next turn. From any thread."""
@@ -112,41 +118,89 @@ class Pump:
 
     async def run(self) -> None:
         """Turn until cancelled."""
-        while True:
-            tenure = self.tenure
-            if tenure is None:
-                await self._begin_tenure()
-            elif not tenure.trust.holds():
-                await self._lose(tenure)
-            elif self._readback is not None:
-                await self._read_back(tenure)
-            else:
-                await self._turn(tenure)
+        try:
+            while True:
+                await self._next()
+        except asyncio.CancelledError:
+            # the worker stops while calls go on, whose end nobody hears: what they bring is not settled
+            for flight in self._flights.give_up():
+                self._doubt(flight.changes)
+            raise
+
+    async def _next(self) -> None:
+        landed = self._flights.landed()
+        tenure = self.tenure
+        if landed:
+            await self._land(landed)
+        elif tenure is None:
+            await self._begin_tenure()
+        elif not tenure.trust.holds():
+            await self._lose(tenure)
+        elif self._readback is None:
+            await self._turn(tenure)
+        elif self._flights:
+            # what they bring would look strange to who reads the store now
+            await self._alarm.sleep(_LONGEST_POLL)
+        else:
+            await self._read_back(tenure)
 
     # -- one turn --------------------------------------------------------------------------------------
 
     async def _turn(self, tenure: Tenure) -> None:
         now = self._clock.monotonic()
-        claim = self._wants_claim(tenure, now)
-        flush = self._flush_due(now)
+        if self.dispatcher.gathering and not self._may_claim():
+            # what is being gathered waits for claims that do not come
+            self.dispatcher.offer([])
+        if self._flights:
+            claim = tenure.plan.hungry and self._room >= self._bite and self._may_claim()
+            flush = claim or len(self._outbox) >= self._bite
+            # when other workers keep the store busy as well, small settles of all of them help nobody
+            crowded = self._calls.busy > len(self._flights) or not self._gate.open
+            if self._flights.full or not flush or crowded:
+                await self._alarm.sleep(_LONGEST_POLL)
+                return
+        else:
+            claim = self._wants_claim(tenure, now)
+            flush = self._flush_due(now)
         if claim and not flush and not self.woken and not tenure.plan.hungry:
             await self._peek()
             return
-        request = tenure.plan.request(self.dispatcher.room, self.dispatcher.closed) if claim else None
-        if request is None and not flush:
+        if not (claim or flush):
             await self._alarm.sleep(self._idle_for(now))
             return
-        if request is not None:
-            self.woken = False
-        await self._settle(tenure, self._outbox.take(), request)
+        # where many workers want to settle: wait, and take along what comes together meanwhile
+        await self._gate.enter()
+        gone = False
+        try:
+            if not tenure.trust.holds():
+                return
+            claim = claim and self._may_claim()
+            request = tenure.plan.request(self._room, self.dispatcher.closed) if claim else None
+            if request is not None or flush:
+                self._settle(tenure, request)
+                gone = True
+        finally:
+            if not gone:
+                self._gate.leave()
+        if not gone:
+            await self._alarm.sleep(self._idle_for(self._clock.monotonic()))
+
+    @property
+    def _room(self) -> int:
+        """How many more jobs may be claimed, beside those that are asked for already."""
+        return self.dispatcher.room - self._flights.asked_for
+
+    def _may_claim(self) -> bool:
+        return (
+            not self.stopping
+            and self._limits.mode is ClusterMode.ACTIVE
+            and self._options.mode not in (WorkerMode.COORDINATOR, WorkerMode.DRAIN)
+            and self._border.may_claim()
+        )
 
     def _wants_claim(self, tenure: Tenure, now: float) -> bool:
-        if self.stopping or self._limits.mode is not ClusterMode.ACTIVE:
-            return False
-        if self._options.mode in (WorkerMode.COORDINATOR, WorkerMode.DRAIN):
-            return False
         room = self.dispatcher.room
-        if room <= 0 or not self._border.may_claim():
+        if room <= 0 or not self._may_claim():
             return False
         if self.dispatcher.starved:
             return self.woken or tenure.plan.hungry or now >= self._poll_at
@@ -169,52 +223,64 @@ class Pump:
             until = min(until, self._outbox.oldest_at + _LINGER)
         return max(0.001, until - now)
 
-    async def _settle(self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None) -> None:
-        self._in_flight = True
-        self._under_way = len(changes)
-        self.dispatcher.expecting = request is not None
-        try:
-            settled = await self._calls.run(self._guarded_settle, tenure, changes, request)
-        except TransientStoreError as fault:
-            if fault.ambiguous:
-                self._logger.warning("settle: answer lost, reading the store: %s", fault)
-                self._readback = changes
-            else:
-                self._outbox.put_back(changes, self._clock.monotonic())
+    def _settle(self, tenure: Tenure, request: ClaimRequest | None) -> None:
+        if request is not None:
+            self.woken = False
+        flight = Flight(tenure, self._outbox.take(), request)
+        self._flights.start(flight, self._calls.run(self._guarded_settle, flight))
+        self._note_expecting()
+
+    async def _land(self, flights: list[Flight]) -> None:
+        """Take in what settles have brought; after a fault, wait a little before the next."""
+        met: StoreError | None = None
+        for flight in flights:
+            met = self._take_in(flight) or met
+        self._note_expecting()
+        if met is not None:
             self.woken = True
-            await self._wait_out(fault)
-        except asyncio.CancelledError:
-            # the worker stops while the call goes on, whose end nobody hears: what it brings is not settled
-            self._readback = changes
-            raise
-        except StoreError as fault:
-            self._logger.error("settle refused: %s", fault)
-            self._outbox.put_back(changes, self._clock.monotonic())
-            self.woken = True
-            await self._wait_out(fault)
-        else:
+            await self._wait_out(met)
+
+    def _take_in(self, flight: Flight) -> StoreError | None:
+        answer, changes = flight.answer, flight.changes
+        if isinstance(answer, Settled):
             self._reached()
-            self._learn(tenure, changes, request, settled)
-        finally:
-            self._in_flight = False
-            self._under_way = 0
-            self.dispatcher.expecting = self._readback is not None
+            self._learn(flight, answer)
+            return None
+        if not isinstance(answer, StoreError):
+            self._logger.error("settle failed, reading the store", exc_info=answer)
+            answer = StoreError(f"settle failed: {answer!r}")
+            ambiguous = True
+        else:
+            ambiguous = isinstance(answer, TransientStoreError) and answer.ambiguous
+        if flight.tenure is not self.tenure:
+            self._logger.warning("%d outcomes dropped with the lease that was lost", len(changes))
+        elif ambiguous:
+            self._logger.warning("settle: answer lost, reading the store: %s", answer)
+            self._doubt(changes)
+        else:
+            if not isinstance(answer, TransientStoreError):
+                self._logger.error("settle refused: %s", answer)
+            self._outbox.put_back(changes, self._clock.monotonic())
+        return answer
 
-    def _guarded_settle(
-        self, tenure: Tenure, changes: list[StateChange], request: ClaimRequest | None
-    ) -> Settled:
+    def _doubt(self, changes: list[StateChange]) -> None:
+        """Nobody knows whether these are stored: the store has to be read."""
+        self._readback = [*(self._readback or ()), *changes]
+
+    def _note_expecting(self) -> None:
+        self.dispatcher.expect_claims(self._flights.claiming or self._readback is not None)
+
+    def _guarded_settle(self, flight: Flight) -> Settled:
         # on the store's thread, as late as can be: a worker that was frozen on its way here settles nothing
-        if not tenure.trust.holds():
+        if not flight.tenure.trust.holds():
             raise TransientStoreError("the lease is no longer trusted")
-        return self._settlement.settle(changes, request)
+        began = self._clock.monotonic()
+        settled = self._settlement.settle(flight.changes, flight.request)
+        flight.took = self._clock.monotonic() - began
+        return settled
 
-    def _learn(
-        self,
-        tenure: Tenure,
-        changes: list[StateChange],
-        request: ClaimRequest | None,
-        settled: Settled,
-    ) -> None:
+    def _learn(self, flight: Flight, settled: Settled) -> None:
+        tenure, changes, request = flight.tenure, flight.changes, flight.request
         now = self._clock.monotonic()
         if settled.refused:
             self._logger.warning("%d outcomes refused: their claims were lost", len(settled.refused))
@@ -226,16 +292,16 @@ class Pump:
             self._border.stored()
         if request is None:
             return
-        tenure.plan.learn(request, settled.claimed)
+        tenure.plan.learn(request, settled.claimed, flight.took)
         self._came_up_empty = not settled.claimed
         if settled.claimed:
             self._poll_every = _SOON
             self._poll_at = now + _SOON
-            if tenure is self.tenure:
-                self.dispatcher.offer(settled.claimed)
         else:
             # look at once when the next job is due
             self._poll_at = now
+        if tenure is self.tenure and (settled.claimed or self.dispatcher.gathering):
+            self.dispatcher.offer(settled.claimed, more=tenure.plan.hungry)
 
     def _spare(self, changes: list[StateChange], poisoned: Mapping[UUID, str]) -> list[StateChange]:
         """Some verdicts hold something that the store refuses for good: their jobs fail and say so, so that
@@ -323,9 +389,9 @@ class Pump:
         if gone:
             self._logger.warning("%d claims vanished from the store: their handlers are stopped", len(gone))
             self.dispatcher.abandon(gone)
-        self.dispatcher.expecting = False
         waiting = self._outbox.ids()
         self.dispatcher.offer([job for job in fresh if job.id not in known and job.id not in waiting])
+        self._note_expecting()
 
     async def _lose(self, tenure: Tenure) -> None:
         """The buckets are no longer ours: stop handlers, settle nothing, begin anew with others."""

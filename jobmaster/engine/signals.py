@@ -1,12 +1,26 @@
-"""An alarm that one service sleeps on and anybody rings."""
+"""An alarm that one service sleeps on and anybody rings, and the way into an event loop from any thread."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from ..ports import Clock
 
-__all__ = ["Alarm"]
+__all__ = ["Alarm", "tell"]
+
+
+def tell(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object], *args: Any) -> None:
+    """Call ``callback(*args)`` in an event loop, soon; from any thread. A loop that was closed, at whatever
+    moment, or that never was has nobody left to tell."""
+    if loop is None:
+        return
+    try:
+        loop.call_soon_threadsafe(callback, *args)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
 
 
 class Alarm:

@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from .signals import tell
+
 __all__ = ["InlineStoreThreads", "StoreCalls", "StoreThreads"]
 
 T = TypeVar("T")
@@ -18,6 +20,11 @@ T = TypeVar("T")
 
 class StoreCalls(Protocol):
     """Runs blocking store calls for the event loop."""
+
+    @property
+    def busy(self) -> int:
+        """How many calls are under way or wait for their turn."""
+        ...
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call ``function(*args)`` where blocking is allowed and return what it returns."""
@@ -45,16 +52,18 @@ class StoreThreads:
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._idle = 0
+        self._busy = 0
         self._lock = threading.Lock()
+
+    @property
+    def busy(self) -> int:
+        return self._busy
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
-        def tell(result: T, error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(_answer, future, result, error)
-
-        self._put(tell, function, args)
+        self._put(partial(tell, loop, _answer, future), function, args)
         return await future
 
     def call(self, function: Callable[..., T], timeout: float) -> T:
@@ -63,11 +72,12 @@ class StoreThreads:
         self._put(partial(_answer, future), function, ())
         return future.result(timeout)
 
-    def _put(self, tell: Callable[[Any, Any], Any], function: Callable[..., Any], args: Any) -> None:
+    def _put(self, answer: Callable[[Any, Any], Any], function: Callable[..., Any], args: Any) -> None:
         if self._pid != os.getpid():
             # threads do not survive a fork; the child grows its own
             self._reset()
         with self._lock:
+            self._busy += 1
             if self._idle <= 0 and len(self._threads) < self._size:
                 thread = threading.Thread(
                     target=self._work,
@@ -79,28 +89,26 @@ class StoreThreads:
                 thread.start()
             else:
                 self._idle -= 1
-            self._queue.put((tell, function, args))
+            self._queue.put((answer, function, args))
 
     def _work(self, work: queue.SimpleQueue[Any]) -> None:
         while True:
             task = work.get()
             if task is None:
                 return
-            tell, function, args = task
+            answer, function, args = task
             try:
                 result, error = function(*args), None
             except BaseException as raised:
                 result, error = None, raised
             with self._lock:
+                self._busy -= 1
                 if work is self._queue:
                     self._idle += 1
             try:
-                tell(result, error)
-            except RuntimeError:
-                # the loop was closed while the call ran: nobody is left to tell
-                continue
+                answer(result, error)
             finally:
-                del task, tell, function, args, result, error
+                del task, answer, function, args, result, error
 
     def close(self) -> None:
         """End the threads once their present calls are through. A later call starts others."""
@@ -127,6 +135,10 @@ def _answer(future: asyncio.Future[Any] | Future[Any], result: Any, error: BaseE
 
 class InlineStoreThreads:
     """Runs store calls at once in the event loop: for memory stores and simulations."""
+
+    @property
+    def busy(self) -> int:
+        return 0
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         await asyncio.sleep(0)

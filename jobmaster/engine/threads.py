@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from .signals import tell
 
 __all__ = ["HandlerCall", "ThreadRunner"]
 
@@ -184,9 +185,7 @@ class ThreadRunner:
                     # whatever user code raises belongs to whoever awaits the call
                     error = raised
                 self._end(call)
-                # a loop that was closed while the call ran has nobody left to tell
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(_deliver, call.future, outcome, error)
+                tell(loop, _deliver, call.future, outcome, error)
                 del outcome, error
             # an idle thread keeps nothing of its last call alive
             del task, call, loop, context, function, args

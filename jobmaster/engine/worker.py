@@ -14,10 +14,11 @@ from ..ports import AgentTransport, Clock, Listener, Settlement
 from .announcer import Announcer
 from .border import ALONE, Border
 from .dispatcher import Dispatcher
+from .gate import Gate
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
 from .pump import Pump
-from .signals import Alarm
+from .signals import Alarm, tell
 from .storethreads import StoreCalls
 from .supervisor import Supervisor
 from .tenure import Tenure
@@ -51,6 +52,7 @@ class Worker:
         logger: logging.Logger,
         set_trusted_until: Callable[[float], None],
         border: Border = ALONE,
+        gate: Gate | None = None,
     ) -> None:
         self.options = options
         self._transport = transport
@@ -83,6 +85,7 @@ class Worker:
             announcer,
             self._new_tenure,
             border,
+            gate or Gate(),
             logger,
         )
         self.dispatcher = Dispatcher(
@@ -120,6 +123,7 @@ class Worker:
     async def start(self) -> None:
         """Open buckets (raises what the store raises) and begin to work."""
         self._loop = asyncio.get_running_loop()
+        self._ringing = False
         self._alive_at = self._clock.monotonic()
         await keep_result(self._calls.run(self._new_tenure), self._enter)
         await keep_result(self._calls.run(self._transport.listen, self._wake_from_thread), self._hear)
@@ -202,8 +206,7 @@ class Worker:
 
     def cancel(self, job_id: UUID) -> None:
         """A hint from this process that a job is to be cancelled. From any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.dispatcher.cancel, job_id)
+        tell(self._loop, self.dispatcher.cancel, job_id)
 
     def _wake_from_thread(self, lane: str | None) -> None:
         if lane is not None and lane != self.options.lane:
@@ -213,10 +216,9 @@ class Worker:
             self._pump.look_soon()
         else:
             self._pump.woken = True
-        if self._ringing or self._loop is None or self._loop.is_closed():
-            return
-        self._ringing = True
-        self._loop.call_soon_threadsafe(self._on_wake)
+        if not self._ringing and self._loop is not None:
+            self._ringing = True
+            tell(self._loop, self._on_wake)
 
     def _on_wake(self) -> None:
         self._ringing = False
@@ -240,8 +242,7 @@ class Worker:
     def _lost_from_thread(self, tenure: Tenure, reason: str) -> None:
         self._logger.warning("worker %s: %s", self.options.name, reason)
         self._set_trusted_until(float("-inf"))
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stop_lost, tenure)
+        tell(self._loop, self._stop_lost, tenure)
 
     def _stop_lost(self, tenure: Tenure) -> None:
         if tenure is self._pump.tenure:

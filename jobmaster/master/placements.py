@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from ..domain.copies import AgentKey, EndedJob, JobCopy, Shipment
+from ..domain.copies import AgentKey, EndedJob, JobCopy, Mirror, Shipment
 from ..domain.placement import portion
 from ..errors import ConfigurationError, ConflictError
 from ..ports.master import AgentRecord, Placement
@@ -26,6 +26,8 @@ __all__ = ["SqlPlacements"]
 T = TypeVar("T")
 _MICROSECOND = timedelta(microseconds=1)
 _MEETINGS = 5
+_FIRST = UUID(int=0)
+"""Comes before every id."""
 _PRIORITIES = (5, 4, 3, 2, 1)
 
 
@@ -54,8 +56,8 @@ class SqlPlacements:
             if _given_up(agent) in dict(tx.rows("meta")):
                 raise ConfigurationError(
                     f"agent {agent.name!r}: its store was given up while it did not answer, its jobs went "
-                    "to others: what it still holds would run again. Empty it (drop its tables) to "
-                    "begin anew, or connect another database"
+                    "to others: what it still holds would run again. Empty it (drop its tables, or its "
+                    "streams) to begin anew, or connect another database"
                 )
             tx.run("agent_put", name=agent.name, store_id=agent.store_id)
             return agent.store_id
@@ -175,6 +177,17 @@ class SqlPlacements:
             return frozenset(stale)
 
         return self._again("overtake", work)
+
+    def mirrors(self, agent: AgentKey, after: UUID | None, limit: int) -> list[Mirror]:
+        values = {"store_id": agent.store_id, "after": after or _FIRST, "limit": limit}
+        rows = self._database.gateway.read("mirrors", lambda tx: tx.rows("mirrors", **values))
+        return [Mirror(self._database.gateway.dialect.uuid(row[0]), row[1], row[2]) for row in rows]
+
+    def doubt(self, agent: AgentKey, job_ids: Collection[UUID]) -> int:
+        ids = list(job_ids)
+        return self._database.gateway.transaction(
+            "doubt", lambda tx: tx.run("placement_doubted", store_id=agent.store_id, ids=ids)
+        )
 
     def stale(
         self, agent: AgentKey, job_ids: Collection[UUID], timeout: float | None = None

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from ..domain.status import WorkerMode
 from ..errors import ConflictError
-from ..ports.master import ClusterSetting, WorkerInfo
+from ..ports.master import ClusterSetting, Tended, WorkerInfo
 from ..sql.gateway import Gateway, Tx
+from ..sql.partitioning import tend
 from ..sql.reading import SqlJobReader
 from .placements import SqlPlacements
 
@@ -49,6 +50,9 @@ class SqlMasterStore(SqlJobReader, SqlPlacements):
             return frozenset(uuid(row[0]) for part in parts for row in tx.rows("history_has", ids=part))
 
         return self._gateway.read("finished", work)
+
+    def tend_history(self, retention: timedelta | None) -> Tended:
+        return tend(self._gateway, retention)
 
     # --- workers ------------------------------------------------------------------------------------
 

@@ -24,7 +24,9 @@ class PlainCodec:
     def encode(self, data: object) -> str:
         """JSON text of a mapping. Raises ``InvalidJob`` for anything else."""
         if type(data) is dict and is_flat(data):
-            return write(data)
+            text = write(data)
+            if text.isascii():
+                return text
         if not isinstance(data, Mapping):
             raise InvalidJob(f"data must be a mapping with text keys, not {type(data).__name__}")
         return write(plain(data, "data"))

@@ -42,16 +42,14 @@ def plain(value: object, root: str, *, models: bool = False, nul: bool = True) -
         raise SerializationError(f"{place}: {refused.reason}") from None
 
 
+_FLAT = frozenset({str, int, bool, type(None)})
+_TEXT = frozenset({str})
+
+
 def is_flat(value: dict[Any, Any]) -> bool:
-    """Whether :func:`plain` would give an equal mapping, seen at a glance: ASCII text, whole numbers,
-    ``bool`` and ``None`` only. Most data is of this kind."""
-    for key, item in value.items():
-        kind = type(item)
-        if type(key) is not str or not key.isascii():
-            return False
-        if not (kind is int or kind is bool or item is None or (kind is str and item.isascii())):
-            return False
-    return True
+    """Whether it holds text, whole numbers, ``bool`` and ``None`` only, seen at a glance, as most data does.
+    Where all of the text is ASCII, which its JSON tells, :func:`plain` would give an equal mapping."""
+    return _FLAT.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
 
 
 def non_finite(value: object, place: str) -> str | None:

@@ -13,6 +13,7 @@ from .master import (
     MasterStore,
     Placement,
     QueueDepth,
+    Tended,
     WorkerInfo,
 )
 from .schedules import PLANNERS, Change, Decide, DecideOne, Decision, Planned, Runs, ScheduleStore
@@ -67,5 +68,6 @@ __all__ = [
     "Settlement",
     "StoreElsewhere",
     "TakeRequest",
+    "Tended",
     "WorkerInfo",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
-from ..domain.copies import AgentKey, JobCopy, Shipment
+from ..domain.copies import AgentKey, JobCopy, Mirror, Shipment
 from ..domain.job import Attempt, Job, JobFilter
 from ..domain.status import JobStatus, WorkerMode
 
@@ -19,6 +19,7 @@ __all__ = [
     "MasterStore",
     "Placement",
     "QueueDepth",
+    "Tended",
     "WorkerInfo",
 ]
 
@@ -89,6 +90,15 @@ class QueueDepth:
     oldest_due_at: datetime
 
 
+class Tended(NamedTuple):
+    """What a pass over the parts of a history left to do."""
+
+    leeway: timedelta = timedelta(0)
+    """How much longer than asked finished jobs may stay, because the whole part that they are in goes."""
+    more: bool = False
+    """There is more to do at once."""
+
+
 class JobReader(Protocol):
     """What one store knows of jobs: those that live there, and those that have ended there."""
 
@@ -140,6 +150,13 @@ class MasterStore(JobReader, Protocol):
 
     def finished(self, job_ids: Collection[UUID]) -> frozenset[UUID]:
         """Which of these have ended."""
+        ...
+
+    def tend_history(self, retention: timedelta | None) -> Tended:
+        """Where the history is kept in parts: make those to come, and delete whole ones, with the attempts of
+        their jobs, all of whose jobs ended longer than ``retention`` ago. Never waits for long for somebody
+        who uses the history, nor lets anybody wait; what cannot be done now is left to the next call.
+        Elsewhere it does nothing."""
         ...
 
     def register_worker(self, worker: WorkerInfo, alive_for: timedelta) -> None:
@@ -228,6 +245,16 @@ class MasterStore(JobReader, Protocol):
         """Claims of these jobs on an agent were lost: from now on outcomes of claims below ``claim_no`` are
         refused. For an agent that cannot fence by itself. Returns the jobs that have ended, are held, or live
         elsewhere; nothing is noted of them."""
+        ...
+
+    def mirrors(self, agent: AgentKey, after: UUID | None, limit: int) -> list[Mirror]:
+        """Jobs that live on an agent, which has confirmed each of them that was placed there: up to ``limit``
+        in the order of their ids, those after ``after``."""
+        ...
+
+    def doubt(self, agent: AgentKey, job_ids: Collection[UUID]) -> int:
+        """These jobs, which should live on an agent, are not there: unless they have ended or moved
+        meanwhile, they become unconfirmed placements on it. How many."""
         ...
 
     def stale(

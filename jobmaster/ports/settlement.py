@@ -77,6 +77,18 @@ class Rescue:
 class Settlement(Protocol):
     """Records what became of claimed jobs and gives their claims up."""
 
+    @property
+    def abreast(self) -> int:
+        """How many calls of :meth:`settle` one worker may have under way at once: 2 where the store works on
+        them side by side, 1 where the second would wait for the first."""
+        ...
+
+    @property
+    def at_once(self) -> int | None:
+        """How many calls of :meth:`settle` one process should have under way at once, however many workers it
+        has; ``None``: any number."""
+        ...
+
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
         """Write all changes whose claim is still owned, and claim new jobs, durable on return.
 

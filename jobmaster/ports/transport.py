@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from ..domain.copies import AgentKey, JobCopy, Shipment
+from ..domain.copies import AgentKey, JobCopy, Mirror, Shipment
 from ..domain.job import ClaimedJob, Job, NewJob, Progress
 from ..domain.status import BucketStatus, WorkerMode
 
@@ -234,6 +234,11 @@ class AgentTransport(Protocol):
     def take(self, bucket: BucketInfo, lease: timedelta, request: TakeRequest) -> list[JobCopy]:
         """Claim waiting jobs, due or not, into a fresh bucket of mode ``drain``, marked ``recheck``. An empty
         answer has opened no bucket. A bucket whose lease runs out gives them back uncharged."""
+        ...
+
+    def absent(self, mirrors: Sequence[Mirror]) -> frozenset[UUID]:
+        """Which of these jobs neither live here, nor have ended here and wait to be told of. What a living
+        worker is known to hold is not absent, even where its row or message is."""
         ...
 
     def let_go(self, bucket_id: UUID) -> None:

@@ -25,7 +25,9 @@ from sqlalchemy.engine import Engine
 from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..ports.transport import ClaimRequest, Listener
+from .partitioning import Partitioning
 from .statements import TEMPLATES
+from .texts import Text, Texts
 from .urls import StoreUrl
 
 if TYPE_CHECKING:
@@ -88,16 +90,6 @@ class Names:
         return f"{self.prefix}{name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A statement ready for the driver. ``names``: its parameters, with ``qmark`` once for every place;
-    ``lists``: those that hold several values."""
-
-    sql: str
-    names: tuple[str, ...]
-    lists: tuple[str, ...] = ()
-
-
 _MACRO = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _LISTS = ("in", "in_texts", "listed")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
@@ -120,6 +112,8 @@ class Dialect(ABC):
     """Whether wake-ups reach listeners in other processes."""
     quote = '"'
     """What names are quoted with."""
+    partitioning: Partitioning | None = None
+    """How the history can be kept in parts, where the engine can."""
     reads_snapshots = False
     """Whether a caller's transaction may read a past state, unless it locks what it reads."""
 
@@ -198,11 +192,10 @@ class Dialect(ABC):
         found = self.keyed_templates.get(name) or self.own_templates.get(name)
         return found or TEMPLATES[name]
 
-    def render_all(self, names: Names) -> dict[str, Text]:
+    def texts(self, names: Names) -> Texts:
         """Every statement by name."""
         neutral = {**TEMPLATES, **self.own_templates, **self.keyed_templates}
-        texts = {name: self.render(template, names) for name, template in neutral.items()}
-        return {**texts, **self.hot_texts(names)}
+        return Texts(lambda template: self.render(template, names), {**neutral, **self.hot_templates()})
 
     @abstractmethod
     def has_table(self, names: Names, table: str) -> str:
@@ -283,6 +276,9 @@ class Dialect(ABC):
     def single_writer(self) -> bool:
         """Whether writers of one process must queue."""
 
+    settles_at_once: int | None = None
+    """How many settles of one process the server is given at once; ``None``: any number."""
+
     # --- values -------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -312,7 +308,7 @@ class Dialect(ABC):
     # --- statements whose shape differs ---------------------------------------------------------------
 
     @abstractmethod
-    def hot_texts(self, names: Names) -> dict[str, Text]:
+    def hot_templates(self) -> dict[str, str]:
         """The hand-written statements by name."""
 
     savepoint = ("SAVEPOINT jm_part", "ROLLBACK TO SAVEPOINT jm_part", "RELEASE SAVEPOINT jm_part")

@@ -16,16 +16,18 @@ from .statements import JOB_COLUMNS, JOB_FROM
 
 __all__ = ["count_jobs", "ended_ids", "find_jobs"]
 
-_CLAIMED = "j.bucket_id IS NOT NULL AND h.name IS NULL"
+_PLACED = "EXISTS (SELECT 1 FROM {table:agent} h WHERE h.store_id = j.bucket_id)"
+"""Lives on an agent."""
+_CLAIMED = f"j.bucket_id IS NOT NULL AND NOT {_PLACED}"
 _LIVE_STATUS: dict[Role, dict[JobStatus, str]] = {
     "standalone": {
-        JobStatus.READY: "(j.bucket_id IS NULL OR h.name IS NOT NULL) AND j.failures = 0",
-        JobStatus.RETRYING: "(j.bucket_id IS NULL OR h.name IS NOT NULL) AND j.failures > 0",
+        JobStatus.READY: f"(j.bucket_id IS NULL OR {_PLACED}) AND j.failures = 0",
+        JobStatus.RETRYING: f"(j.bucket_id IS NULL OR {_PLACED}) AND j.failures > 0",
     },
     "master": {
         JobStatus.HELD_ON_MASTER: "j.bucket_id IS NULL",
-        JobStatus.READY: "h.name IS NOT NULL AND j.failures = 0",
-        JobStatus.RETRYING: "h.name IS NOT NULL AND j.failures > 0",
+        JobStatus.READY: f"{_PLACED} AND j.failures = 0",
+        JobStatus.RETRYING: f"{_PLACED} AND j.failures > 0",
     },
     "agent": {
         JobStatus.SAVE_PENDING: "j.bucket_id IS NULL AND j.failures = 0 AND j.unsynced = 1",

@@ -21,7 +21,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from ..errors import ConflictError, JobMasterError, StoreError, TransientStoreError
-from .dialect import Dialect, Fault, Names, Text
+from .dialect import Dialect, Fault, Names
+from .texts import Text, Texts
 
 __all__ = ["AccessRefused", "ContentRefused", "FaultPoints", "Gateway", "NoFaults", "StoreMisplaced", "Tx"]
 
@@ -160,7 +161,7 @@ class Gateway:
         self.dialect = dialect
         self.names = names
         self.faults: FaultPoints = faults or NoFaults()
-        self.texts: dict[str, Text] = {}
+        self.texts: Texts
         self.operation_timeout = dialect.options.operation_timeout
         self._engine: Engine | None = None
         self._lock = threading.Lock()
@@ -198,9 +199,9 @@ class Gateway:
         self._pid = os.getpid()
 
     def prepare(self, names: Names) -> None:
-        """Fix the table names and render every statement for them."""
+        """Fix the names of the tables in every statement."""
         self.names = names
-        self.texts = self.dialect.render_all(names)
+        self.texts = self.dialect.texts(names)
 
     def foreign_template(self, name: str) -> str:
         """The neutral text of a statement, for a driver that is not ours."""

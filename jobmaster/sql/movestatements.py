@@ -58,6 +58,9 @@ WHERE id {in:ids}""",
     "unplaced": f"""
 SELECT {{top:limit}}{COPY_COLUMNS}, bucket_id FROM {{table:job}}
 WHERE unsynced = 1 AND bucket_id IS NOT NULL ORDER BY id {{limit:limit}}""",
+    "mirrors": """
+SELECT {top:limit}id, lane, priority FROM {table:job}
+WHERE bucket_id = :store_id AND unsynced = 0 AND id > :after ORDER BY id {limit:limit}""",
     "mirrors_ended": """
 SELECT {top:limit}j.id FROM {table:job} j
 WHERE j.bucket_id IS NOT NULL AND EXISTS (SELECT 1 FROM {table:history} h WHERE h.id = j.id)

@@ -24,13 +24,13 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from . import mysqlerrors, mysqlmembers, mysqlrows, mysqlsession
-from .dialect import Dialect, Fault, Names, Options, Text
+from . import mysqlerrors, mysqlmembers, mysqlnew, mysqlrows, mysqlsession
+from .dialect import Dialect, Fault, Names, Options
 from .keyed import Step, insert_values
 from .localwake import LocalBell
 from .mysqlcursor import MySqlCursor
+from .mysqlparts import PARTS, MySqlPartitioning
 from .mysqlstatements import BULK_FORMS, HOT, KEYED, PRESENT, SUCCESS
-from .newjobs import delay_micros, millis
 from .statements import BULK
 from .tables import from_micros, to_micros
 from .urls import StoreUrl
@@ -50,6 +50,8 @@ class MySqlDialect(Dialect):
     title = "MySQL"
     paramstyle = "pyformat"
     single_writer = False
+    settles_at_once = 2
+    partitioning = MySqlPartitioning()
     quote = "`"
     reads_snapshots = True
     wakes_across_processes = False
@@ -96,12 +98,12 @@ class MySqlDialect(Dialect):
     def create_schema(self, schema: str) -> str:
         return f"CREATE SCHEMA IF NOT EXISTS `{schema}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
-    def hot_texts(self, names: Names) -> dict[str, Text]:
-        texts = {name: self.render(template, names) for name, template in HOT.items()}
+    def hot_templates(self) -> dict[str, str]:
+        texts = {**HOT, **PARTS}
         for name, bulk in BULK.items():
             forms = BULK_FORMS.get(name) or tuple(map(_upsert, bulk.each))
             for number, template in enumerate(forms):
-                texts[f"{name}_{number}"] = self.render(template, names)
+                texts[f"{name}_{number}"] = template
         return texts
 
     # --- connections --------------------------------------------------------------------------------
@@ -222,28 +224,9 @@ class MySqlDialect(Dialect):
 
     def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str], known: bool) -> datetime:
         ((now,),) = tx.rows("now")
-        rows = [
-            (
-                job.id,
-                job.definition_id,
-                job.lane,
-                job.priority,
-                now + delay_micros(job.delay) if job.run_at is None else job.run_at,
-                now,
-                job.data,
-                job.metadata,
-                millis(job.timeout),
-                job.max_retries,
-                job.retry,
-                job.schedule_id,
-                job.occurrence_at,
-                job.recheck,
-            )
-            for job in jobs
-        ]
         sql = tx.texts["enqueue_known" if known else "enqueue"].sql
-        for part in mysqlrows.chunks(rows):
-            tx.cursor.put(sql, {"rows": mysqlrows.as_values(part)})
+        for rows in mysqlnew.portions(jobs, now):
+            tx.cursor.put(sql, {"rows": rows})
         self.notify(tx, wake)
         return from_micros(now)
 

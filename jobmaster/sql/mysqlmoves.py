@@ -27,6 +27,7 @@ _HINTS = {
     "placed": ("job", _PRIMARY),
     "placement_doubted": ("job", _PRIMARY),
     "unplaced": ("job", _UNSYNCED),
+    "mirrors": ("job", _READY),
 }
 
 

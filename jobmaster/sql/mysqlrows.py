@@ -20,6 +20,7 @@ from .tables import from_micros, to_micros
 
 __all__ = [
     "CHUNK",
+    "CHUNK_LENGTH",
     "as_selects",
     "as_values",
     "chunks",
@@ -32,7 +33,7 @@ __all__ = [
 
 CHUNK = 500
 """Rows in one statement."""
-_CHUNK_LENGTH = 1_000_000
+CHUNK_LENGTH = 1_000_000
 """Characters of rows from which a statement takes no more of them: far below the 16 MB that a server
 accepts."""
 
@@ -78,7 +79,7 @@ def chunks(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
     begin = length = 0
     for place, row in enumerate(rows):
         here = sum(len(value) for value in row if type(value) is str)
-        if place > begin and (place - begin >= CHUNK or length + here > _CHUNK_LENGTH):
+        if place > begin and (place - begin >= CHUNK or length + here > CHUNK_LENGTH):
             yield rows[begin:place]
             begin, length = place, 0
         length += here

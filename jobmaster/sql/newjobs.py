@@ -9,8 +9,19 @@ from datetime import datetime, timedelta
 from ..domain.copies import JobCopy
 from ..domain.job import NewJob
 
-__all__ = ["delay_micros", "key_hash", "lanes_of", "lanes_to_wake", "millis", "split_delay"]
+__all__ = [
+    "delay_micros",
+    "is_bare",
+    "key_hash",
+    "lanes_of",
+    "lanes_to_wake",
+    "millis",
+    "options_of",
+    "same_kind",
+    "split_delay",
+]
 
+_NOW = timedelta(0)
 _MICROSECOND = timedelta(microseconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -31,6 +42,41 @@ def split_delay(jobs: Sequence[NewJob]) -> tuple[list[int | None], list[datetime
     return [delay_micros(job.delay) for job in jobs], [job.run_at for job in jobs]
 
 
+def same_kind(job: NewJob, other: NewJob) -> bool:
+    """Whether definition, lane and priority are the very same, as they mostly are throughout a bulk. It may
+    not be seen: then what they share is made once more."""
+    return (
+        job.definition_id is other.definition_id and job.lane is other.lane and job.priority == other.priority
+    )
+
+
+def options_of(
+    job: NewJob,
+) -> tuple[str | None, int | None, int | None, str | None, str | None, datetime | None]:
+    """What most jobs lack, as columns in their order: from ``metadata`` to ``occurrence_at``."""
+    return (
+        job.metadata,
+        millis(job.timeout),
+        job.max_retries,
+        job.retry,
+        job.schedule_id,
+        job.occurrence_at,
+    )
+
+
+def is_bare(job: NewJob) -> bool:
+    """Whether it has none of :func:`options_of`, and is not enqueued again; seen without making them."""
+    return (
+        job.metadata is None
+        and job.timeout is None
+        and job.max_retries is None
+        and job.retry is None
+        and job.schedule_id is None
+        and job.occurrence_at is None
+        and not job.recheck
+    )
+
+
 def key_hash(unique_key: str) -> bytes:
     """What the unique index holds: SHA-256, so that long keys cost no index space."""
     return hashlib.sha256(unique_key.encode()).digest()
@@ -39,9 +85,11 @@ def key_hash(unique_key: str) -> bytes:
 def lanes_to_wake(jobs: Sequence[NewJob], now: datetime) -> set[str]:
     """Lanes in which some of these jobs may be due at once, by a clock that need not be the store's."""
     soon = now + timedelta(seconds=1)
-    return {
-        job.lane for job in jobs if (job.delay <= timedelta(0) if job.run_at is None else job.run_at <= soon)
-    }
+    lanes: set[str] = set()
+    for job in jobs:
+        if job.lane not in lanes and (job.delay <= _NOW if job.run_at is None else job.run_at <= soon):
+            lanes.add(job.lane)
+    return lanes
 
 
 def lanes_of(copies: Sequence[JobCopy]) -> set[str]:

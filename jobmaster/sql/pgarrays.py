@@ -19,10 +19,28 @@ from psycopg.abc import AdaptContext
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-__all__ = ["INFINITE_PAST", "column", "instants", "ints", "register", "smallints", "texts", "uuids"]
+__all__ = [
+    "INFINITE_PAST",
+    "NULL",
+    "bigint_cell",
+    "bigints",
+    "column",
+    "cursors",
+    "instant_cell",
+    "instants",
+    "int_cell",
+    "ints",
+    "register",
+    "size",
+    "smallint_cell",
+    "smallints",
+    "text_cell",
+    "texts",
+    "uuids",
+]
 
 _UUID, _INT2, _INT4, _INT8, _TEXT, _INSTANT = 2950, 21, 23, 20, 25, 1184
-_NULL = b"\xff\xff\xff\xff"
+NULL = b"\xff\xff\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 INFINITE_PAST = struct.pack(">iq", 8, -(2**63))
@@ -67,60 +85,60 @@ def _array(oid: int, values: Sequence[Any], cell: Callable[[Any], bytes]) -> byt
     count = len(values)
     if count > 1 and values[0] is values[-1] and all(map(is_, values, repeat(values[0]))):
         first = values[0]
-        return _head(oid, count) + (_NULL if first is None else cell(first)) * count
-    return _head(oid, count) + b"".join([_NULL if v is None else cell(v) for v in values])
+        return _head(oid, count) + (NULL if first is None else cell(first)) * count
+    return _head(oid, count) + b"".join([NULL if v is None else cell(v) for v in values])
 
 
-def _uuid(value: UUID) -> bytes:
+def uuid_cell(value: UUID) -> bytes:
     return b"\x00\x00\x00\x10" + value.bytes
 
 
-def _text(value: str) -> bytes:
+def text_cell(value: str) -> bytes:
     raw = value.encode()
-    return _size(len(raw)) + raw
+    return size(len(raw)) + raw
 
 
-def _instant(value: datetime) -> bytes:
+def instant_cell(value: datetime) -> bytes:
     since = value - _EPOCH
     micros = (since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds
     return _long(8, micros)
 
 
-_size = struct.Struct(">i").pack
-_short = partial(struct.Struct(">ih").pack, 2)
-_int = partial(struct.Struct(">ii").pack, 4)
+size = struct.Struct(">i").pack
+smallint_cell = partial(struct.Struct(">ih").pack, 2)
+int_cell = partial(struct.Struct(">ii").pack, 4)
 _long = struct.Struct(">iq").pack
-_bigint = partial(_long, 8)
+bigint_cell = partial(_long, 8)
 
 
 def uuids(values: Sequence[UUID | None]) -> Column:
     """A ``uuid[]``."""
-    return _Uuids(_array(_UUID, values, _uuid))
+    return _Uuids(_array(_UUID, values, uuid_cell))
 
 
 def smallints(values: Sequence[int | None]) -> Column:
     """A ``smallint[]``."""
-    return _SmallInts(_array(_INT2, values, _short))
+    return _SmallInts(_array(_INT2, values, smallint_cell))
 
 
 def ints(values: Sequence[int | None]) -> Column:
     """An ``integer[]``."""
-    return _Ints(_array(_INT4, values, _int))
+    return _Ints(_array(_INT4, values, int_cell))
 
 
 def bigints(values: Sequence[int | None]) -> Column:
     """A ``bigint[]``."""
-    return _BigInts(_array(_INT8, values, _bigint))
+    return _BigInts(_array(_INT8, values, bigint_cell))
 
 
 def texts(values: Sequence[str | None]) -> Column:
     """A ``text[]``. Raises ``UnicodeEncodeError`` for lone surrogates."""
-    return _Texts(_array(_TEXT, values, _text))
+    return _Texts(_array(_TEXT, values, text_cell))
 
 
 def instants(values: Sequence[datetime | None]) -> Column:
     """A ``timestamptz[]`` of aware instants."""
-    return _Instants(_array(_INSTANT, values, _instant))
+    return _Instants(_array(_INSTANT, values, instant_cell))
 
 
 _KINDS: dict[str, Callable[[Sequence[Any]], Column]] = {

@@ -73,6 +73,7 @@ class PostgresListener:
             "keepalives_count": 3,
             "tcp_user_timeout": 10_000,
             **self._options.connect_args,
+            "client_encoding": "UTF8",
         }
         connection = BoundedConnection.connect(url, autocommit=True, **arguments)
         connection.longest_wait = _LONGEST_WAIT

@@ -20,13 +20,14 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from . import pgarrays, pgsettle
-from .dialect import Dialect, Fault, Names, Text
+from . import pgarrays, pgcopy, pgsettle
+from .dialect import Dialect, Fault, Names
 from .keyed import Step, as_json
 from .newjobs import millis, split_delay
 from .pgconnection import BoundedConnection
 from .pglistener import PostgresListener
-from .pgstatements import COPY, HOT, KEYED_INSERT, LANES_WAKE
+from .pgparts import PARTS, PostgresPartitioning
+from .pgstatements import HOT, KEYED_INSERT, LANES_WAKE
 from .statements import BULK
 from .tables import from_micros
 
@@ -68,6 +69,7 @@ class PostgresDialect(Dialect):
     title = "PostgreSQL"
     paramstyle = "pyformat"
     single_writer = False
+    partitioning = PostgresPartitioning()
 
     # --- text ---------------------------------------------------------------------------------------
 
@@ -100,15 +102,15 @@ class PostgresDialect(Dialect):
     def has_table(self, names: Names, table: str) -> str:
         return f"SELECT to_regclass('{names.table(table)}') IS NOT NULL"
 
-    def hot_texts(self, names: Names) -> dict[str, Text]:
-        texts = {name: self.render(template, names) for name, template in HOT.items()}
+    def hot_templates(self) -> dict[str, str]:
+        texts = {**HOT, **PARTS}
         for name, bulk in BULK.items():
             arrays = ", ".join(f":{column}::{kind}[]" for column, kind in bulk.columns)
             columns = ", ".join(column for column, _ in bulk.columns)
             head = f"WITH a AS (SELECT * FROM unnest({arrays}) AS a({columns}))"
             body = bulk.whole.strip()
             glued = f"{head},\n{body[5:]}" if body.startswith("WITH ") else f"{head}\n{body}"
-            texts[name] = self.render(glued, names)
+            texts[name] = glued
         return texts
 
     # --- connections --------------------------------------------------------------------------------
@@ -144,6 +146,8 @@ class PostgresDialect(Dialect):
             arguments["options"] = " ".join(f"-c {key}={value}" for key, value in session.items())
             arguments["prepare_threshold"] = 0
         arguments.update(options.connect_args)
+        # hot statements carry their text in it, whatever the database or its URL says
+        arguments["client_encoding"] = "UTF8"
         engine = create_engine(
             self.url.url,
             connect_args=arguments,
@@ -317,26 +321,8 @@ class PostgresDialect(Dialect):
 
     def _copy(self, tx: Tx, jobs: Sequence[NewJob], now: datetime) -> None:
         with tx.cursor.copy(tx.texts["copy"].sql) as copy:
-            copy.set_types(list(COPY.values()))
-            write = copy.write_row
-            for job in jobs:
-                write(
-                    (
-                        job.id,
-                        job.definition_id,
-                        job.lane,
-                        job.priority,
-                        job.run_at or now + job.delay,
-                        now,
-                        job.data,
-                        job.metadata,
-                        millis(job.timeout),
-                        job.max_retries,
-                        job.retry,
-                        job.schedule_id,
-                        job.occurrence_at,
-                    )
-                )
+            for block in pgcopy.blocks(jobs, now):
+                copy.write(block)
 
     def keyed_inserts(self, jobs: Sequence[NewJob]) -> Iterator[Step]:
         yield Step("keyed_insert", {"jobs": as_json(jobs)})

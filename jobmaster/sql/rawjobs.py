@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -27,10 +28,10 @@ def raw_uuid(raw: bytes) -> UUID:
     return uuid_of(int.from_bytes(raw, "big"))
 
 
-def claimed_job(row: tuple[Any, ...], bucket: UUID) -> ClaimedJob:
-    """A job from a row of :data:`CLAIMED_COLUMNS`, in this bucket."""
+def claimed_job(row: Sequence[Any], bucket: UUID, job_id: UUID | None = None) -> ClaimedJob:
+    """A job from a row of :data:`CLAIMED_COLUMNS`, in this bucket; ``job_id`` unless the row holds it raw."""
     values = list(row)
-    values[0] = raw_uuid(row[0])
+    values[0] = raw_uuid(row[0]) if job_id is None else job_id
     values[1] = bucket
     values[6] = from_micros(row[6])
     values[7] = from_micros(row[7])

@@ -8,11 +8,15 @@ from __future__ import annotations
 import io
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
 from ..errors import ConfigurationError, TransientStoreError
 from .gateway import Gateway, Tx
+from .partitioning import Partitioning
+from .parts import first_end
+from .tables import Tables
 
 __all__ = ["SCHEMA_VERSION", "Schema", "SchemaState", "SchemaStatus"]
 
@@ -101,13 +105,85 @@ class Schema:
                 raise translated from error
             raise ConfigurationError(f"the tables cannot be made: {translated}") from error
 
-    def sql(self) -> str:
-        """The DDL that :meth:`provision` would run on an empty database, as text. Connects to nothing."""
+    def sql(self, partitioned: bool = False) -> str:
+        """The DDL that :meth:`provision` would run on an empty database, as text. Connects to nothing.
+
+        ``partitioned``: what :meth:`partition_history` would run comes after it.
+        """
         out = io.StringIO()
         if self._create_schema is not None:
             out.write(f"{self._gateway.dialect.create_schema(self._create_schema)};\n\n")
         _upgrade(self._gateway, None, out, self._agent)
+        if partitioned:
+            partitioning = self._partitioning()
+            first, last = partitioning.envelope or (None, None)
+            out.write("-- The history in parts: needed once, also where the tables above exist\n\n")
+            for statement in filter(None, (first, *self._conversion(partitioning, datetime.now(UTC)), last)):
+                out.write(f"{statement};\n\n")
         return out.getvalue()
+
+    # --- the history in parts -----------------------------------------------------------------------
+
+    def partitioned(self) -> bool:
+        """Whether the history is in parts. Changes nothing."""
+        partitioning = self._gateway.dialect.partitioning
+        if partitioning is None:
+            return False
+        return self._gateway.read("history_parts", partitioning.look) is not None
+
+    def partition_history(self) -> bool:
+        """Keep the history in parts from now on, and make what there is the first of them; ``False`` when it
+        is so already. Safe when several processes do it at once.
+
+        Raises :class:`ConfigurationError` where it cannot be, and :class:`TransientStoreError`, with nothing
+        changed, when the history is in use for too long.
+        """
+        partitioning, gateway = self._partitioning(), self._gateway
+        if self.state().status is not SchemaStatus.CURRENT:
+            raise ConfigurationError(
+                f"{gateway.dialect.url.shown}: the tables {gateway.names.prefix}* do not have version "
+                f"{SCHEMA_VERSION}; run `jobmaster migrate`"
+            )
+        try:
+            with gateway.engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                with gateway.dialect.schema_lock(raw, gateway.names):
+                    cursor = gateway.dialect.cursor(raw)
+                    tx = Tx(gateway, raw, cursor)
+                    if partitioning.look(tx) is not None:
+                        return False
+                    partitioning.conversion_session(cursor)
+                    for statement in self._conversion(partitioning, tx.now()):
+                        cursor.execute(statement)
+                    return True
+        except Exception as error:
+            translated = gateway.translate(error, False)
+            if translated is None:
+                raise
+            if isinstance(translated, TransientStoreError):
+                raise TransientStoreError(
+                    f"the history is as it was, for it is in use: {translated}; try again"
+                ) from error
+            raise ConfigurationError(f"the history cannot be partitioned: {translated}") from error
+
+    def check_partitioning(self) -> None:
+        """Raise :class:`ConfigurationError` where the history cannot be in parts. Connects to nothing."""
+        self._partitioning()
+
+    def _partitioning(self) -> Partitioning:
+        dialect = self._gateway.dialect
+        if self._agent:
+            raise ConfigurationError(f"{dialect.url.shown}: an agent keeps no history that could have parts")
+        if dialect.partitioning is None:
+            raise ConfigurationError(
+                f"{dialect.url.shown}: {dialect.title} keeps the history in one table; "
+                "parts need PostgreSQL, MySQL or MariaDB"
+            )
+        return dialect.partitioning
+
+    def _conversion(self, partitioning: Partitioning, now: datetime) -> list[str]:
+        names = self._gateway.names
+        return partitioning.conversion(names, Tables.of(names.prefix, names.schema).history, first_end(now))
 
 
 def _version(tx: Tx) -> int | None:

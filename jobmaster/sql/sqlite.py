@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -23,7 +24,8 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from .dialect import Dialect, Fault, Names, Options, Text
+from . import sqlitesettle
+from .dialect import Dialect, Fault, Names, Options
 from .jsonsame import json_member
 from .keyed import Step, insert_values
 from .newjobs import delay_micros, millis
@@ -47,6 +49,7 @@ _TRANSIENT = (
     "database or disk is full",
     "locking protocol",
 )
+_SHORTEST_PAUSE = 0.0003
 _UNKNOWN = ("disk i/o error",)
 _CONTENT = ("string or blob too big", "too many sql variables")
 
@@ -58,6 +61,7 @@ class SqliteDialect(Dialect):
     title = "SQLite"
     paramstyle = "named"
     single_writer = True
+    settles_at_once = 2
 
     def __init__(self, url: StoreUrl, options: Options) -> None:
         super().__init__(url, options)
@@ -86,11 +90,11 @@ class SqliteDialect(Dialect):
     def has_table(self, names: Names, table: str) -> str:
         return f"SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = '{names.prefix}{table}'"
 
-    def hot_texts(self, names: Names) -> dict[str, Text]:
-        texts = {name: self.render(template, names) for name, template in HOT.items()}
+    def hot_templates(self) -> dict[str, str]:
+        texts = dict(HOT)
         for name, bulk in BULK.items():
             for number, template in enumerate(bulk.each):
-                texts[f"{name}_{number}"] = self.render(template, names)
+                texts[f"{name}_{number}"] = template
         return texts
 
     # --- connections --------------------------------------------------------------------------------
@@ -135,14 +139,23 @@ class SqliteDialect(Dialect):
         return self._file.is_there()
 
     def bound(self, connection: Any) -> None:
-        """A file answers or raises; a lock is waited for by the busy timeout."""
+        """A file answers or raises; ``begin`` waits for a lock, readers by the busy timeout."""
 
     def cursor(self, connection: Any) -> Any:
         return connection.cursor()
 
     def begin(self, connection: Any, write: bool, timeout: float) -> None:
-        connection.execute(f"PRAGMA busy_timeout = {max(0, int(timeout * 1000))}")
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("PRAGMA busy_timeout = 0")
+        began = time.monotonic()
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                waited = time.monotonic() - began
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited >= timeout:
+                    raise
+            time.sleep(min(timeout - waited, random.uniform(_SHORTEST_PAUSE, _longest_pause(waited))))
 
     def commit(self, connection: Any) -> None:
         connection.execute("COMMIT")
@@ -236,11 +249,11 @@ class SqliteDialect(Dialect):
                 job.definition_id,
                 job.lane,
                 job.priority,
-                now + delay_micros(job.delay) if job.run_at is None else to_micros(job.run_at),
+                _due(job, now) if job.delay or job.run_at is not None else now,
                 now,
                 job.data,
                 job.metadata,
-                millis(job.timeout),
+                None if job.timeout is None else millis(job.timeout),
                 job.max_retries,
                 job.retry,
                 job.schedule_id,
@@ -271,53 +284,13 @@ class SqliteDialect(Dialect):
         return found is None
 
     def claim(self, tx: Tx, claim: ClaimRequest) -> list[ClaimedJob]:
-        wanted = [p for p, n in sorted(claim.limits.items(), reverse=True) if n > 0]
-        buckets = {claim.buckets[p] for p in wanted}
-        if tx.row("peek", lane=claim.lane, priorities=wanted) is None:
-            return []
-        held = tx.row("buckets_held", ids=list(buckets))
-        if held is None or held[0] != len(buckets):
-            return []
-        now = time.time_ns() // 1000
-        claimed: list[ClaimedJob] = []
-        for priority in wanted:
-            bucket = claim.buckets[priority]
-            values = [bucket.bytes, claim.lane, priority, now]
-            after = claim.after.get(priority)
-            if after is not None:
-                values += [to_micros(after[0]), after[1].bytes]
-            values.append(claim.limits[priority])
-            tx.cursor.execute(tx.texts["claim" if after is None else "claim_after"].sql, values)
-            rows = tx.cursor.fetchall()
-            rows.sort(key=_by_run_at_and_id)
-            claimed += [claimed_job(row, bucket) for row in rows]
-        return claimed
+        return sqlitesettle.claim(tx, claim)
 
     def claimed_in(self, tx: Tx, buckets: Sequence[UUID]) -> list[ClaimedJob]:
         return [claimed_job(row, raw_uuid(row[1])) for row in tx.rows("claimed_in", ids=list(buckets))]
 
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
-        fences = [(c.job.id.bytes, c.job.bucket_id.bytes, c.job.claim_no) for c in changes]
-        rows = [
-            (
-                c.attempt,
-                None if c.started_at is None else to_micros(c.started_at),
-                None if c.finished_at is None else to_micros(c.finished_at),
-                c.result,
-                None if c.worker_id is None else c.worker_id.bytes,
-                *fence,
-            )
-            for c, fence in zip(changes, fences, strict=True)
-        ]
-        cursor = tx.cursor
-        owned = {c.job.id for c in changes}
-        cursor.executemany(tx.texts["succeed_insert"].sql, rows)
-        if cursor.rowcount != len(rows):
-            fenced = tx.rows("owned", ids=[c.job.id for c in changes])
-            alive = {tuple(row[:3]) for row in fenced}
-            owned = {c.job.id for c, fence in zip(changes, fences, strict=True) if fence in alive}
-        cursor.executemany(tx.texts["succeed_delete"].sql, fences)
-        return owned
+        return sqlitesettle.succeed(tx, changes)
 
     # --- wake-ups -----------------------------------------------------------------------------------
 
@@ -331,14 +304,25 @@ class SqliteDialect(Dialect):
         return Bell.of(self.url.path).listen(on_wake)
 
 
-def _by_run_at_and_id(row: tuple[Any, ...]) -> tuple[int, bytes]:
-    return row[6], row[0]
+def _longest_pause(waited: float) -> float:
+    """Seconds to the next look at a file that another process writes to.
+
+    SQLite's own handler looks every 0.1 s once it has waited for long, while those who just came look every
+    few milliseconds: beside a few busy processes it can starve one for seconds, heartbeats included. Here
+    nobody looks less often than every 10 ms, and who has waited for long more often than the others.
+    """
+    return 0.002 if waited > 0.3 else min(0.002 + waited / 2, 0.01)
+
+
+def _due(job: NewJob, now: int) -> int:
+    return now + delay_micros(job.delay) if job.run_at is None else to_micros(job.run_at)
 
 
 def _set_up(connection: Any, _record: Any) -> None:
     try:
         connection.create_function("jm_json_member", 3, json_member, deterministic=True)
         cursor = connection.cursor()
+        _check_json(cursor)
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA cache_size = -16384")
@@ -347,3 +331,12 @@ def _set_up(connection: Any, _record: Any) -> None:
         # the pool does not know it yet, so nobody else would close it
         connection.close()
         raise
+
+
+def _check_json(cursor: Any) -> None:
+    try:
+        cursor.execute("SELECT json_extract('[1]', '$[0]')")
+    except sqlite3.OperationalError as fault:
+        raise ConfigurationError(
+            f"the SQLite of this Python was built without its JSON functions, which jobmaster needs: {fault}"
+        ) from None

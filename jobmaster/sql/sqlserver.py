@@ -22,7 +22,7 @@ from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
 from . import sqlservererrors, sqlservermembers
-from .dialect import Dialect, Fault, Names, Text
+from .dialect import Dialect, Fault, Names
 from .gateway import Tx
 from .keyed import Step, insert_values
 from .localwake import LocalBell
@@ -136,8 +136,8 @@ class SqlServerDialect(Dialect):
     def own_templates(self) -> Mapping[str, str]:
         return OWN
 
-    def hot_texts(self, names: Names) -> dict[str, Text]:
-        return {name: self.render(text, names) for name, text in {**HOT, **bulk_texts()}.items()}
+    def hot_templates(self) -> dict[str, str]:
+        return {**HOT, **bulk_texts()}
 
     # --- connections --------------------------------------------------------------------------------
 

@@ -67,5 +67,6 @@ UPDATE t SET bucket_id = :store_id, placement = t.placement + 1, unsynced = 1, r
     "placed": f"UPDATE t SET unsynced = 0 {_of_ids('job')} WHERE t.bucket_id = :store_id",
     "placement_doubted": f"UPDATE t SET unsynced = 1 {_of_ids('job')} WHERE t.bucket_id = :store_id",
     "unplaced": _looking("unplaced", f"{LOOKS}, INDEX({{index:job_unsynced}})"),
+    "mirrors": _looking("mirrors", f"{LOOKS}, INDEX({{index:job_claimed}})"),
 }
 """Statements of :data:`.movestatements.MOVES`, and of others that name rows by id, in T-SQL."""

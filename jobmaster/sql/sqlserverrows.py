@@ -12,7 +12,7 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..ports.transport import ClaimRequest
 from .gateway import Tx
-from .newjobs import delay_micros, millis
+from .newjobs import delay_micros, options_of
 from .rawjobs import claimed_job, raw_uuid
 from .sqlserverstatements import NEW_JOB, SUCCEEDED
 from .tables import to_micros
@@ -171,12 +171,7 @@ def new_jobs(jobs: Sequence[NewJob]) -> str:
             job.run_at,
             delay_micros(job.delay),
             job.data,
-            job.metadata,
-            millis(job.timeout),
-            job.max_retries,
-            job.retry,
-            job.schedule_id,
-            job.occurrence_at,
+            *options_of(job),
             int(job.recheck),
         )
         for job in jobs

@@ -29,19 +29,16 @@ _JOB_SHOWN = ", ".join(f"{{micros:{name}}}" if name in _INSTANTS else name for n
 _JOB_SHARED = ", ".join(f"j.{name}" for name in _SHARED.split(", "))
 JOB_COLUMNS = {
     "live": (
-        f"{_JOB_SHARED}, j.bucket_id, j.progress_fraction, j.progress_message, b.worker_id, h.name, "
+        # looked up, not joined: MySQL would read and sort every job before it joined the first
+        f"{_JOB_SHARED}, j.bucket_id, j.progress_fraction, j.progress_message, "
+        "(SELECT b.worker_id FROM {table:bucket} b WHERE b.id = j.bucket_id), "
+        "(SELECT h.name FROM {table:agent} h WHERE h.store_id = j.bucket_id), "
         "j.unsynced, j.agent"
     ),
     "history": f"{_SHARED}, status, finished_at, result, worker_id, agent",
 }
 """The columns of a row from which a ``Job`` is made, in order."""
-JOB_FROM = {
-    "live": (
-        "{table:job} j LEFT JOIN {table:bucket} b ON b.id = j.bucket_id "
-        "LEFT JOIN {table:agent} h ON h.store_id = j.bucket_id"
-    ),
-    "history": "{table:history} j",
-}
+JOB_FROM = {"live": "{table:job} j", "history": "{table:history} j"}
 """Where they come from."""
 
 TEMPLATES: dict[str, str] = {

@@ -13,6 +13,7 @@ an agent, and on no other store.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -142,9 +143,10 @@ class Tables:
     worker: sa.Table
 
     @classmethod
+    @functools.lru_cache(maxsize=32)
     def of(cls, prefix: str, schema: str | None = None, *, agent: bool = False) -> Tables:
         """The tables called ``<prefix>job`` and so on, in ``schema`` where the engine has schemas; those of
-        an agent, or of the master or a standalone database."""
+        an agent, or of the master or a standalone database. Made once, for whoever asks the same again."""
         metadata = sa.MetaData(schema=schema)
         job = _job(metadata, prefix, agent)
         history = _history(metadata, prefix)

@@ -48,7 +48,7 @@ def parse_url(text: str) -> StoreUrl:
     """
     if "://" not in text:
         return _sqlite(text)
-    if text.startswith(("nats://", "tls://")):
+    if text.lower().startswith(("nats://", "tls://")):
         raise ConfigurationError(
             "NATS carries jobs, it keeps no schedules and no history: it serves as an agent beside a master, "
             "with add_agent_connection(name, url)"
@@ -88,7 +88,7 @@ def parse_url(text: str) -> StoreUrl:
         return StoreUrl("mssql", found, shown)
     raise ConfigurationError(
         f"{backend!r} is not a database that jobmaster knows: use postgresql://, mysql://, mssql:// or "
-        "sqlite:///"
+        "sqlite:///; an agent may also be NATS: nats:// or tls://"
     )
 
 

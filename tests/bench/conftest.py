@@ -27,10 +27,10 @@ class Bench:
         """The command line."""
         return [sys.executable, "-m", "jobmaster.cli", "bench", self.url, *arguments]
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, within: float = 110) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
         return subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=110, check=False
+            self.command(*arguments), capture_output=True, text=True, timeout=within, check=False
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -43,9 +43,9 @@ class Bench:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
 
-    def figures(self, *arguments: str) -> dict[str, dict[str, Any]]:
+    def figures(self, *arguments: str, within: float = 110) -> dict[str, dict[str, Any]]:
         """Measure; the figures by name."""
-        ran = self.run("--json", *arguments)
+        ran = self.run("--json", *arguments, within=within)
         assert ran.returncode == 0, ran.stderr
         return {figure["name"]: figure for figure in json.loads(ran.stdout)["figures"]}
 

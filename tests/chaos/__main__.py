@@ -80,7 +80,10 @@ def main() -> int:
             place = grounds[runs % len(grounds)]
             kinds = _kinds(given, place, runs // len(grounds))
             with tempfile.TemporaryDirectory() as directory:
-                result = storm(place, seed, Path(directory), strikes=given.strikes, kinds=kinds, measure=True)
+                kept = Path(given.keep) / f"{place.backend}-{seed}" if given.keep else None
+                result = storm(
+                    place, seed, Path(directory), strikes=given.strikes, kinds=kinds, measure=True, keep=kept
+                )
             cells[kinds[0] if len(kinds) == 1 else _MIXED, place.backend].add(result)
             total += result.faults
             print(
@@ -112,9 +115,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--backend", action="append", choices=BACKENDS)
     parser.add_argument("--fault", action="append", choices=FAULTS, help="only these kinds")
     parser.add_argument("--each", action="store_true", help="one kind of fault per storm, in turn")
+    parser.add_argument("--keep", help="folder for the logs, the record and the stores of failed storms")
     parser.add_argument("--json", help="file for the matrix as data")
     given = parser.parse_args()
-    given.backend = given.backend or list(BACKENDS)
+    given.backend = given.backend or [backend for backend in BACKENDS if backend != "nats-oldest"]
     return given
 
 

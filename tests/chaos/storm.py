@@ -13,14 +13,21 @@ import threading
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from subprocess import TimeoutExpired
+
+import sqlalchemy as sa
 
 from jobmaster import Cluster, JobMasterError, JobRequest, JobStatus
+from jobmaster.sql.urls import parse_url
+from tests.forking import forks
 from tests.harness.checker import observer_of
 from tests.harness.processes import WorkerProcess, Workers
+from tests.harness.producer import BATCH as PRODUCED
 from tests.harness.proxy import Proxy
 from tests.harness.record import Mark, read_record
 from tests.harness.smalldisk import SmallDisk
@@ -42,8 +49,10 @@ SERVER_FAULTS = ("server killed", "server frozen")
 NETWORK_FAULTS = ("network slow", "network cut", "network half closed")
 DISK_FULL = "disk full"
 WORKER_FAULTS = ("worker killed", "worker frozen", "worker stopped", "clock off")
-FAULTS = (*WORKER_FAULTS, *SERVER_FAULTS, *NETWORK_FAULTS, DISK_FULL)
-BACKENDS = ("sqlite", "postgres", "mariadb", "nats")
+OTHER_FAULTS = ("producer killed", "schema changed")
+FAULTS = (*WORKER_FAULTS, *SERVER_FAULTS, *NETWORK_FAULTS, DISK_FULL, *OTHER_FAULTS)
+BACKENDS = ("sqlite", "postgres", "mariadb", "nats", "nats-oldest")
+"""``nats-oldest`` is a server of the oldest version supported."""
 
 
 @dataclass
@@ -64,7 +73,7 @@ class Ground:
         if self.server is None:
             return file, None
         url = self.server.create_database()
-        return (file, {"hot": url}) if self.backend == "nats" else (url, None)
+        return (file, {"hot": url}) if self.is_nats else (url, None)
 
     def drop(self, url: str, agents: dict[str, str] | None) -> None:
         """Give the stores of a run up."""
@@ -84,12 +93,35 @@ class Ground:
         """The faults that there are here: a file has no server, and whoever shares it shares a clock (the
         master of NATS is a file here)."""
         there = WORKER_FAULTS if self.server is None else (*WORKER_FAULTS, *SERVER_FAULTS, *NETWORK_FAULTS)
-        if self.disk is not None:
+        if self.disk is not None and self.backend != "nats-oldest":
+            # NATS 2.9 that met a full disk serves nobody any more, does not stop, and forgets what was
+            # acknowledged when it is killed
             there += (DISK_FULL,)
-        return tuple(kind for kind in there if kind != "clock off" or self.backend not in ("sqlite", "nats"))
+        there += OTHER_FAULTS
+        one_clock = self.server is None or self.is_nats
+        return tuple(kind for kind in there if kind != "clock off" or not one_clock)
+
+    @property
+    def is_nats(self) -> bool:
+        """Whether the server is an agent of a master in a file."""
+        return isinstance(self.server, NatsServer)
+
+    def keep(self, directory: Path, kept: Path) -> None:
+        """Copy the stores of a run as they are, its record and its logs."""
+        shutil.copytree(directory, kept / "run")
+        held = self.server.directory if self.server is not None else self.disk and self.disk.path
+        if held is None or (self.server is not None and not self.is_nats):
+            return  # the whole data directory of a database would be too much
+        if self.server is not None:
+            self.server.pause()
+        try:
+            shutil.copytree(held, kept / "store")
+        finally:
+            if self.server is not None:
+                self.server.resume()
 
 
-_MEGABYTES = {"sqlite": 64, "postgres": 800, "mariadb": 800, "nats": 512}
+_MEGABYTES = {"sqlite": 64, "postgres": 800, "mariadb": 800, "nats": 512, "nats-oldest": 512}
 """A disk that can be filled: room enough for a server with its data."""
 
 
@@ -101,6 +133,7 @@ def ground(backend: str, *, small_disk: bool = False) -> Iterator[Ground]:
         "postgres": PostgresServer,
         "mariadb": MariaDbServer,
         "nats": NatsServer,
+        "nats-oldest": partial(NatsServer, oldest=True),
     }
     with ExitStack() as stack:
         disk = stack.enter_context(SmallDisk(_MEGABYTES[backend])) if small_disk else None
@@ -147,6 +180,8 @@ class _Producer(threading.Thread):
         self.accepted: dict[int, bool] = {}
         """By number, whether the job fails once on purpose."""
         self.unsure: set[int] = set()
+        self.others: dict[int, bool] = {}
+        """What was accepted of producers that were killed."""
         self.ended = threading.Event()
         self._next = 0
 
@@ -181,14 +216,24 @@ class _Producer(threading.Thread):
 
 class _Storm:
     def __init__(
-        self, place: Ground, workers: Workers, proxy: Proxy | None, result: Result, chance: random.Random
+        self,
+        place: Ground,
+        workers: Workers,
+        producer: _Producer,
+        stores: tuple[str, Mapping[str, str] | None],
+        proxy: Proxy | None,
+        result: Result,
+        chance: random.Random,
     ) -> None:
         self._place = place
+        self._producer = producer
+        self._url, self._agents = stores
+        self._struck = 0
         self._proxy = proxy
         self._workers = workers
         self._result = result
         self._chance = chance
-        self._fleet = ["hot::full"] if place.backend == "nats" else []
+        self._fleet = ["hot::full"] if place.is_nats else []
         self.frozen: list[tuple[int, float, float]] = []
         """Process, from, until."""
 
@@ -198,6 +243,7 @@ class _Storm:
     def strike(self, kind: str) -> None:
         """One fault, begun and ended."""
         self._result.faults[kind] += 1
+        self._struck += 1
         {
             "worker killed": self._kill,
             "worker frozen": self._freeze,
@@ -209,6 +255,8 @@ class _Storm:
             "network cut": self._cut_network,
             "network half closed": self._half_close_network,
             DISK_FULL: self._fill_disk,
+            "producer killed": self._kill_producer,
+            "schema changed": self._change_schema,
         }[kind]()
 
     def _victim(self) -> WorkerProcess:
@@ -272,6 +320,39 @@ class _Storm:
         assert self._proxy is not None
         return self._proxy
 
+    def _kill_producer(self) -> None:
+        """Another producer, which dies in the middle of a call."""
+        first, noted = self._struck * 1_000_000, self._workers.directory / f"accepted-{self._struck}.txt"
+        told = ["--url", self._url, "--accepted", str(noted), "--first", str(first)]
+        for name, url in (self._agents or {}).items():
+            told += ["--agent", f"{name}={url}"]
+        log = self._workers.directory / f"producer-{self._struck}.log"
+        process = forks().start("tests.harness.producer", told, log)
+        try:
+            _until(lambda: noted.exists() and noted.stat().st_size > 0, 30)
+            time.sleep(self._chance.uniform(0.0, 0.3))
+        finally:
+            process.kill()
+            process.wait(10)
+        accepted = [int(line) for line in noted.read_text().splitlines()] if noted.exists() else []
+        if not accepted:
+            self._result.problems.append(f"producer {self._struck} had no job accepted within 30 s")
+        self._producer.others.update(dict.fromkeys(accepted, False))
+        begun = first + len(accepted) + PRODUCED
+        self._producer.unsure.update(set(range(first, begun)).difference(accepted))
+
+    def _change_schema(self) -> None:
+        """What a later release may do to tables that are in use: another column, and another index."""
+        engine = sa.create_engine(parse_url(self._url).url, poolclass=sa.NullPool)
+        for table, column in (("job", "run_at"), ("history", "finished_at")):
+            for statement in (
+                f"ALTER TABLE jm_{table} ADD COLUMN later_{self._struck} BIGINT",
+                f"CREATE INDEX jm_{table}_later_{self._struck} ON jm_{table} ({column})",
+            ):
+                if not _until(partial(_takes, engine, statement), 30):
+                    self._result.problems.append(f"not done within 30 s: {statement}")
+        engine.dispose()
+
     def _fill_disk(self) -> None:
         disk, server = self._place.disk, self._place.server
         assert disk is not None
@@ -279,7 +360,11 @@ class _Storm:
         time.sleep(self._chance.uniform(0.3, 1.2) * LEASE)
         disk.free()
         if isinstance(server, NatsServer):
-            server.restart()  # a stream that could not be written refuses everything until then
+            # a stream that could not be written refuses everything until it is started anew; some that could
+            # not write their files do not stop when they are asked to
+            with suppress(TimeoutError):
+                server.stop(timeout=5.0)
+            server.start()
         elif server is not None:
             server.start()  # one that gave up is started by whoever made room; one that runs is left alone
 
@@ -294,9 +379,11 @@ def storm(
     workers: int = 2,
     patience: float = 90.0,
     measure: bool = False,
+    keep: Path | None = None,
 ) -> Result:
     """Run one storm of so many faults and check what is left; ``problems`` says what is wrong. ``measure``:
-    how soon after the last fault as many jobs end per second as before the first."""
+    how soon after the last fault as many jobs end per second as before the first. ``keep``: a folder, not
+    there yet, to which the evidence is copied when something is wrong."""
     chosen = tuple(kinds) or place.faults
     result = Result(place.backend, seed, chosen)
     chance = random.Random(f"storm {seed}")
@@ -321,9 +408,9 @@ def storm(
                 threshold=10,
             )
         )
-        doing = _Storm(place, fleet, proxy, result, chance)
-        doing.start(workers)
         producer = _Producer(cluster, seed)
+        doing = _Storm(place, fleet, producer, (seen, seen_agents), proxy, result, chance)
+        doing.start(workers)
         producer.start()
         _until(fleet.has_begun, 60)
         if measure:
@@ -342,6 +429,7 @@ def storm(
             result.recovered_in = _recovery(fleet.record, over, result.rate * RATE_BACK)
         producer.ended.set()
         producer.join(60)
+        producer.accepted.update(producer.others)
         _check(cluster, fleet, producer, doing.frozen, result, over, patience, len(planned) * workers)
         # what the dead left behind is emptied first and deleted by the next who looks
         _until(lambda: all(map(_has_started, fleet.running)), 30)
@@ -350,7 +438,19 @@ def storm(
             _dismiss(worker, result)
         if left := cluster.buckets():
             result.problems.append(f"{len(left)} buckets are left: {left[0]}")
+        if keep is not None and result.problems:
+            place.keep(directory, keep)
     return result
+
+
+def _takes(engine: sa.Engine, statement: str) -> bool:
+    """Whether a statement was executed; not while the tables are locked."""
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(statement)
+    except sa.exc.OperationalError:
+        return False
+    return True
 
 
 def _ends(record: Path) -> list[float]:
@@ -380,7 +480,13 @@ def _recovery(record: Path, over: float, wanted: float) -> float | None:
 
 def _dismiss(worker: WorkerProcess, result: Result) -> None:
     """SIGTERM; only a process that had not begun to work may end by the signal itself."""
-    code = worker.stop()
+    try:
+        code = worker.stop()
+    except (TimeoutError, TimeoutExpired):
+        log = worker.log.read_text(errors="replace")
+        result.problems.append(f"a worker did not stop within 30 s when asked to: {log[-800:]}")
+        worker.kill()
+        return
     if code != 0 and (code != -signal.SIGTERM or _has_started(worker)):
         log = worker.log.read_text(errors="replace")
         result.problems.append(f"a worker ended with {code} when asked to stop: {log[-800:]}")

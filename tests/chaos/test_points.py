@@ -98,6 +98,7 @@ def test_every_write_is_visited_on_every_database(parties: Parties, visitor: Vis
     master.take_back(key, copies)
     transport.let_go(bucket)
     master.overtake(key, copies)
+    master.doubt(key, [copy.id for copy in copies])
     master.unmirror()
     parties.onboard()
     parties.run()

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from tests.cli.forking import Commands
 from tests.cli.terminal import Terminal
 from tests.databases import use
+from tests.forking import forks
 
 if TYPE_CHECKING:
     from jobmaster import ClusterConfig
@@ -184,7 +184,6 @@ class Project:
 
     folder: Path
     url: str
-    commands: Commands
     environment: dict[str, str] = field(default_factory=dict)
     started: list[subprocess.Popen[str]] = field(default_factory=list)
 
@@ -196,7 +195,7 @@ class Project:
 
     def run(self, *arguments: str, timeout: float = 60) -> Ran:
         """Run a command to its end."""
-        done = self.commands.run(list(arguments), self.folder, self.env, timeout)
+        done = forks().command(list(arguments), self.folder, self.env, timeout)
         return Ran(*done)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -252,41 +251,33 @@ class Project:
             process.stderr.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def commands() -> Iterator[Commands]:
-    """What runs commands; there before any test that looks what it left behind."""
-    commands = Commands()
-    yield commands
-    commands.close()
-
-
-def _project(tmp_path: Path, url: str, commands: Commands) -> Iterator[Project]:
+def _project(tmp_path: Path, url: str) -> Iterator[Project]:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "app.py").write_text(APP)
-    project = Project(folder, url, commands)
+    project = Project(folder, url)
     yield project
     project.close()
 
 
 @pytest.fixture
-def project(tmp_path: Path, sqlite_url: str, commands: Commands) -> Iterator[Project]:
+def project(tmp_path: Path, sqlite_url: str) -> Iterator[Project]:
     """The project on SQLite."""
-    yield from _project(tmp_path, sqlite_url, commands)
+    yield from _project(tmp_path, sqlite_url)
 
 
 @pytest.fixture
-def any_project(tmp_path: Path, database_url: str, commands: Commands) -> Iterator[Project]:
+def any_project(tmp_path: Path, database_url: str) -> Iterator[Project]:
     """The project, once on each engine."""
-    yield from _project(tmp_path, database_url, commands)
+    yield from _project(tmp_path, database_url)
 
 
 @pytest.fixture
-def cluster_project(tmp_path: Path, commands: Commands) -> Iterator[Project]:
+def cluster_project(tmp_path: Path) -> Iterator[Project]:
     """A project with a master and the agents `north` and `south`, all SQLite files in its folder."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "app.py").write_text(CLUSTER_APP)
-    project = Project(folder, "", commands)
+    project = Project(folder, "")
     yield project
     project.close()

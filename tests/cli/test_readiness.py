@@ -9,8 +9,10 @@ import sys
 import jobmaster
 from jobmaster.sql.schema import SCHEMA_VERSION
 from tests.cli.conftest import Project
-from tests.databases import execute_script
+from tests.databases import execute_script, kind_of
 
+PARTITIONED = ("postgresql", "mysql")
+"""Kinds of databases that can keep the history in parts."""
 HEAVY = ["sqlalchemy", "alembic", "pydantic", "psycopg", "rich", "anyio"]
 
 
@@ -92,6 +94,26 @@ def test_migrate_prints_statements_that_make_the_tables(any_project: Project) ->
     execute_script(any_project.url, printed.out)
     assert any_project.run("check", "app:cluster").code == 0
     assert any_project.run("status", "app:cluster").code == 0
+
+
+def test_migrate_partitions_the_history_when_asked(any_project: Project) -> None:
+    if kind_of(any_project.url) not in PARTITIONED:
+        ran = any_project.run("migrate", "app:cluster", "--partition-history")
+        assert ran.code != 0
+        assert "keeps the history in one table" in ran.err
+        return
+    assert any_project.run("migrate", "app:cluster", "--json").json["partitioned"] is None
+    asked = ("migrate", "app:cluster", "--partition-history")
+    assert any_project.run(*asked).out.endswith("already, the history is partitioned now\n")
+    assert any_project.run(*asked, "--json").json["partitioned"] is False
+
+
+def test_migrate_makes_nothing_where_the_history_cannot_be_partitioned(project: Project) -> None:
+    ran = project.run("migrate", "app:cluster", "--partition-history")
+    assert ran.code != 0
+    assert "SQLite keeps the history in one table" in ran.err
+    assert project.run("migrate", "app:cluster", "--partition-history", "--sql").code != 0
+    assert not (project.folder.parent / "sqlite" / "jobmaster.db").exists()
 
 
 def test_the_version(project: Project) -> None:

@@ -13,7 +13,7 @@ from uuid import UUID
 import nats
 import pytest
 
-from jobmaster import Cluster, ClusterConfig, JobRequest, JobStatus
+from jobmaster import Cluster, ClusterConfig, JobRequest, JobStatus, StoreError
 from jobmaster.domain.job import AttemptOutcome
 from tests.cluster.handlers import COUNT, Blocker, Counted, Flaky
 from tests.cluster.test_mixed import ended, settled
@@ -229,6 +229,20 @@ async def test_a_node_of_three_that_is_killed_under_load_and_comes_back_loses_no
         assert slowest < 10.0
         assert await cluster.scheduler.count_jobs_async(status=JobStatus.SUCCEEDED) == count + 1
         assert [n for n in range(count) if COUNT.runs[n] < (2 if n % 7 == 0 else 1)] == []
+
+
+async def test_two_of_three_nodes_are_enough_to_begin_with(three: NatsCluster, tmp_path: Path) -> None:
+    """Also while they elect who leads in place of the one that is gone."""
+    COUNT.reset()
+    await asyncio.to_thread(three.nodes[0].kill)
+    config = ClusterConfig("two").use_sqlite_for_master(tmp_path / "master.db").startup_timeout(60)
+    config.add_agent_connection("n", three.url, replicas=3).add_worker("n").add_handlers(Counted)
+    async with config.operation_timeout(30).build() as cluster:
+        job = await cluster.scheduler.once_now_async(Counted, {"n": 1}, agent_connection="n")
+        assert (await cluster.scheduler.wait_async(job.id, 40)).status is JobStatus.SUCCEEDED
+    await asyncio.to_thread(three.nodes[1].kill)
+    with pytest.raises(StoreError, match="more than half of the servers have to be up"):
+        await config.startup_timeout(1).build().start_async()
 
 
 async def test_three_nodes_that_are_all_restarted_lose_nothing(three: NatsCluster, postgres_url: str) -> None:

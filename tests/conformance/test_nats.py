@@ -14,6 +14,7 @@ import pytest
 
 from jobmaster.agents.nats.acknowledging import Acknowledging
 from jobmaster.agents.nats.claiming import Harvest, harvest
+from jobmaster.agents.nats.claims import Intake
 from jobmaster.agents.nats.link import Link
 from jobmaster.agents.nats.options import NatsOptions
 from jobmaster.agents.nats.outbox import Outbox
@@ -132,6 +133,21 @@ class TestTransport(AgentTransportConformance):
         assert answer is not None
         assert answer[1] == now + timedelta(seconds=1.5)
 
+    def test_a_retry_is_here_before_it_is_due(self, stores: Stores) -> None:
+        (job_id,) = stores.enqueue()
+        listener = stores.transport.listen(lambda lane: None)
+        holder = stores.holder()
+        (job,) = holder.claim()
+        assert holder.claim() == []
+        before = stores.transport.now()
+        holder.settle(holder.failed(job, timedelta(seconds=0.8)))
+        assert holder.claim() == []
+        answer = stores.transport.next_due("default")
+        assert answer is not None
+        assert timedelta(0) <= answer[1] - before - timedelta(seconds=0.8) < timedelta(seconds=0.8)
+        assert until_empty(lambda: [] if holder.claim() else [f"{job_id} was not claimed yet"]) == []
+        listener.close()
+
 
 class TestClaims(ClaimConformance):
     """Claims."""
@@ -144,6 +160,24 @@ class TestClaims(ClaimConformance):
         ids = {priority: stores.enqueue(3, priority=priority) for priority in (3, 5, 1)}
         claimed = stores.holder().claim()
         assert [job.id for job in claimed] == [*ids[5], *ids[3], *ids[1]]
+
+    def test_what_one_part_of_a_claim_brought_is_kept_when_another_fails(
+        self, stores: Stores, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ids = {priority: stores.enqueue(1, priority=priority) for priority in (5, 3)}
+        holder, pull = stores.holder(), Intake.pull
+
+        async def failing(intake: Intake, most: int) -> int:
+            if intake.priority == 5:
+                raise TransientStoreError("cut")
+            return await pull(intake, most)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Intake, "pull", failing)
+            with pytest.raises(TransientStoreError, match="cut"):
+                holder.claim()
+        claimed = holder.claim()
+        assert [(job.id, job.losses) for job in claimed] == [(ids[5][0], 0), (ids[3][0], 0)]
 
     def test_a_job_due_far_ahead_goes_to_the_master(self, stores: Stores) -> None:
         (job_id,) = stores.enqueue(delay=timedelta(hours=1))

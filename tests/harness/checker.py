@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
-from tests.databases import use
 from tests.harness.record import Mark, read_record
+from tests.kinds import use
 
 __all__ = ["observer_of", "overlaps", "reruns", "until_all_ended", "verify"]
 

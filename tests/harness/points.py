@@ -29,7 +29,7 @@ DATA = {
     "enqueue", "enqueue_keyed", "settle",
     "expire", "bucket_gone", "rescue", "rescue_orphans", "mark", "cancel", "reschedule", "revive",
     "open_buckets", "renew", "complete_buckets", "close_buckets", "drop",
-    "ship", "shipped", "record", "save", "saved", "mirror", "unmirror", "overtake",
+    "ship", "shipped", "record", "save", "saved", "mirror", "unmirror", "overtake", "doubt",
     "place", "confirm", "repeat", "give_back", "receive", "take", "take_back", "let_go",
     "plan", "schedule_change",
 }  # fmt: skip
@@ -37,7 +37,7 @@ DATA = {
 UPKEEP = {
     "stamp", "register_worker", "see_worker", "forget_worker", "workers",
     "register_agent", "set_draining", "forget_agent", "declare_settings", "pin_setting", "unpin_setting",
-    "clean", "schedule_prune",
+    "clean", "schedule_prune", "history_make", "history_take_out", "history_sweep",
 }  # fmt: skip
 """Transactions that write the registry, settings and old history: losing one loses no job."""
 WITHIN = {"settle.written", "writes.between", "plan.jobs_written", "schedule_change.jobs_written"}

@@ -6,13 +6,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-__all__ = ["WorkerProcess", "Workers"]
+from tests.forking import Forked, forks
 
-_PROJECT = Path(__file__).resolve().parents[2]
+__all__ = ["PROJECT", "WorkerProcess", "Workers"]
+
+PROJECT = Path(__file__).resolve().parents[2]
+_PROGRAM = "tests.harness.worker"
+"""Runs until SIGTERM."""
 
 
 class WorkerProcess:
@@ -28,7 +33,7 @@ class WorkerProcess:
         agents: Mapping[str, str] | None = None,
         workers: Sequence[str] = (),
     ) -> None:
-        command = [sys.executable, "-m", "tests.harness.worker", "--url", url, "--record", str(record)]
+        command = ["--url", url, "--record", str(record)]
         for name, value in options.items():
             command += [f"--{name.replace('_', '-')}", f"{value:g}"]
         for name, agent in (agents or {}).items():
@@ -38,8 +43,15 @@ class WorkerProcess:
         if die_at is not None:
             command += ["--die-at", die_at]
         self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(command, cwd=_PROJECT, stdout=output, stderr=output)
+        log.touch()
+        self._process: Forked | subprocess.Popen[bytes]
+        if "clock_off" in options:
+            # has to be told before anything is imported
+            fresh = [sys.executable, "-m", _PROGRAM, *command]
+            with log.open("ab") as output:
+                self._process = subprocess.Popen(fresh, cwd=PROJECT, stdout=output, stderr=output)
+        else:
+            self._process = forks().start(_PROGRAM, command, log)
 
     @property
     def pid(self) -> int:
@@ -52,7 +64,7 @@ class WorkerProcess:
     def kill(self) -> None:
         """SIGKILL, and wait until the system has taken it away."""
         self._process.kill()
-        self._process.wait(timeout=10)
+        self._process.wait(10)
 
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
@@ -66,14 +78,17 @@ class WorkerProcess:
 
     def wait(self, seconds: float) -> int:
         """The exit code; negative for the signal that ended it."""
-        return self._process.wait(timeout=seconds)
+        return self._process.wait(seconds)
 
     def stop(self, seconds: float = 30.0) -> int:
-        """SIGTERM; the exit code."""
+        """SIGTERM, once it heeds signals, which it does before its first word; the exit code."""
+        end = time.monotonic() + seconds
+        while self.running and not self.log.stat().st_size and time.monotonic() < end:
+            time.sleep(0.05)
         if self.running:
             self._process.send_signal(signal.SIGTERM)
             self._process.send_signal(signal.SIGCONT)
-        return self._process.wait(timeout=seconds)
+        return self._process.wait(seconds)
 
 
 class Workers:
@@ -84,7 +99,7 @@ class Workers:
     ) -> None:
         self._url = url
         self._agents = agents
-        self._directory = directory
+        self.directory = directory
         self._options = options
         self.record = directory / "record.txt"
         self.all: list[WorkerProcess] = []
@@ -106,7 +121,7 @@ class Workers:
         return self._start(point, workers)
 
     def _start(self, die_at: str | None, workers: Sequence[str], **more: float) -> WorkerProcess:
-        log = self._directory / f"worker-{len(self.all)}.log"
+        log = self.directory / f"worker-{len(self.all)}.log"
         options = {**self._options, **more}
         worker = WorkerProcess(self._url, self.record, log, options, die_at, self._agents, workers)
         self.all.append(worker)

@@ -19,9 +19,9 @@ import time
 from datetime import timedelta
 
 from jobmaster import ClusterConfig, JobContext, JobHandler, Retry
-from tests.databases import use
 from tests.harness.faults import FaultPoint, build
 from tests.harness.record import Recorder
+from tests.kinds import use
 
 recorder: Recorder
 

@@ -46,15 +46,15 @@ def test_in_memory() -> None:
         database = MemoryDatabase(FakeClock())
         made[:] = [Stores(MemoryTransport(database), MemorySettlement(database), MemoryMasterStore(database))]
 
-    run(lambda: made[0], clear, examples=300)
+    run(lambda: made[0], clear, examples=150)
 
 
 @pytest.mark.parametrize(
     ("fixture", "examples"),
     [
-        pytest.param("sqlite_url", 150, marks=pytest.mark.sqlite, id="sqlite"),
-        pytest.param("postgres_url", 40, marks=pytest.mark.postgres, id="postgres"),
-        pytest.param("mariadb_url", 40, marks=pytest.mark.mariadb, id="mariadb"),
+        pytest.param("sqlite_url", 60, marks=pytest.mark.sqlite, id="sqlite"),
+        pytest.param("postgres_url", 25, marks=pytest.mark.postgres, id="postgres"),
+        pytest.param("mariadb_url", 20, marks=pytest.mark.mariadb, id="mariadb"),
         *(
             [pytest.param("sqlserver_url", 60, marks=pytest.mark.sqlserver, id="sqlserver")]
             if sqlserver_wanted()

@@ -84,8 +84,9 @@ def test_a_planner_that_dies_before_it_asks_a_run_to_stop_leaves_that_to_another
         workers.start(1, ["::execution"])
         doomed = workers.start_doomed("plan.after_commit:2", ["::coordinator"])
         until(lambda: sum(worker.alive for worker in observer.workers()) == 2, 30)
+        # the first run has to have begun before the second is due
         made = s.recurring(
-            "numbered", "every 1 second", {"number": 1, "seconds": 30}, id="beat", overlap="cancel_other"
+            "numbered", "every 4 seconds", {"number": 1, "seconds": 30}, id="beat", overlap="cancel_other"
         )
         assert doomed.wait(30) == -signal.SIGKILL
         before, after = sorted(s.find_jobs(schedule_id="beat"), key=lambda job: job.occurrence_at)
@@ -93,14 +94,15 @@ def test_a_planner_that_dies_before_it_asks_a_run_to_stop_leaves_that_to_another
         assert (after.status, after.attempt) == (JobStatus.READY, 0)
         workers.start(2, ["::coordinator"])
         until(lambda: s.get_job(before.id).status is JobStatus.CANCELLED, 30)
-        until(lambda: s.count_jobs(schedule_id="beat", status="cancelled") >= 3, 30)
+        until(lambda: s.count_jobs(schedule_id="beat", status="cancelled") >= 2, 30)
         assert s.pause_recurring("beat")
         found = s.find_jobs(schedule_id="beat", limit=1000).items
         schedule = s.get_schedule("beat")
-        assert (made.next_run_at, schedule.missed) == (schedule.created_at.replace(microsecond=0) + STEP, 0)
+        assert schedule.created_at < made.next_run_at <= schedule.created_at + 4 * STEP
+        assert schedule.missed == 0
         # every instant has a job, or is counted as one that gave way before it began
         assert len({job.occurrence_at for job in found}) == len(found)
-        assert len(found) + schedule.skipped == (schedule.last_run_at - made.next_run_at) // STEP + 1
+        assert len(found) + schedule.skipped == (schedule.last_run_at - made.next_run_at) // (4 * STEP) + 1
         for job in found:
             s.cancel_job(job.id)
         until(lambda: ended(observer), 30)

@@ -58,6 +58,10 @@ class _Databases:
         return psycopg.connect(self.url, autocommit=True, connect_timeout=10)
 
 
+_SEGMENT = 6
+"""The line of ``postmaster.pid`` that holds key and id of the server's shared memory."""
+
+
 class ExternalPostgres(_Databases):
     """A server that somebody else runs, known by an administrator's URL; it is never stopped or killed."""
 
@@ -119,10 +123,20 @@ class PostgresServer(_Databases, ServerProcess):
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "200",
+            # in its directory, which goes with it, however it ends
+            "dynamic_shared_memory_type": "mmap",
             **self._settings,
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(self._bin / "postgres"), "-D", str(directory / "data"), *options]
+
+    def tidy(self, directory: Path) -> None:
+        """A killed server keeps its segment of shared memory, of which a system has room for few thousand."""
+        noted = directory / "data" / "postmaster.pid"
+        lines = noted.read_text().splitlines() if noted.exists() else []
+        if len(lines) > _SEGMENT and lines[_SEGMENT].strip():
+            segment = lines[_SEGMENT].split()[1]
+            subprocess.run(["ipcrm", "--shmem-id", segment], check=False, capture_output=True)
 
     def answers(self) -> bool:
         try:

@@ -24,6 +24,10 @@ from typing import Any, Self
 
 import psutil
 
+IN_MEMORY = "JOBMASTER_TEST_IN_MEMORY"
+"""Environment variable: where the files of servers go that live no longer than the tests."""
+_ROOM = 8 * 1024**3
+
 _GUARDIAN = """
 trap '' INT TERM HUP
 read -r line
@@ -60,6 +64,19 @@ def free_port() -> int:
 def executable_by_others(path: Path) -> bool:
     """Whether an unprivileged user may reach and execute the files in `path`."""
     return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
+
+
+def roomy_memory() -> Path | None:
+    """A file system in memory with plenty of room, if there is one. Making and dropping a database is some
+    hundred files each time, with which a disk is busier than the test."""
+    memory = Path("/dev/shm")
+    try:
+        found = os.statvfs(memory)
+    except OSError:
+        return None
+    free = min(found.f_bavail * found.f_frsize, psutil.virtual_memory().available)
+    runs_programs = not found.f_flag & os.ST_NOEXEC and os.access(memory, os.W_OK | os.X_OK)
+    return memory if runs_programs and free >= _ROOM else None
 
 
 def alive(process: psutil.Process) -> bool:
@@ -226,6 +243,7 @@ class ServerProcess:
             self._disown(self._guardian)
             self._guardian = None
         if self.directory is not None:
+            self.tidy(self.directory)
             shutil.rmtree(self.directory, ignore_errors=True)
             self.directory = None
         atexit.unregister(self.close)
@@ -236,10 +254,13 @@ class ServerProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def tidy(self, directory: Path) -> None:
+        """Remove what a killed server leaves behind outside of its directory. By default that is nothing."""
+
     # How it is done
 
     def _settle_in(self) -> None:
-        parent = str(self.parent) if self.parent is not None else tempfile.gettempdir()
+        parent = str(self.parent or os.environ.get(IN_MEMORY) or tempfile.gettempdir())
         user = self._user()
         if user is not None and not executable_by_others(Path(parent)):
             parent = "/tmp"

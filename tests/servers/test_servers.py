@@ -87,12 +87,21 @@ def test_dropping_a_database_disconnects_its_users(private: PostgresServer) -> N
     assert value(private.url, "SELECT count(*) FROM pg_database WHERE datname LIKE 'jm_%'") == 0
 
 
+def _segments() -> set[str]:
+    """The ids of shared memory of the system."""
+    lines = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return {line.split()[1] for line in lines}
+
+
 @pytest.mark.postgres
-def test_close_leaves_no_process_and_no_file(private: PostgresServer) -> None:
+def test_close_leaves_no_process_no_file_and_no_shared_memory(private: PostgresServer) -> None:
     directory, pid = private.directory, private.pid
     assert directory is not None
     assert pid in owned_processes()
+    segment = (directory / "data" / "postmaster.pid").read_text().splitlines()[6].split()[1]
+    assert segment in _segments()
     private.close()
+    assert segment not in _segments()
     assert not directory.exists()
     assert not psutil.pid_exists(pid)
     assert pid not in owned_processes()

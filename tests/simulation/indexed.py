@@ -79,8 +79,9 @@ class IndexedDatabase(MemoryDatabase):
     def claims(self, buckets: Collection[UUID]) -> list[Row]:
         return [row for bucket in set(buckets) for row in list(self._rows.held.get(bucket, {}).values())]
 
-    def claimed(self) -> list[Row]:
-        return [row for held in list(self._rows.held.values()) for row in list(held.values())]
+    def strays(self, living: Collection[UUID]) -> list[Row]:
+        held = self._rows.held
+        return [row for bucket in sorted(held.keys() - living) for row in held[bucket].values()]
 
     def ready(self, lane: str, priority: int) -> Iterator[Row]:
         waiting = self._rows.waiting.get((lane, priority))

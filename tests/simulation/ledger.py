@@ -151,8 +151,11 @@ class Ledger:
     def check(self) -> None:
         """At a commit: nothing that was accepted is gone, and nothing that has ended changes."""
         self.checks += 1
-        if self.checks % self.every:
-            return
+        if self.checks % self.every == 0:
+            self.look()
+
+    def look(self) -> None:
+        """The same, whatever the number of commits since the last time."""
         for job_id in list(self.open):
             row = self._master.history.get(job_id)
             if row is not None:
@@ -189,7 +192,8 @@ class Ledger:
         )
 
     def _check_claims(self) -> None:
-        """Claim numbers of one job on one store only grow; a claim's bucket is known to the store."""
+        """Claim numbers of one job on one store only grow, but for a copy that a repeated enqueue made after
+        the job had ended: it carries the mark, and is dropped unrun."""
         stores = self._agents or [self._master]
         for store in stores:
             for job_id, row in store.live.items():
@@ -197,7 +201,8 @@ class Ledger:
                     continue
                 copy = (store.name, job_id, row.placement)
                 before = self._claim_nos.get(copy, 0)
-                if row.claim_no < before:
+                repeated = row.new.recheck and job_id in self._master.history
+                if row.claim_no < before and not repeated:
                     self._fail(f"the claim number of {copy} went back from {before} to {row.claim_no}")
                 self._claim_nos[copy] = row.claim_no
 

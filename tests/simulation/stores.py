@@ -29,7 +29,7 @@ READS = frozenset(
     {
         "now", "cancellations", "claimed_in", "next_due", "find_live", "buckets", "unshipped", "backlog",
         "waiting_lanes", "agents", "stale", "unconfirmed", "next_held", "finished", "get_job", "find_jobs",
-        "count_jobs", "ended", "attempts", "depths", "workers", "settings",
+        "count_jobs", "ended", "attempts", "depths", "workers", "settings", "mirrors", "absent",
     }
 )  # fmt: skip
 """Calls that change nothing, so that a lost answer is no ambiguous one."""
@@ -48,6 +48,8 @@ def pause(seconds: float) -> None:
 
 class Calls:
     """``StoreCalls`` of one simulated process."""
+
+    busy = 0
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """As of threads: who is cancelled waits no longer, and the call goes on to its end."""

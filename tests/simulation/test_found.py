@@ -10,7 +10,7 @@ from .ledger import Violated
 from .world import Scene, simulate
 
 FREEZING = Scene(concurrency=2, fault_every=0.7)
-SEEDS = (3, 1, 11, 18)
+SEEDS = (9, 21, 43, 45)
 """Seeds with which a worker thaws like that. Which of them do so changes with the steps of the engine."""
 
 

@@ -76,6 +76,8 @@ class Scene:
     fault_every: float = 1.2
     """Mean time between faults of processes and servers."""
     longest_run: float = 1.5
+    failures: tuple[int, ...] = (0, 0, 0, 0, 1, 2, 9)
+    """How often a job fails is one of these."""
     max_losses: int = 5
     patience: float = 240.0
     """How long after the storm everything has to be done."""
@@ -83,6 +85,8 @@ class Scene:
     """How many commits there are per check of everything."""
     wakes_lost: float = 0.1
     """Of wake-ups, each for one worker; where thousands wait, to wake them all for a batch costs the most."""
+    watchers: int | None = None
+    """How many processes stay after the storm, until all has ended and is swept; ``None``: all."""
     coarse: bool = False
     """Whether a look at a store takes its time all at once: in between it could break nothing."""
 
@@ -100,7 +104,9 @@ THOUSANDS = Scene(
     longest_run=0.2,
     patience=1200.0,
     checked_every=5_000,
+    failures=(*[0] * 17, 1, 2, 9),
     wakes_lost=0.99,
+    watchers=3,
     coarse=True,
 )
 """Two thousand workers with two hundred thousand jobs."""
@@ -341,7 +347,7 @@ class World:
     def _new_job(self) -> NewJob:
         chance = self.chance
         number, self._numbers = self._numbers, self._numbers + 1
-        failures = chance.choice([0, 0, 0, 0, 1, 2, 9])
+        failures = chance.choice(self.scene.failures)
         seconds = chance.choice([0.0, 0.01, chance.random() * 0.2, chance.random() * self.scene.longest_run])
         job = NewJob(
             ids.uuid7(),
@@ -468,10 +474,16 @@ class World:
         for _ in range(self.scene.processes):
             self.spawn()
         await asyncio.gather(self.loop.create_task(self.produce()), self.loop.create_task(self.torment()))
+        if self.scene.watchers is not None:
+            up = [node for node in self.running if node.cluster and node.cluster._runtime is not None]
+            leaving = [node for node in up if self._has_started(node)][self.scene.watchers :]
+            await asyncio.gather(*map(self._finish, leaving))
+            for node in leaving:
+                self.loop.kill(node)
         end = self.loop.time() + self.scene.patience
         while self.ledger.open and self.loop.time() < end and self.ledger.broken is None:
             await asyncio.sleep(1)
-            self.ledger.check()
+            self.ledger.look()
         # what was left behind is swept by then, and everything is told
         await asyncio.sleep(3 * self.scene.lease + 65)
         if self.ledger.broken is not None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pymysql
 import pytest
 
 from jobmaster.errors import StoreError, TransientStoreError
-from jobmaster.sql import Database
+from jobmaster.sql import Database, sqlite
 from jobmaster.testing.conformance import Stores
 from jobmaster.testing.conformance.stores import new_job
 from tests.sql.conftest import stores_of
@@ -227,6 +229,40 @@ def test_a_file_that_another_holds_is_a_passing_fault(sqlite_url: str, make_data
         other.close()
     stores.enqueue()
     assert len(stores.holder().claim()) == 1
+
+
+@pytest.mark.sqlite
+def test_who_waits_long_for_a_file_looks_as_often_as_the_others(
+    sqlite_url: str, make_database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a few busy processes keep another from its heartbeats for seconds."""
+    database = make_database(sqlite_url)
+    stores = stores_of(database)
+    stores.open()
+    other = sqlite3.connect(database.dialect.url.path, isolation_level=None)
+    now = 0.0
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        pauses.append(seconds)
+        now += seconds
+        if now > 3.0 and other.in_transaction:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr(
+        sqlite, "time", SimpleNamespace(monotonic=lambda: now, sleep=pause, time_ns=time.time_ns)
+    )
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        (job,) = stores.enqueue()
+    finally:
+        other.close()
+    assert sum(pauses) > 3.0
+    assert max(pauses) <= 0.01
+    late = pauses[len(pauses) // 2 :]
+    assert max(late) <= 0.002
+    assert [claimed.id for claimed in stores.holder().claim()] == [job]
 
 
 @pytest.mark.sqlite

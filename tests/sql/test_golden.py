@@ -37,7 +37,7 @@ def dialect_of(engine: str) -> Dialect:
 def rendered(engine: str) -> dict[str, str]:
     """Statement texts by name, with the default prefix."""
     dialect = dialect_of(engine)
-    texts = dialect.render_all(Names("jm_", SCHEMAS.get(engine), dialect.quote))
+    texts = dialect.texts(Names("jm_", SCHEMAS.get(engine), dialect.quote)).all()
     return {name: text.sql + "\n" for name, text in texts.items()}
 
 

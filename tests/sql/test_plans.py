@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -229,7 +230,7 @@ def test_sqlite_claims_by_an_ordered_index_search(sqlite_url: str, make_database
     stores = stores_of(database)
     holder = stores.holder()
     fill(database, "job", BATCH * 50, -3600)
-    for name in ("claim", "claim_after"):
+    for name in ("ready", "ready_after", "claim", "claim_after"):
         text = database.gateway.texts[name].sql
         values = [b""] * text.count("?")
         plan = database.gateway.read(
@@ -240,7 +241,7 @@ def test_sqlite_claims_by_an_ordered_index_search(sqlite_url: str, make_database
         )
         steps = [row[3] for row in plan]
         assert any(_READY in step for step in steps), steps
-        assert not [step for step in steps if step.startswith("SCAN") or "TEMP B-TREE" in step], steps
+        assert not [step for step in steps if step.startswith("SCAN jm_") or "TEMP B-TREE" in step], steps
     effort = [_effort(database, stores, holder)]
     fill(database, "job", size, 86_400)
     fill(database, "history", size, -3600)
@@ -361,10 +362,18 @@ def test_an_idle_poll_writes_nothing(database: Database, stores: Stores) -> None
         pytest.skip("SQL Server tells of no figure that its own housekeeping leaves alone")
     holder = stores.holder()
     stores.enqueue(run_at=stores.transport.now().replace(year=2999))
+    # a server may still be tidying up after another test: one look that finds it at rest is enough
+    end = time.monotonic() + 30
+    while not (at_rest := _five_polls_write_nothing(database, holder)) and time.monotonic() < end:
+        continue
+    assert at_rest
+
+
+def _five_polls_write_nothing(database: Database, holder: Holder) -> bool:
     before = _writes(database)
     for _ in range(5):
         assert holder.claim() == []
-    assert _writes(database) == before
+    return bool(_writes(database) == before)
 
 
 def _writes(database: Database) -> Any:

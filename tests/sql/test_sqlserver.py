@@ -369,12 +369,12 @@ def test_own_words_replace_statements_that_exist(dialect: SqlServerDialect) -> N
 
 @pytest.mark.parametrize("word", ["LIMIT", "FOR UPDATE", "RETURNING", "ON CONFLICT", "GROUP BY 1"])
 def test_no_statement_says_what_transact_sql_does_not_know(dialect: SqlServerDialect, word: str) -> None:
-    for name, text in dialect.render_all(NAMES).items():
+    for name, text in dialect.texts(NAMES).all().items():
         assert word not in text.sql, name
 
 
 def test_what_skips_locks_works_with_and_without_row_versioning(dialect: SqlServerDialect) -> None:
-    skipping = [part for text in dialect.render_all(NAMES).values() for part in text.sql.split("WITH (")[1:]]
+    skipping = [part for text in dialect.texts(NAMES).all().values() for part in text.sql.split("WITH (")[1:]]
     skipping = [part.split(")")[0] for part in skipping if "READPAST" in part.split(")")[0]]
     assert len(skipping) >= 10
     assert all("READCOMMITTEDLOCK" in hints for hints in skipping)

@@ -25,7 +25,7 @@ def dialect() -> SqlServerDialect:
 def test_five_thousand_ids_are_one_parameter(dialect: SqlServerDialect) -> None:
     ids = [UUID(int=number) for number in range(5000)]
     for name in ("synced", "copies_lock", "taken", "history_drop", "attempts_shipped"):
-        text = dialect.render_all(NAMES)[name]
+        text = dialect.texts(NAMES)[name]
         given = dict.fromkeys(text.names, 1) | {"ids": ids}
         sql, values = bind(dialect, text, given)
         assert sql.count("?") == len(values) == len(text.names) <= 2
@@ -33,7 +33,7 @@ def test_five_thousand_ids_are_one_parameter(dialect: SqlServerDialect) -> None:
 
 
 def test_names_of_agents_stay_text_in_a_list(dialect: SqlServerDialect) -> None:
-    text = dialect.render_all(NAMES)["held_due"]
+    text = dialect.texts(NAMES)["held_due"]
     assert "agents" in text.lists
     given = dict.fromkeys(text.names, 1) | {"agents": ["north", "süd"]}
     _, values = bind(dialect, text, given)

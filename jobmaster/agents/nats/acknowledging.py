@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from ...errors import TransientStoreError
+from ...errors import ConfigurationError, TransientStoreError
 from .link import Link
 
 __all__ = ["Acknowledging", "acknowledge"]
@@ -62,3 +62,5 @@ class Acknowledging:
                 await acknowledge(self._link, replies)
         except TransientStoreError as fault:
             self._logger.debug("acknowledgements are not certain: %s", fault)
+        except ConfigurationError as fault:
+            self._logger.warning("jobs that have ended cannot be taken out of their stream: %s", fault)

@@ -107,6 +107,12 @@ class Answers:
             if question.repeated:
                 self._send_again(number, question)
 
+    def refuse(self, denied: Callable[[str], bool]) -> None:
+        """Nobody will answer on these subjects: what is asked there is over."""
+        for question in self._questions.values():
+            if not question.answer.done() and denied(question.subject):
+                question.answer.set_exception(TimeoutError())
+
     def _overdue(self, number: int) -> None:
         question = self._questions.get(number)
         if question is None or question.answer.done():

@@ -66,25 +66,21 @@ async def prefetch(session: Session, claim: ClaimRequest) -> frozenset[int]:
     wrong is for the claim itself to tell."""
     if _stay_for(session, claim) is None:
         return frozenset()
-    wanted = {p: limit for p, limit in claim.limits.items() if limit > 0}
-    results = await asyncio.gather(
-        *(_pull(session, session.intake(claim.lane, p), limit) for p, limit in wanted.items()),
-        return_exceptions=True,
-    )
-    for result in results:
-        if isinstance(result, BaseException) and not isinstance(result, StoreError):
-            raise result
-    return frozenset(
-        p for p, result in zip(wanted, results, strict=True) if not isinstance(result, BaseException)
-    )
+    wanted = [(session.intake(claim.lane, p), limit) for p, limit in claim.limits.items() if limit > 0]
+    pulled = [(intake, limit) for intake, limit in wanted if _worth_a_pull(session, intake)]
+    results = await asyncio.gather(*(intake.pull(limit) for intake, limit in pulled), return_exceptions=True)
+    failed: set[int] = set()
+    for (intake, _), result in zip(pulled, results, strict=True):
+        if isinstance(result, BaseException):
+            if not isinstance(result, StoreError):
+                raise result
+            failed.add(intake.priority)
+    return frozenset(intake.priority for intake, _ in wanted if intake.priority not in failed)
 
 
-async def _pull(session: Session, intake: Intake, most: int) -> int:
-    """Let up to so many come, if some may be there; how many wait in the intake then. What nobody said is
-    there is asked for when nobody would say so, and now and then."""
-    if session.ears and not intake.stirred and not intake.forgotten:
-        return min(most, len(intake.puller.fresh))
-    return await intake.pull(most)
+def _worth_a_pull(session: Session, intake: Intake) -> bool:
+    """Whether some may be there: it was said, or nobody would say so, or it was not looked for a while."""
+    return not session.ears or intake.stirred or intake.forgotten
 
 
 async def harvest(session: Session, claim: ClaimRequest, asked: Collection[int] = ()) -> Harvest:
@@ -95,18 +91,32 @@ async def harvest(session: Session, claim: ClaimRequest, asked: Collection[int] 
     limits = {p: n for p, n in sorted(claim.limits.items(), reverse=True) if n > 0}
     found = Harvest()
     intakes = [(session.intake(claim.lane, priority), limit) for priority, limit in limits.items()]
-    lots = await asyncio.gather(
-        *(_gather(session, intake, limit, intake.priority in asked) for intake, limit in intakes)
-    )
+    # most have nothing to wait for, and one to wait for needs no task of its own
+    lots = [_Lot(session, intake, limit, intake.priority in asked) for intake, limit in intakes]
+    waiting = [lot for lot in lots if not lot.fill()]
+    try:
+        if len(waiting) == 1:
+            await waiting[0].gather()
+        elif waiting:
+            # each to its end: none may take anything in after another has failed
+            results = await asyncio.gather(*(lot.gather() for lot in waiting), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+        for lot in lots:
+            await lot.send_back()
+    except BaseException:
+        for lot in lots:
+            lot.put_back()
+        raise
     if not stay.trusted:
         # the answer came too late: all of it waits for the next claim, or for others
-        for (intake, _), lot in zip(intakes, lots, strict=True):
-            for delivered in lot:
-                intake.keep(delivered, 0)
+        for lot in lots:
+            lot.put_back()
         return Harvest()
-    for (intake, _), lot in zip(intakes, lots, strict=True):
-        bucket = claim.buckets[intake.priority]
-        for delivered in lot:
+    for lot in lots:
+        bucket = claim.buckets[lot.intake.priority]
+        for delivered in lot.due:
             if delivered.times > 1:
                 found.lost.append(delivered)
             elif delivered.recheck or delivered.waited:
@@ -116,33 +126,72 @@ async def harvest(session: Session, claim: ClaimRequest, asked: Collection[int] 
     return found
 
 
-async def _gather(session: Session, intake: Intake, limit: int, asked: bool) -> list[Delivered]:
-    """Up to ``limit`` jobs of one intake that are due, those kept first."""
-    intake.asked_at = time.monotonic()
-    lot = intake.due(micros(session.now()), limit)
-    far: list[Delivered] = []
-    for _ in range(_ROUNDS):
-        missing = limit - len(lot)
-        if missing <= 0 or intake.waiting >= _MOST_KEPT:
-            break
-        arrived = min(missing, len(intake.puller.fresh))
-        if not arrived and not asked:
-            arrived = await _pull(session, intake, missing)
-        asked = False
-        now = micros(session.now())
-        for delivered in intake.arrived(missing):
+class _Lot:
+    """Up to ``limit`` jobs of one intake that are due, those kept first. ``asked``: what fits has come."""
+
+    def __init__(self, session: Session, intake: Intake, limit: int, asked: bool) -> None:
+        self.intake = intake
+        self.far: list[Delivered] = []
+        """Those sent here by mistake: due too far ahead."""
+        self._session = session
+        self._limit = limit
+        self._asked = asked
+        intake.asked_at = time.monotonic()
+        self.due = intake.due(micros(session.now()), limit)
+
+    @property
+    def _missing(self) -> int:
+        return self._limit - len(self.due)
+
+    def fill(self) -> bool:
+        """Take what has come; whether nothing more is to be asked for."""
+        for _ in range(_ROUNDS):
+            missing = self._missing
+            if missing <= 0 or self.intake.waiting >= _MOST_KEPT:
+                return True
+            arrived = min(missing, len(self.intake.puller.fresh))
+            if not arrived:
+                return self._asked or not _worth_a_pull(self._session, self.intake)
+            self._asked = False
+            self._take(missing)
+            if arrived < missing:
+                return True
+        return True
+
+    async def gather(self) -> None:
+        """Ask for what is missing, and take it, until there is no more or enough."""
+        for _ in range(_ROUNDS):
+            missing = self._missing
+            if missing <= 0 or self.intake.waiting >= _MOST_KEPT:
+                return
+            arrived = await self.intake.pull(missing)
+            self._take(missing)
+            if arrived < missing:
+                return
+
+    async def send_back(self) -> None:
+        """Give the master what is due too far ahead."""
+        if self.far:
+            await _return(self._session, self.far)
+            self.far = []
+
+    def put_back(self) -> None:
+        """Nothing of it was given out: the next claim looks at it again. What is far may be on its way to the
+        master already, so it is left to be delivered again."""
+        for delivered in self.due:
+            self.intake.keep(delivered, 0)
+        self.due = []
+
+    def _take(self, most: int) -> None:
+        now = micros(self._session.now())
+        for delivered in self.intake.arrived(most):
             ready_at = delivered.ready_at
             if ready_at <= now:
-                lot.append(delivered)
+                self.due.append(delivered)
             elif not delivered.moved and ready_at - now > _FAR:
-                far.append(delivered)
+                self.far.append(delivered)
             else:
-                intake.keep(delivered, ready_at)
-        if arrived < missing:
-            break
-    if far:
-        await _return(session, far)
-    return lot
+                self.intake.keep(delivered, ready_at)
 
 
 async def _return(session: Session, far: Sequence[Delivered]) -> None:

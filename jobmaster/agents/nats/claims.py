@@ -153,11 +153,15 @@ class Stay:
 
     def describe(self) -> None:
         """Bring the record up to what is held now."""
+        running = [row for job_id, row in self.running.items() if job_id in self.claims]
+        # whoever runs alone comes first, since a record that grows too large loses its end
+        alone = {row.job_id for row in running if self.claims[row.job_id].job.losses}
+        self.record.running = sorted(running, key=lambda row: row.job_id not in alone)
+        order = [*alone, *(job_id for job_id in self.claims if job_id not in alone)]
+        held = [(job_id, self.claims[job_id]) for job_id in order]
         self.record.held = [
-            Held(job_id, c.job.bucket_id, c.job.lane, c.job.priority, c.seq, c.reply)
-            for job_id, c in self.claims.items()
+            Held(job_id, c.job.bucket_id, c.job.lane, c.job.priority, c.seq, c.reply) for job_id, c in held
         ]
-        self.record.running = [row for job_id, row in self.running.items() if job_id in self.claims]
 
     def forget(self, job_ids: Iterable[UUID]) -> None:
         """These claims are given up."""

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from ...errors import ConfigurationError
 from .link import Link
 from .loopthread import LoopThread
 from .names import Names
 from .options import NatsOptions
+from .permission import check_permission
+from .refusals import payload_fault
 from .streams import look_at_streams
 
 __all__ = ["NatsSight", "look"]
@@ -29,19 +32,24 @@ class NatsSight:
     store_id: UUID | None = None
 
 
-def look(names: Names, options: NatsOptions, wait: float) -> NatsSight:
-    """Connect, look, disconnect. Raises ``ConfigurationError`` or ``TransientStoreError``."""
+def look(names: Names, options: NatsOptions, wait: float, largest: int | None) -> NatsSight:
+    """Connect, look, disconnect; ``largest`` are the most bytes of a job. Raises ``ConfigurationError`` or
+    ``TransientStoreError``."""
     loop = LoopThread(f"jobmaster-nats-{names.agent}")
     try:
-        return loop.run(_look(names, options, wait))
+        return loop.run(_look(names, options, wait, largest))
     finally:
         loop.close()
 
 
-async def _look(names: Names, options: NatsOptions, wait: float) -> NatsSight:
+async def _look(names: Names, options: NatsOptions, wait: float, largest: int | None) -> NatsSight:
     link = Link(names.agent, options, logging.getLogger(__name__))
-    await link.connect(wait)
+    await link.connect(wait, patient=False)
     try:
+        fault = payload_fault(f"agent {names.agent!r} at {options.shown}", link.max_payload, largest)
+        if fault is not None:
+            raise ConfigurationError(fault)
+        await check_permission(link, names)
         missing, faults, stamp = await look_at_streams(link, names, options)
         version = ".".join(map(str, link.version))
         if stamp is None:

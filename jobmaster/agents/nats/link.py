@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import random
 import time
@@ -13,15 +12,22 @@ from typing import Any
 
 import nats
 import nats.errors
-from nats.aio.client import Client
 
-from ...errors import ConfigurationError, MessageTooLarge, StoreError, TransientStoreError
+from ...errors import ConfigurationError, StoreError, TransientStoreError
 from ...payload.jsontext import read_bytes, write_bytes
 from .answers import Answers, NobodyAnswersError
 from .keys import key_file_fault
 from .messages import Ack, Batch, Outgoing
 from .options import NatsOptions
-from .wire import Listening, ServerWithoutTls, Sink, WireClient
+from .refusals import (
+    is_decisive,
+    no_permission,
+    nobody_in_domain,
+    too_large,
+    unreachable,
+    without_jetstream,
+)
+from .wire import UNCHECKED, Listening, Sink, WireClient
 
 __all__ = ["ApiFault", "Link"]
 
@@ -34,23 +40,24 @@ _AT_ONCE = 250
 _MOST_UNDER_WAY = 4_000
 """Messages that wait for their acknowledgements while more are written."""
 _CONNECT_TIMEOUT = 2.0
+_AGAIN_AFTER = 0.25
+"""Seconds after which JetStream is asked again that could not do what it was asked for."""
+_CLOSING = 0.3
+_JOINING = 2.0
+"""Seconds after which a server that has joined its cluster has heard which others have JetStream."""
 
 
 class ApiFault(StoreError):
-    """JetStream refused a request. ``code`` is its number for the reason."""
+    """JetStream refused a request. ``said`` is its reason, ``code`` the number of that."""
 
-    def __init__(self, message: str, code: int) -> None:
+    def __init__(self, where: str, said: str, code: int) -> None:
+        self.said = said
         self.code = code
-        super().__init__(message)
+        super().__init__(f"{where}: {said}")
 
 
-_UNCHECKED: dict[str, Any] = {
-    name: True
-    for name in ("skip_subject_validation",)
-    if name in inspect.signature(Client.connect).parameters
-}
-"""Names are checked where they are given, and what to acknowledge is what the server said: the client, where
-it can, need not look at every subject again."""
+class _DecidedError(Exception):
+    """Waiting for a connection any longer would not help."""
 
 
 class Link:
@@ -67,6 +74,9 @@ class Link:
         self._whole = asyncio.Event()
         self._said: list[str] = []
         """What the server complained of, oldest first."""
+        self._tries = 0
+        """How many complaints decide, while connecting, that there is no use in it; 0: none does."""
+        self._patient = True
         self.on_reconnect: list[Callable[[], None]] = []
 
     # --- life ---------------------------------------------------------------------------------------
@@ -92,11 +102,15 @@ class Link:
     def _name(self) -> str:
         return f"agent {self.agent!r} at {self.options.shown}"
 
-    async def connect(self, wait: float) -> None:
+    async def connect(self, wait: float, *, patient: bool = True) -> None:
         """Connect, waiting so many seconds at most. Raises ``ConfigurationError`` for credentials that the
-        server refuses and for a server without JetStream, ``TransientStoreError`` when none answers."""
+        server refuses and for a server without JetStream, ``TransientStoreError`` when none answers.
+
+        What every server refuses is told at once; ``patient``: but for a connection that is refused, since a
+        server may be starting."""
         if self._client is not None:
             return
+        self._patient = patient
         fault = key_file_fault(self.options.connect_args)
         if fault is not None:
             raise ConfigurationError(f"{self._name()}: {fault}")
@@ -107,14 +121,15 @@ class Link:
                 break
             except TransientStoreError:
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 or not patient:
                     raise
                 await asyncio.sleep(min(left, random.uniform(0.1, 0.4)))
 
     async def _try_to_connect(self, timeout: float) -> None:
-        client = WireClient()
+        client = WireClient(self.options.logins)
         self._said.clear()
         told = self._told()
+        self._tries = len(self.options.servers)
         try:
             async with asyncio.timeout(timeout):
                 await client.connect(
@@ -132,12 +147,16 @@ class Link:
                     closed_cb=self._on_cut,
                     reconnected_cb=self._on_whole,
                     **told,
-                    **_UNCHECKED,
+                    **UNCHECKED,
                 )
-        except (OSError, nats.errors.Error, TimeoutError, ValueError) as fault:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await client.close()
-            raise self._unreachable(fault) from fault
+        except (OSError, nats.errors.Error, TimeoutError, ValueError, _DecidedError) as fault:
+            self._tries = 0
+            # a connection whose TLS did not come about never says that it is closed
+            with contextlib.suppress(nats.errors.Error, OSError, TimeoutError):
+                async with asyncio.timeout(_CLOSING):
+                    await client.close()
+            raise unreachable(self._name(), fault, self._said) from fault
+        self._tries = 0
         self._client = client
         self._cut.clear()
         self._whole.set()
@@ -157,44 +176,24 @@ class Link:
                 f"{fault}"
             ) from fault
 
-    def _unreachable(self, fault: BaseException) -> StoreError | ConfigurationError:
-        if isinstance(fault, ServerWithoutTls) or str(ServerWithoutTls()) in self._said:
-            return ConfigurationError(
-                f"{self._name()}: TLS is asked for, and the server does without: nothing was said to it; "
-                "give the server a tls block, or leave out tls:// and the tls options"
-            )
-        said = " ".join([*self._said, str(fault)]).lower()
-        if "authorization" in said or "authentication" in said or "nkey" in said or "jwt" in said:
-            return ConfigurationError(
-                f"{self._name()}: the server refuses the credentials: check user and password, token, nkey "
-                "or credentials in its URL or connect_args"
-            )
-        shown = self._said[-1] if self._said else str(fault) or type(fault).__name__
-        if "certificate verify failed" in said:
-            return ConfigurationError(
-                f"{self._name()}: the server's certificate is not trusted: {shown}; give the certificate of "
-                "who signed it as tls_ca, or the name that it has as tls_hostname"
-            )
-        return TransientStoreError(
-            f"{self._name()}: no server answers: {shown}; see that it runs there and that the URL is right"
-        )
-
     async def _require_jetstream(self) -> None:
-        try:
-            await self.api("INFO", timeout=5.0)
-        except ApiFault as fault:
-            raise ConfigurationError(
-                f"{self._name()}: JetStream is not enabled for this account: {fault}; enable it for the "
-                "account in the server's configuration"
-            ) from fault
-        except TransientStoreError as fault:
-            assert self._client is not None
-            if not self._client._server_info.get("jetstream", False):
-                raise ConfigurationError(
-                    f"{self._name()}: JetStream is not enabled on this server: start nats-server with "
-                    "-js, or with a jetstream block in its configuration"
-                ) from fault
-            raise
+        assert self._client is not None
+        info = self._client._server_info
+        joined_at = time.monotonic() + (_JOINING if info.get("cluster") else 0.0)
+        while True:
+            try:
+                await self.api("INFO", timeout=5.0)
+                return
+            except ApiFault as fault:
+                raise without_jetstream(self._name(), fault.said) from fault
+            except TransientStoreError as fault:
+                if self.options.domain and isinstance(fault.__cause__, NobodyAnswersError):
+                    raise nobody_in_domain(self._name(), self.options.domain, info.get("domain")) from fault
+                if info.get("jetstream", False):
+                    raise
+                if time.monotonic() >= joined_at:
+                    raise without_jetstream(self._name()) from fault
+            await asyncio.sleep(0.2)
 
     async def close(self) -> None:
         """Disconnect. Idempotent."""
@@ -209,6 +208,12 @@ class Link:
         text = str(fault) or type(fault).__name__
         self._said = [*self._said[-9:], text]
         self._logger.debug("agent %r: %s", self.agent, text)
+        if "permissions violation" in text.lower():
+            self._answers.refuse(lambda subject: self.denied(subject) is not None)
+        if self._tries and (not self._patient or is_decisive(text)):
+            self._tries -= 1
+            if not self._tries:
+                raise _DecidedError(text) from fault
 
     async def _on_cut(self) -> None:
         self._whole.clear()
@@ -234,7 +239,8 @@ class Link:
                 async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
                     await self._whole.wait()
             except TimeoutError:
-                raise TransientStoreError(f"{self._name()}: no server answers") from None
+                said = f": {self._said[-1]}" if self._said else ""
+                raise TransientStoreError(f"{self._name()}: no server answers{said}") from None
         return client
 
     async def send(self, subject: str, body: bytes = b"", reply: str = "") -> None:
@@ -265,22 +271,28 @@ class Link:
         except NobodyAnswersError as fault:
             raise TransientStoreError(f"{self._name()}: nobody answers {subject}") from fault
         except (TimeoutError, nats.errors.Error) as fault:
-            denied = self._denied(subject)
+            denied = self.denied(subject)
             if denied is not None:
                 raise denied from fault
-            said = str(fault) or "nats: timeout"
+            said = self._of_a_cluster(str(fault) or "nats: timeout")
             raise TransientStoreError(f"{self._name()}: no answer to {subject}: {said}") from fault
 
-    def _denied(self, subject: str) -> ConfigurationError | None:
-        """The error for a subject on which the server lets this user not publish."""
-        for text in self._said:
-            if "permissions violation" in text.lower() and subject.lower() in text.lower():
-                return ConfigurationError(
-                    f"{self._name()}: the user has no permission for {subject}: allow it to publish to "
-                    f"{self._api}.>, $JS.ACK.> and the subjects of this agent, and to subscribe to "
-                    "_INBOX.> and those"
-                )
-        return None
+    def _of_a_cluster(self, said: str) -> str:
+        if self._client is None or not self._client._server_info.get("cluster"):
+            return said
+        return f"{said}; in a cluster more than half of the servers have to be up"
+
+    def denied(self, subject: str, *, listening: bool = False) -> ConfigurationError | None:
+        """The error for a subject on which the server lets this user not publish, or not listen."""
+        return no_permission(self._name(), subject, self._api, self._said, listening=listening)
+
+    async def flush(self, timeout: float = 5.0) -> None:
+        """Wait until the server has read all that was sent, and said what it has against it."""
+        client = await self.ready(time.monotonic() + timeout)
+        try:
+            await client.flush(timeout)  # type: ignore[arg-type]
+        except (TimeoutError, nats.errors.Error) as fault:
+            raise TransientStoreError(f"{self._name()}: {str(fault) or 'no sign of life'}") from fault
 
     async def listen(self, subject: str, sink: Sink) -> Listening:
         """Listen to a subject. What comes is never dropped for being too much."""
@@ -298,20 +310,33 @@ class Link:
         """A request to JetStream. Raises :class:`ApiFault` for a refusal, ``TransientStoreError`` for one
         that may pass."""
         text = b"" if body is None else write_bytes(body)
-        answer = read_bytes(await self.ask(f"{self._api}.{endpoint}", text, timeout))
-        fault = answer.get("error")
-        if fault is not None:
-            said = f"{self._name()}: {fault.get('description', fault)}"
-            if fault.get("code") == 503 and fault.get("err_code") != 10039:
-                raise TransientStoreError(said)
-            raise ApiFault(said, int(fault.get("err_code", 0)))
-        found: dict[str, Any] = answer
-        return found
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            answer: dict[str, Any] = read_bytes(await self.ask(f"{self._api}.{endpoint}", text, left))
+            fault = answer.get("error")
+            if fault is None:
+                return answer
+            said = str(fault.get("description", fault))
+            if fault.get("code") != 503 or fault.get("err_code") == 10039:
+                raise ApiFault(self._name(), said, int(fault.get("err_code", 0)))
+            # nobody leads the servers just now
+            if deadline - time.monotonic() <= _AGAIN_AFTER:
+                raise TransientStoreError(f"{self._name()}: {self._of_a_cluster(said)}")
+            await asyncio.sleep(_AGAIN_AFTER)
 
     @property
     def api_prefix(self) -> str:
         """What the subjects of JetStream's own requests begin with."""
         return self._api
+
+    async def offer(self, messages: Sequence[Outgoing], timeout: float = 5.0) -> None:
+        """Messages for streams, when nobody wants to know what becomes of them."""
+        client = await self.ready(time.monotonic() + timeout)
+        try:
+            await client.send_stored((message, self.new_inbox()) for message in messages)
+        except nats.errors.Error as fault:
+            raise TransientStoreError(f"{self._name()}: {fault}") from fault
 
     async def publish(self, messages: Sequence[Outgoing], timeout: float) -> list[Ack]:
         """Store messages; one answer for each, in order. A message without answer is sent again, with the id
@@ -327,14 +352,14 @@ class Link:
             try:
                 client = await self.ready(deadline)
                 if largest + 512 > client.max_payload:
-                    raise self._too_large(messages)
+                    raise too_large(self._name(), messages, client.max_payload)
                 sent = await self._send_batch(client, messages, left, batch, deadline) or sent
             except TransientStoreError as fault:
                 stored = any(ack is not None and ack.seq for ack in batch.acks)
                 raise TransientStoreError(str(fault), ambiguous=sent or stored) from fault
             left = [n for n in left if batch.acks[n] is None]
             if left and time.monotonic() >= deadline:
-                denied = self._denied(messages[left[0]].subject)
+                denied = self.denied(messages[left[0]].subject)
                 if denied is not None:
                     raise denied
                 raise TransientStoreError(
@@ -342,13 +367,6 @@ class Link:
                     ambiguous=True,
                 )
         return [ack for ack in batch.acks if ack is not None]
-
-    def _too_large(self, messages: Sequence[Outgoing]) -> MessageTooLarge:
-        largest = max(messages, key=lambda message: len(message.body))
-        return MessageTooLarge(
-            f"{self._name()}: a message has {len(largest.body)} bytes, and the server takes "
-            f"{self.max_payload}: raise max_payload in its configuration, or lower max_message_bytes"
-        )
 
     async def _send_batch(
         self,

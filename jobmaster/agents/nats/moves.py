@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ...domain.copies import JobCopy, Shipment
+from ...domain.copies import JobCopy, Mirror, Shipment
+from ...domain.ids import uuid7
 from ...domain.status import WorkerMode
 from ...errors import StoreError, TransientStoreError
 from ...ports.transport import BucketInfo, TakeRequest
@@ -79,6 +80,9 @@ class NatsMoves:
     def receive(self, copies: Sequence[JobCopy]) -> None:
         self._store.call(lambda session: _receive(session, copies))
 
+    def absent(self, mirrors: Sequence[Mirror]) -> frozenset[UUID]:
+        return self._store.call(lambda session: _absent(session, mirrors)) if mirrors else frozenset()
+
     # --- back to the master -------------------------------------------------------------------------
 
     def take(self, bucket: BucketInfo, lease: timedelta, request: TakeRequest) -> list[JobCopy]:
@@ -144,8 +148,10 @@ async def _saved(session: Session, found: Sequence[Found], cursor: int) -> set[U
 
 
 async def _receive(session: Session, copies: Sequence[JobCopy]) -> None:
+    # Each call has ids of its own: by one that it has seen before, the server would take a placement for done
+    # whose message has gone since, and that is what it is offered again for. What is there stays alone.
     items = [
-        (Envelope(copy._replace(started_at=None), recheck=True), 0, f"{copy.id.hex}-p{copy.placement}")
+        (Envelope(copy._replace(started_at=None), recheck=True), 0, f"{copy.id.hex}-{uuid7().hex}")
         for copy in copies
     ]
     with session.writing("receive"):
@@ -172,7 +178,7 @@ async def _place(session: Session, copy: JobCopy) -> None:
             return
         before = 0 if there is None else there.seq
         envelope = Envelope(copy._replace(started_at=None), recheck=True)
-        fresh = (envelope, before, f"{copy.id.hex}-p{copy.placement}-{before}")
+        fresh = (envelope, before, f"{copy.id.hex}-{uuid7().hex}")
         (ack,) = await put_in_place(session, [fresh], session.timeout)
         if ack.seq:
             if before:
@@ -181,6 +187,27 @@ async def _place(session: Session, copy: JobCopy) -> None:
     raise TransientStoreError(
         f"job {copy.id} changes too fast to be placed on agent {session.names.agent!r}", ambiguous=True
     )
+
+
+async def _absent(session: Session, mirrors: Sequence[Mirror]) -> frozenset[UUID]:
+    subjects = [session.names.job(mirror.lane, mirror.priority, mirror.id) for mirror in mirrors]
+    found = await last_of(session, subjects)
+    gone = {mirror.id for mirror, there in zip(mirrors, found, strict=True) if there is None}
+    if not gone:
+        return frozenset()
+    # whoever runs one whose message was lost tells of its end all the same
+    now = micros(session.now())
+    held = {
+        held.job_id
+        for record in await session.registry.records()
+        if record.lease_until > now
+        for held in record.held
+    }
+    # an end is stored before its message goes: one that is missing from here by now has reached the master
+    told: set[UUID] = set()
+    for part in await session.outbox.refresh():
+        told.update([ended.id for ended in part.ended], [copy.id for copy in part.returned])
+    return frozenset(gone - held - told)
 
 
 async def _take(

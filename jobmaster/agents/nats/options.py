@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CONNECT_ARGS", "NatsOptions", "connect_args_faults", "read_servers"]
+from .servers import Login, Servers, read_servers
+
+__all__ = ["CONNECT_ARGS", "NatsOptions", "connect_args_faults", "login_faults"]
 
 CONNECT_ARGS = {
     "user": "a user name",
@@ -27,9 +29,10 @@ CONNECT_ARGS = {
 }
 """What ``connect_args`` may hold for a NATS agent."""
 _MAX_ACK_PENDING = 20_000
-_SERVER = re.compile(
-    r"(?:(?:nats|tls)://)?(?P<auth>[^@/]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@/\[\]]+)(?::(?P<port>\d+))?/?"
-)
+_LOGINS = {"user and password": ("user", "password"), "token": ("token",), "nkey": ("nkey",)}
+_LOGINS["credentials"] = ("credentials",)
+_FILES = ("nkey", "credentials", "tls_ca", "tls_cert", "tls_key")
+_SUBJECT_TOKEN = re.compile(r"[^\s.*>$]+")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -45,9 +48,19 @@ class NatsOptions:
     connect_args: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def servers(self) -> list[str]:
-        """One URL for each server."""
+    def listed(self) -> Servers:
+        """What the URL says."""
         return read_servers(self.url)[0]
+
+    @property
+    def servers(self) -> list[str]:
+        """One URL for each server, without user, password or token."""
+        return self.listed.urls
+
+    @property
+    def logins(self) -> dict[str, Login]:
+        """The servers, as ``host:port``, that are told something else than :meth:`for_client` says."""
+        return self.listed.of_their_own
 
     @property
     def domain(self) -> str | None:
@@ -62,14 +75,15 @@ class NatsOptions:
     @property
     def shown(self) -> str:
         """The servers without user, password or token."""
-        return ",".join(re.sub(r"(?<=://)[^@/]*@", "", server) for server in self.servers)
+        return ",".join(self.servers)
 
     def __repr__(self) -> str:
         return f"NatsOptions({self.shown!r})"
 
     def for_client(self) -> dict[str, Any]:
         """What the client library is told."""
-        given = self.connect_args
+        login = self.listed.login or Login()
+        given = {**login._asdict(), **self.connect_args}
         names = {
             "user": "user",
             "password": "password",
@@ -88,9 +102,9 @@ class NatsOptions:
         given = self.connect_args
         if isinstance(given.get("tls"), ssl.SSLContext):
             return given["tls"]  # type: ignore[no-any-return]
-        files = [given.get(name) for name in ("tls_ca", "tls_cert", "tls_key")]
+        asked = [given.get(name) for name in ("tls_ca", "tls_cert", "tls_key", "tls_hostname")]
         wanted = given.get("tls") is True or any(server.startswith("tls://") for server in self.servers)
-        if not wanted and not any(files):
+        if not wanted and not any(asked):
             return None
         context = ssl.create_default_context(cafile=given.get("tls_ca"))
         if given.get("tls_cert"):
@@ -98,31 +112,11 @@ class NatsOptions:
         return context
 
 
-def read_servers(url: str) -> tuple[list[str], list[str]]:
-    """The servers of a URL such as ``nats://one:4222,two:4222``, and what is wrong with it."""
-    scheme = "tls" if url.startswith("tls://") else "nats"
-    found: list[str] = []
-    faults: list[str] = []
-    auth = ""
-    for part in url.split(","):
-        match = _SERVER.fullmatch(part.strip())
-        if match is None or not match["host"] or not 0 < int(match["port"] or 4222) < 65536:
-            faults.append(
-                "a NATS URL lists servers such as nats://one:4222,two:4222; options such as replicas are "
-                "given beside it"
-            )
-            continue
-        # user and password of the first server serve for those that name none
-        auth = match["auth"] or auth
-        found.append(f"{scheme}://{auth}{match['host']}:{match['port'] or 4222}")
-    return found, faults[:1]
-
-
 def connect_args_faults(args: Mapping[str, Any]) -> list[str]:
     """What is wrong with the ``connect_args`` of a NATS agent."""
     faults = []
     for name, value in args.items():
-        if name not in CONNECT_ARGS:
+        if not isinstance(name, str) or name not in CONNECT_ARGS:
             known = ", ".join(CONNECT_ARGS)
             faults.append(f"connect_args: {name!r} is none of {known}")
         elif name == "tls":
@@ -133,10 +127,50 @@ def connect_args_faults(args: Mapping[str, Any]) -> list[str]:
                 faults.append(f"connect_args: max_ack_pending must be from 100 to 1000000, not {value!r}")
         elif not isinstance(value, str) or not value:
             faults.append(f"connect_args: {name} must be {CONNECT_ARGS[name]}, as text")
-        elif name in ("nkey", "credentials", "tls_ca", "tls_cert", "tls_key") and not Path(value).is_file():
-            faults.append(
-                f"connect_args: {name} must be {CONNECT_ARGS[name]}, and there is no file {value!r}"
+        elif name == "domain" and not (_SUBJECT_TOKEN.fullmatch(value) and value.isprintable()):
+            faults.append(f"connect_args: domain must be a name without dots and blanks, not {value!r}")
+        elif name in _FILES and not _is_file(value):
+            # somebody may have put what is in the file in its place
+            shown = (
+                f" {value!r}" if name not in ("nkey", "credentials") or _is_path(value) else " of that name"
             )
+            faults.append(f"connect_args: {name} must be {CONNECT_ARGS[name]}, and there is no file{shown}")
     if "tls_key" in args and "tls_cert" not in args:
         faults.append("connect_args: tls_key needs tls_cert")
+    return faults
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_path(text: str) -> bool:
+    return len(text) < 256 and text.isprintable() and bool(set(text) & set("./\\"))
+
+
+def login_faults(args: Mapping[str, Any], servers: Servers) -> list[str]:
+    """What is wrong with who an agent says it is, which its URL or its ``connect_args`` tell."""
+    faults = [
+        f"connect_args: {there} needs {missing}"
+        for there, missing in (("user", "password"), ("password", "user"))
+        if there in args and missing not in args
+    ]
+    given = [called for called, names in _LOGINS.items() if any(name in args for name in names)]
+    if len(given) > 1:
+        faults.append(
+            f"connect_args: {' and '.join(given)} are given, and a server takes one of them: user and "
+            "password, or token, or nkey, or credentials"
+        )
+    if given and servers.login is not None:
+        there = "a token" if servers.login.token is not None else "user and password"
+        faults.append(
+            f"its URL holds {there}, and connect_args {' and '.join(given)}: give them in one place only"
+        )
+    tls = [name for name in args if isinstance(name, str) and name.startswith("tls_")]
+    if args.get("tls") is False and (servers.scheme == "tls" or tls):
+        asks = tls[0] if tls else "tls:// in its URL"
+        faults.append(f"connect_args: tls is False, and {asks} asks for TLS: leave one out")
     return faults

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from ...errors import TransientStoreError
 from ...payload.jsontext import write_bytes
@@ -14,8 +15,9 @@ from .link import Link
 from .streams import ensure_consumer
 from .wire import Listening, status_of
 
-__all__ = ["Arrived", "Puller", "sequence_of"]
+__all__ = ["Arrived", "Puller", "ensure_all", "sequence_of"]
 
+_TRY_AGAIN = 0.2
 _PATIENCE = 1.0
 """Seconds for which a pull waits for its answer. What comes later is there for the next one."""
 _GLANCE = 0.25
@@ -181,3 +183,17 @@ class Puller(Generic[A]):
     def take(self, most: int) -> list[A]:
         """The oldest of what has arrived, up to so many."""
         return [self.fresh.popleft() for _ in range(min(most, len(self.fresh)))]
+
+
+async def ensure_all(pullers: Sequence[Puller[Any]], link: Link, timeout: float) -> None:
+    """:meth:`Puller.ensure` for each. While servers elect who leads a stream that was just made, nobody
+    answers: that is waited for."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            await asyncio.gather(*(puller.ensure() for puller in pullers))
+            return
+        except TransientStoreError:
+            if not link.connected or time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(_TRY_AGAIN)

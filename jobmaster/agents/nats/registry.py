@@ -24,6 +24,8 @@ from .names import Names
 __all__ = ["BucketRow", "Held", "Record", "Registry", "Running"]
 
 _GONE = (10037,)
+_HEADERS = 2_048
+"""Bytes of a message beside its body, at most."""
 
 
 class BucketRow(NamedTuple):
@@ -72,8 +74,21 @@ class Record:
     seq: int = 0
     """Of its message."""
 
-    def encode(self) -> bytes:
-        """Its message."""
+    def encode(self, most: int) -> bytes:
+        """Its message, of ``most`` bytes at most. Of what it holds beyond that the last is left out: whoever
+        rescues it meets that when it is delivered again."""
+        held, running = self.held, self.running
+        text = self._encode(held, running)
+        least = len(self.buckets)
+        while len(text) > most and max(len(held), len(running)) > least:
+            # one that runs alone in its bucket has to be known as running: those come first
+            share = 0.9 * most / len(text)
+            held = held[: max(least, int(len(held) * share))]
+            running = running[: max(least, int(len(running) * share))]
+            text = self._encode(held, running)
+        return text
+
+    def _encode(self, held_rows: Sequence[Held], running_rows: Sequence[Running]) -> bytes:
         return write(
             [
                 self.worker_id.hex,
@@ -83,8 +98,8 @@ class Record:
                 self.status,
                 self.lease_until,
                 [[bucket.id.hex, bucket.priority] for bucket in self.buckets],
-                [[held.job_id.hex, held.bucket_id.hex, *held[2:]] for held in self.held],
-                [[running.job_id.hex, *running[1:]] for running in self.running],
+                [[held.job_id.hex, held.bucket_id.hex, *held[2:]] for held in held_rows],
+                [[running.job_id.hex, *running[1:]] for running in running_rows],
             ]
         ).encode()
 
@@ -125,7 +140,8 @@ class Registry:
     async def write(self, record: Record, timeout: float) -> bool:
         """Store a record in place of its last one; ``False`` when others have taken that away."""
         message_id = uuid7().hex
-        message = Outgoing(self._subject(record), record.encode(), message_id, record.seq)
+        body = record.encode(self._link.max_payload - _HEADERS)
+        message = Outgoing(self._subject(record), body, message_id, record.seq)
         (ack,) = await self._link.publish([message], timeout)
         if ack.seq:
             record.seq = ack.seq

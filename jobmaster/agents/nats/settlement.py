@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -49,10 +50,21 @@ class NatsSettlement:
         self._max_losses = max_losses
         self._logger = logger
         self._stranded = Stranded()
+        self._met = (0, 0)
+        """How many jobs that were met again wait again, and how many failed, since that was told last."""
+        self._counting = threading.Lock()
 
     @property
     def _key(self) -> AgentKey:
         return AgentKey(self._store.name, self._store.store_id)
+
+    @property
+    def abreast(self) -> int:
+        return 1
+
+    @property
+    def at_once(self) -> int | None:
+        return None
 
     # --- claims -------------------------------------------------------------------------------------
 
@@ -65,6 +77,8 @@ class NatsSettlement:
             claimed += self._resolve(found.doubtful)
         if found.lost:
             self._rescue_delivered(found.lost)
+        elif self._met != (0, 0):
+            self._tell_met()
         if found.doubtful:
             claimed.sort(key=lambda job: -job.priority)
         return Settled(frozenset(refused), claimed, self._store.now(), poisoned)
@@ -116,8 +130,17 @@ class NatsSettlement:
             lost = list(once.values())
             self._store.call(lambda session: _keep(session, lost))
             return
-        if rescued.released or rescued.failed:
-            self._logger.warning("%d jobs had lost their worker; %d failed", rescued.released, rescued.failed)
+        with self._counting:
+            self._met = (self._met[0] + rescued.released, self._met[1] + rescued.failed)
+
+    def _tell_met(self) -> None:
+        """They come in portions, and are told together."""
+        with self._counting:
+            (released, failed), self._met = self._met, (0, 0)
+        if released or failed:
+            self._logger.warning(
+                "rescued %d jobs whose worker had died; %d more failed as lost", released, failed
+            )
 
     def _rescue(self, losses: Sequence[Loss], max_losses: int) -> Rescued:
         left, told = self._store.call(lambda session: sift(session, losses))
@@ -216,7 +239,7 @@ async def _settle(
     session: Session, changes: Sequence[StateChange], claim: ClaimRequest | None
 ) -> tuple[set[UUID], dict[UUID, str], Harvest]:
     asked: frozenset[int] = frozenset()
-    if claim is None or not all(change.status.is_final for change in changes):
+    if claim is None or not changes or not all(change.status.is_final for change in changes):
         refused, poisoned = await write_changes(session, changes)
     else:
         # what is written frees nothing that could be claimed: both at once

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -178,8 +178,8 @@ async def _wait_again(session: Session, again: Sequence[tuple[Delivered, Envelop
         return set()
     items = [(envelope, claim.seq, f"{claim.job.id.hex}-{claim.job.claim_no}") for claim, envelope in again]
     acks = await put_in_place(session, items, session.lease.total_seconds() / 3)
-    soon = session.now() + timedelta(seconds=0.05)
-    for lane in {envelope.copy.lane for _, envelope in again if envelope.copy.run_at <= soon}:
+    # whoever has one early keeps it until it is due
+    for lane in {envelope.copy.lane for _, envelope in again}:
         await session.wake(lane)
     return {claim.job.id for (claim, _), ack in zip(again, acks, strict=True) if not ack.seq}
 

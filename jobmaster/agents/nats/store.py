@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from ...errors import ConfigurationError, TransientStoreError
 from ...ports import Clock
@@ -21,8 +23,10 @@ from .loopthread import LoopThread
 from .names import Names
 from .options import NatsOptions
 from .outbox import Outbox
+from .permission import check_permission
 from .pointed import PointedLink
 from .puller import Puller
+from .refusals import payload_fault
 from .registry import Registry
 from .streams import ensure_streams
 
@@ -32,8 +36,7 @@ T = TypeVar("T")
 HORIZON = timedelta(seconds=2)
 """How long before they are due jobs are on a NATS agent: a message that was delivered cannot wait there."""
 _OPEN_WAIT = 0.5
-_FOLD, _OVERHEAD = 4, 64 * 1024
-"""A message of outcomes holds data and result, each of which takes twice its room when it is quoted again."""
+_TRY_AGAIN = 0.2
 
 
 class FaultPoints(Protocol):
@@ -61,34 +64,41 @@ class Session:
         self.claims = Claims()
         self.acknowledging = Acknowledging(self.link, store.logger, self.writing)
         self.store_id = UUID(int=0)
-        self.ears = 0
-        """How many listen to wake-ups here."""
+        self.ears: list[Callable[[str, Collection[int]], None]] = []
+        """Told of work by wake-ups, those of this process without the way to the server and back."""
+        self.voice = uuid4().hex.encode()
+        """By what wake-ups of this process are known."""
         self.delivered_before = 0
         """How many jobs had been delivered here when the master was last told of those that wait."""
         self._store = store
 
     async def open(self, wait: float) -> None:
-        """Connect, make or check the streams."""
-        await self.link.connect(wait)
+        """Connect, make or check the streams. What passes, such as an election among servers, is waited for
+        as long as a connection is."""
+        deadline = time.monotonic() + wait
         try:
-            self._check_payload()
-            self.store_id = await ensure_streams(
-                self.link, self.names, self._store.options, self._store.provision
-            )
+            while True:
+                try:
+                    await self._try_to_open(wait, deadline)
+                    return
+                except TransientStoreError:
+                    if not self.link.connected or time.monotonic() >= deadline:
+                        raise
+                await asyncio.sleep(_TRY_AGAIN)
         except BaseException:
             await self.close()
             raise
 
-    def _check_payload(self) -> None:
-        """A job with its result has to fit into one message of the server."""
-        largest, takes = self._store.largest, self.link.max_payload
-        if largest is not None and takes < _FOLD * largest + _OVERHEAD:
-            fits = max(0, (takes - _OVERHEAD) // _FOLD)
-            raise ConfigurationError(
-                f"agent {self.names.agent!r}: the NATS server takes messages of {takes} bytes; with "
-                f"max_message_bytes {largest} a job and its result need {_FOLD * largest + _OVERHEAD}: raise "
-                f"max_payload of the server, or lower max_message_bytes to {fits}"
-            )
+    async def _try_to_open(self, wait: float, deadline: float) -> None:
+        # who may not wait wants to know at once that a server is not there
+        await self.link.connect(max(deadline - time.monotonic(), 2.0), patient=wait > 0)
+        options = self._store.options
+        where = f"agent {self.names.agent!r} at {options.shown}"
+        fault = payload_fault(where, self.link.max_payload, self._store.largest)
+        if fault is not None:
+            raise ConfigurationError(fault)
+        await check_permission(self.link, self.names)
+        self.store_id = await ensure_streams(self.link, self.names, options, self._store.provision)
 
     async def close(self) -> None:
         """Disconnect. What was held is delivered to others when its lease has run out."""
@@ -122,7 +132,10 @@ class Session:
     async def wake(self, lane: str, priorities: Collection[int] = ()) -> None:
         """Tell the workers of a lane that there is work, of these priorities or of any. Only a hint."""
         self.claims.stir(lane, priorities)
-        await self.link.send(self.names.wake(lane), " ".join(map(str, priorities)).encode())
+        for hear in tuple(self.ears):
+            hear(lane, priorities)
+        said = " ".join(map(str, priorities)).encode()
+        await self.link.send(self.names.wake(lane), said, self.voice.decode())
 
     @contextmanager
     def writing(self, name: str) -> Iterator[None]:
@@ -190,7 +203,7 @@ class NatsStore:
             self._pid = os.getpid()
             session = Session(self, self.names)
             try:
-                self._loop.run(session.open(max(wait, 1.0)))
+                self._loop.run(session.open(wait))
             except BaseException:
                 self._loop.close()
                 raise

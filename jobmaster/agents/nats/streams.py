@@ -20,6 +20,12 @@ _NO_STREAM = 10059
 CONSUMER_GONE = 10014
 _IN_USE = (10058, 10065)
 """Somebody else has just made it: the name, or its subjects."""
+_NO_CLUSTER = (10074,)
+_NO_PEERS = (10005,)
+_UNLIMITED = (10113,)
+_NOT_ALONE = (10099, 10100)
+_AS_WANTED = ("ack_policy", "deliver_policy", "filter_subject", "max_deliver")
+_NO_SPACE = (10047, 10023, 10002, 10028, 10122)
 _WINDOW = 60
 """Seconds for which the server knows the ids of messages: longer than an enqueue is repeated."""
 _SECOND = 1_000_000_000
@@ -57,6 +63,9 @@ async def look_at_streams(
     wanted = _streams(names, options)
     found = {name: await _info(link, name) for name in wanted}
     stamp = await _read_stamp(link, names) if found[names.state] is not None else None
+    if stamp is not None:
+        # stamped when all are made: what was missing before that may have been made by another process since
+        found |= {name: await _info(link, name) for name, info in found.items() if info is None}
     gone = [name for name, info in found.items() if info is None]
     there = [(wanted[name], info) for name, info in found.items() if info is not None]
     return gone, [fault for config, info in there for fault in _faults(config, info)], stamp
@@ -69,6 +78,10 @@ def _streams(names: Names, options: NatsOptions) -> dict[str, dict[str, Any]]:
         "max_msgs": -1,
         "max_msg_size": -1,
         "max_consumers": -1,
+        "mirror": None,
+        "sources": None,
+        "subject_transform": None,
+        **dict.fromkeys(("no_ack", "sealed", "deny_delete", "deny_purge"), False),
         "num_replicas": options.replicas,
         "duplicate_window": _WINDOW * _SECOND,
     }
@@ -104,6 +117,8 @@ def _streams(names: Names, options: NatsOptions) -> dict[str, dict[str, Any]]:
 
 _ASKED_FOR = ("num_replicas", "max_bytes")
 """Settings that count only when they were asked for."""
+_LEAST_BYTES = 1_000_000
+"""With less room jobs get stuck that have ended."""
 _OPTION = {"num_replicas": "replicas", "max_bytes": "max_bytes"}
 
 
@@ -111,18 +126,22 @@ def _faults(wanted: dict[str, Any], info: dict[str, Any]) -> list[str]:
     config = info["config"]
     faults = []
     for name, value in wanted.items():
-        if name in ("name", "duplicate_window", "max_consumers", "max_msg_size") or (
-            name in _ASKED_FOR and value is None
-        ):
-            continue
         there = config.get(name)
-        if there != value:
-            way = (
-                f"change the stream, for instance with `nats stream edit`, or the option {_OPTION[name]}"
-                if name in _OPTION
-                else "it was made for something else: give the agent another name, or table_prefix"
-            )
-            faults.append(f"stream {wanted['name']!r} has {name} {there!r}, and {value!r} is needed: {way}")
+        least = value if name == "duplicate_window" else None
+        if name == "max_bytes" and value is None and there is not None and 0 < there < _LEAST_BYTES:
+            value = least = _LEAST_BYTES
+        if name == "name" or (name in _ASKED_FOR and value is None):
+            continue
+        # a server leaves out what is not set, and what it does not know
+        if there == value or not (there or value) or (least is not None and (there or 0) >= least):
+            continue
+        way = (
+            f"change the stream, for instance with `nats stream edit`, or the option {_OPTION[name]}"
+            if name in _OPTION
+            else "it was made for something else: give the agent another name, or table_prefix"
+        )
+        needed = f"{value!r}" if least is None else f"at least {least!r}"
+        faults.append(f"stream {wanted['name']!r} has {name} {there!r}, and {needed} is needed: {way}")
     return faults
 
 
@@ -136,7 +155,8 @@ async def _info(link: Link, name: str) -> dict[str, Any] | None:
 
 
 async def _create(link: Link, wanted: dict[str, Any], where: str) -> None:
-    config = dict(wanted)
+    # older servers do not know all of what is checked
+    config = {name: value for name, value in wanted.items() if value or name in _ASKED_FOR}
     if config["num_replicas"] is None:
         config["num_replicas"] = 1
     if config["max_bytes"] is None:
@@ -148,11 +168,47 @@ async def _create(link: Link, wanted: dict[str, Any], where: str) -> None:
             there = await _info(link, wanted["name"])
             if there is not None and not _faults(wanted, there):
                 return
-        raise ConfigurationError(f"{where}: stream {wanted['name']!r} cannot be made: {fault}") from fault
+        way = await _way_out(link, fault, wanted, config)
+        raise ConfigurationError(
+            f"{where}: stream {wanted['name']!r} cannot be made, the server says: {fault.said}; {way}"
+        ) from fault
     except TransientStoreError as fault:
         # made all the same, perhaps; and a cluster that is too small says it in this way
         if await _info(link, wanted["name"]) is None:
             raise TransientStoreError(f"{where}: stream {wanted['name']!r} was not made: {fault}") from fault
+
+
+async def _way_out(link: Link, fault: ApiFault, wanted: dict[str, Any], config: dict[str, Any]) -> str:
+    """What to do about a stream that the server does not make."""
+    replicas, most = config["num_replicas"], config["max_bytes"]
+    if fault.code in _NO_CLUSTER:
+        return f"replicas={replicas} needs as many servers in one cluster: start them, or leave replicas out"
+    if fault.code in _NO_PEERS and replicas > 1:
+        return (
+            f"replicas={replicas} needs as many servers with JetStream and room, of the cluster's "
+            "configuration: bring them up, or lower replicas"
+        )
+    if fault.code in _UNLIMITED:
+        return "leave max_bytes_required out of the account's limits: not every stream of an agent has one"
+    if fault.code in (*_NO_SPACE, *_NO_PEERS):
+        room = "raise max_file_store of the server or the limits of the account"
+        return f"lower max_bytes, which is {most}, or {room}" if most > 0 else room
+    if fault.code in _IN_USE:
+        others = [name for name in await _streams_on(link, wanted["subjects"][0]) if name != wanted["name"]]
+        there = f"stream {others[0]!r} takes" if others else "another stream takes some of"
+        return (
+            f"{there} {wanted['subjects'][0]}: give this agent another name, or table_prefix, or take those "
+            "subjects out of that stream"
+        )
+    return "see the limits of the account and the server's log"
+
+
+async def _streams_on(link: Link, subject: str) -> list[str]:
+    try:
+        found: list[str] | None = (await link.api("STREAM.NAMES", {"subject": subject})).get("streams")
+    except (ApiFault, TransientStoreError):
+        return []
+    return found or []
 
 
 async def _read_stamp(link: Link, names: Names) -> dict[str, Any] | None:
@@ -205,6 +261,7 @@ async def ensure_consumer(
         if fault.code != CONSUMER_GONE:
             raise
     else:
+        _check_consumer(link, stream, name, config, there)
         if there["ack_wait"] >= config["ack_wait"] and there["max_ack_pending"] == most:
             return
         config["ack_wait"] = max(there["ack_wait"], config["ack_wait"])
@@ -217,4 +274,30 @@ async def ensure_consumer(
             there["max_ack_pending"],
             most,
         )
-    await link.api(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", {"stream_name": stream, "config": config})
+    try:
+        await link.api(f"CONSUMER.DURABLE.CREATE.{stream}.{name}", {"stream_name": stream, "config": config})
+    except ApiFault as fault:
+        way = (
+            f"another consumer takes jobs of {subject}: delete it, or have it read another stream"
+            if fault.code in _NOT_ALONE
+            else f"an agent needs five for each lane and one more, with max_ack_pending {most} (of "
+            "connect_args): see the limits of the account and of JetStream in the server's configuration"
+        )
+        said = f"consumer {name!r} of stream {stream!r} cannot be made, the server says: {fault.said}; {way}"
+        raise ApiFault(f"agent {link.agent!r} at {link.options.shown}", said, fault.code) from fault
+
+
+def _check_consumer(
+    link: Link, stream: str, name: str, wanted: dict[str, Any], there: dict[str, Any]
+) -> None:
+    """Raises :class:`ApiFault` for a consumer of which jobs would not come, or not again after a crash."""
+    needed = {what: wanted[what] for what in _AS_WANTED}
+    for what, value in {**needed, "deliver_subject": None}.items():
+        found = there.get(what) or None
+        if found == value or (what == "filter_subject" and found is None):
+            continue  # older servers leave out a filter that lets everything through
+        said = (
+            f"consumer {name!r} of stream {stream!r} has {what} {found!r}, and {value!r} is needed: it was "
+            "made by others; delete it, and the agent makes its own"
+        )
+        raise ApiFault(f"agent {link.agent!r} at {link.options.shown}", said, 0)

@@ -18,6 +18,7 @@ from .acknowledging import acknowledge
 from .claims import Delivered, Intake, Stay
 from .envelope import Envelope, copy_of_new, instant, micros
 from .moves import NatsMoves
+from .puller import ensure_all
 from .reader import live_job
 from .registry import BucketRow, Record, Running
 from .settling import write_changes
@@ -116,18 +117,26 @@ class _Ear:
 
     async def open(self, session: Session) -> None:
         """Begin to listen."""
-        self._listening = await session.link.listen(session.names.wake(), self._heard)
-        session.link.on_reconnect.append(self._missed)
-        session.ears += 1
+        wake, link = session.names.wake(), session.link
+        self._listening = await link.listen(wake, self._heard)
         # heard by the server before anybody is told to enqueue
-        await _ping(session)
-
+        await link.flush()
+        if (deaf := link.denied(wake, listening=True)) is not None:
+            raise deaf
+        link.on_reconnect.append(self._missed)
+        session.ears.append(self.hear)
         self._session = session
 
     def _heard(self, subject: bytes, reply: bytes, body: bytes, headers: bytes) -> None:
-        if self._listening is not None and self._session is not None:
-            lane = subject.rsplit(b".", 1)[1].decode()
-            self._session.claims.stir(lane, [int(priority) for priority in body.split()])
+        session = self._session
+        # what this process says itself it has heard already
+        if self._listening is not None and session is not None and reply != session.voice:
+            self.hear(subject.rsplit(b".", 1)[1].decode(), [int(priority) for priority in body.split()])
+
+    def hear(self, lane: str, priorities: Collection[int]) -> None:
+        """There is work of these priorities, or of any, in a lane."""
+        if self._session is not None:
+            self._session.claims.stir(lane, priorities)
             self._on_wake(lane)
 
     def _missed(self) -> None:
@@ -137,10 +146,9 @@ class _Ear:
 
     async def _close(self, session: Session) -> None:
         listening, self._listening = self._listening, None
-        if listening is not None:
-            session.ears -= 1
         if self._missed in session.link.on_reconnect:
             session.link.on_reconnect.remove(self._missed)
+            session.ears.remove(self.hear)
         if listening is not None and session.link.connected:
             await listening.end()
 
@@ -183,7 +191,8 @@ async def _open_buckets(
     session: Session, buckets: Sequence[BucketInfo], mode: WorkerMode, lease: timedelta
 ) -> None:
     first = buckets[0]
-    await asyncio.gather(*(session.intake(info.lane, info.priority).puller.ensure() for info in buckets))
+    pullers = [session.intake(info.lane, info.priority).puller for info in buckets]
+    await ensure_all(pullers, session.link, session.timeout)
     asked_at = time.monotonic()
     record = Record(
         first.worker_id,

@@ -10,7 +10,7 @@ gone, and nothing but time is lost.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
 import nats.errors
@@ -21,8 +21,9 @@ from nats.aio.transport import TcpTransport
 from nats.protocol.parser import AWAITING_CONTROL_LINE, Parser
 
 from .messages import Outgoing
+from .servers import Login
 
-__all__ = ["Listening", "Sink", "WireClient", "status_of"]
+__all__ = ["UNCHECKED", "Listening", "Sink", "WireClient", "status_of"]
 
 Sink = Callable[[bytes, bytes, bytes, bytes], None]
 """Takes a message: its subject, where it is answered, its body and its headers. It may not block."""
@@ -30,6 +31,15 @@ Sink = Callable[[bytes, bytes, bytes, bytes], None]
 _MSG, _HMSG = ord("M"), ord("H")
 _AT_ONCE = 256 * 1024
 """Bytes that are written without asking whether the connection takes them in."""
+
+
+UNCHECKED: dict[str, Any] = {
+    name: True
+    for name in ("skip_subject_validation",)
+    if name in inspect.signature(Client.connect).parameters
+}
+"""Names are checked where they are given, and what to acknowledge is what the server said: the client, where
+it can, need not look at every subject again."""
 
 
 class _ShortParser(Parser):
@@ -131,8 +141,11 @@ class ServerWithoutTls(nats.errors.Error):
 class WireClient(Client):
     """The library's client, and whether the shorter ways fit it (``short``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, logins: Mapping[str, Login] | None = None) -> None:
+        """``logins``: what some servers, as ``host:port``, are told instead of what all are."""
         super().__init__()
+        self._logins = logins or {}
+        self._login: dict[str, Any] | None = None
         self._sinks: dict[bytes, Sink] = {}
         self.short = _fits(self)
         if self.short:
@@ -152,6 +165,26 @@ class WireClient(Client):
             raise ServerWithoutTls
         await super()._process_info(info, initial_connection)
 
+    async def _process_err(self, err_msg: str) -> None:
+        # the library would give up for good, for instance when a password is changed under way
+        text = err_msg.strip("'")
+        if not self.is_connected or "permissions violation" in text.lower():
+            await super()._process_err(err_msg)
+            return
+        fault = nats.errors.Error(f"nats: {text}")
+        await self.report(fault)
+        await self._process_op_err(fault)
+
+    def _connect_command(self) -> bytes:
+        if self._logins:
+            names = ("user", "password", "token")
+            if self._login is None:
+                self._login = {name: self.options.get(name) for name in names}
+            own = self._logins.get(self._current_server.uri.netloc) if self._current_server else None
+            self.options.update(self._login if own is None else own._asdict())
+        command: bytes = super()._connect_command()
+        return command
+
     async def report(self, fault: Exception) -> None:
         """Tell whoever hears of errors."""
         await self._error_cb(fault)
@@ -168,6 +201,12 @@ class WireClient(Client):
         if self._subs.get(number) is subscription:
             self._sinks[sid] = sink
         return Listening(subscription, lambda: self._sinks.pop(sid, None))
+
+    async def flush(self, timeout: int = 10) -> None:
+        """Wait until the server has read all that was sent."""
+        # the library's ping overtakes what it has not written yet
+        await self._flush_pending(force_flush=True)
+        await super().flush(timeout)
 
     async def send(self, subject: str, body: bytes, reply: str) -> None:
         """A message that no stream keeps, with the subject on which it may be answered, or none."""

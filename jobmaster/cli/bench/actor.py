@@ -12,10 +12,12 @@ import logging
 import os
 import queue
 import resource
+import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +28,11 @@ from ...cluster.requests import JobRequest
 from ...domain.status import JobStatus
 from ..permanence import set_aside
 from .floor import Floor, open_floor
-from .jobs import AGENT, DoNothing, Stamp, config_for, payload
+from .jobs import AGENT, DoNothing, Stamp, config_for, config_with_agents, payload
 
 if TYPE_CHECKING:
     from ...cluster.cluster import Cluster
+    from ...cluster.config import ClusterConfig
     from ...cluster.scheduler import Scheduler
     from .natsfloor import NatsFloor
 
@@ -56,11 +59,21 @@ class Actor:
 
     # -- the library -----------------------------------------------------------------------------------
 
-    async def open(self, workers: int) -> None:
+    async def open(self, workers: int, slots: int = WORKER_SLOTS) -> None:
         """Build the cluster with so many workers, and start it when it has any."""
         config = config_for(self._url, self._table_prefix, self._master)
-        for _ in range(workers):
-            config.add_worker(concurrency=WORKER_SLOTS)
+        for number in range(workers):
+            config.add_worker(concurrency=slots, name=None if number == 0 else f"worker-{number}")
+        await self._start(config, workers)
+
+    async def open_with_agents(self, agents: int, serves: str | None) -> None:
+        """Build the cluster with so many agents beside its master, and a worker on one of them or none."""
+        config = config_with_agents(self._url, self._table_prefix, agents)
+        if serves is not None:
+            config.add_worker(agent_connection=serves, concurrency=WORKER_SLOTS)
+        await self._start(config, 0 if serves is None else 1)
+
+    async def _start(self, config: ClusterConfig, workers: int) -> None:
         self._cluster = config.build()
         if workers:
             await self._cluster.start_async()
@@ -85,18 +98,23 @@ class Actor:
         assert self._cluster is not None
         return self._cluster.scheduler
 
-    async def fill(self, count: int, batch: int) -> dict[str, float]:
-        """Enqueue ``count`` jobs in calls of ``batch``."""
+    async def fill(
+        self, count: int, batch: int, due_at: float | None = None, agent: str | None = None
+    ) -> dict[str, float]:
+        """Enqueue ``count`` jobs in calls of ``batch``, due at once or at a time of day."""
+        agent = agent or self._agent
+        run_at = None if due_at is None else datetime.fromtimestamp(due_at, UTC)
         calls = [
             [
-                JobRequest(DoNothing, payload(number), agent_connection=self._agent)
+                JobRequest(DoNothing, payload(number), agent_connection=agent, run_at=run_at)
                 for number in range(first, min(first + batch, count))
             ]
             for first in range(0, count, batch)
         ]
         began, began_at = time.perf_counter(), time.time()
         for requests in calls:
-            await self._scheduler.once_many_async(requests, returning="ids")
+            # blocking, as a program that does nothing else would call it, and as the floor is measured
+            self._scheduler.once_many(requests, returning="ids")
         return {"seconds": time.perf_counter() - began, "began_at": began_at}
 
     async def drain(self, count: int) -> dict[str, float]:
@@ -109,6 +127,36 @@ class Actor:
         """Run the next ``count`` jobs; when the first began, and when all were settled."""
         DoNothing.expect(count)
         return await self._until_settled()
+
+    async def run_some(self, count: int) -> dict[str, float]:
+        """Start a worker on jobs that wait already; when the first began, and when so many had begun."""
+        DoNothing.expect(count)
+        await self.open(1)
+        await DoNothing.reached.wait()
+        return {"began_at": DoNothing.first_at, "ended_at": DoNothing.reached_at}
+
+    async def reckon(self) -> None:
+        """Count runs from now on."""
+        DoNothing.expect(0)
+
+    async def runs(self) -> dict[str, float]:
+        """How many there have been, and the time of day."""
+        return {"at": time.time(), "runs": DoNothing.runs}
+
+    async def find(self, times: int, **criteria: Any) -> dict[str, float]:
+        """Ask for a page of fifty jobs so many times; the middle one of the seconds that it took, and how
+        many were found. ``scheduled_from_in`` and ``scheduled_to_in`` are seconds from now."""
+        for name in ("scheduled_from", "scheduled_to"):
+            if (seconds := criteria.pop(f"{name}_in", None)) is not None:
+                criteria[name] = datetime.now(UTC) + timedelta(seconds=seconds)
+        took: list[float] = []
+        found = 0
+        for _ in range(times):
+            began = time.perf_counter()
+            page = await self._scheduler.find_jobs_async(limit=50, **criteria)
+            took.append(time.perf_counter() - began)
+            found = len(page.items)
+        return {"seconds": statistics.median(took), "found": found}
 
     async def _until_settled(self) -> dict[str, float]:
         await DoNothing.reached.wait()

@@ -49,7 +49,7 @@ class Floor(ABC):
     def __init__(self, database: Database) -> None:
         self.database = database
         gateway = database.gateway
-        self._texts = {name: text.sql for name, text in gateway.texts.items()}
+        self._texts = {name: text.sql for name, text in gateway.texts.all().items()}
         self._pooled = gateway.engine.raw_connection()
         self._raw: Any = self._pooled.driver_connection
         self._bucket = uuid4()
@@ -194,18 +194,21 @@ class _SqliteFloor(Floor):
         now = time.time_ns() // 1000
         bucket = self._bucket.bytes
         if done:
-            ended = [(1, now, now, None, bucket, row[0], bucket, row[2]) for row in done]
-            cursor.executemany(self._texts["succeed_insert"], ended)
-            cursor.executemany(self._texts["succeed_delete"], [end[-3:] for end in ended])
+            given = {
+                "facts": encode([(1, now, now, None, row[2]) for row in done]),
+                "ids": bytes.fromhex("".join([row[0] for row in done])),
+                "buckets": bucket * len(done),
+                "worker_id": bucket,
+            }
+            cursor.execute(self._texts["succeed_all"], given)
+            cursor.execute(self._texts["succeed_drop"], given)
         rows: list[Any] = []
         if most:
-            given: list[Any] = [bucket, DEFAULT_LANE, int(Priority.MEDIUM), now]
-            if self._after is not None:
-                given += self._after
-            text = self._texts["claim" if self._after is None else "claim_after"]
-            cursor.execute(text, [*given, most])
-            rows = cursor.fetchall()
-            self._after = max((row[6], row[0]) for row in rows) if len(rows) == most else None
+            ready: list[Any] = [DEFAULT_LANE, int(Priority.MEDIUM), now, *(self._after or ()), most]
+            suffix = "" if self._after is None else "_after"
+            rows = decode(cursor.execute(self._texts[f"ready{suffix}"], ready).fetchone()[0])
+            cursor.execute(self._texts[f"claim{suffix}"], [bucket, *ready])
+            self._after = (rows[-1][6], bytes.fromhex(rows[-1][0])) if len(rows) == most else None
         cursor.execute("COMMIT")
         return rows
 

@@ -7,21 +7,30 @@ import hashlib
 import os
 import platform
 import sqlite3
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from ...sql.database import Database, open_database
-from ...sql.dialect import Names
+from ...sql.database import Database, make_dialect, open_database
+from ...sql.dialect import Names, Options
 from ...sql.schema import SchemaStatus
+from ...sql.tables import Tables
+from ...sql.urls import parse_url
 from ..refusal import Refusal
-from .jobs import CLUSTER_ID, DEFINITIONS
+from ..standalone import look
+from .jobs import CLUSTER_ID, DEFINITIONS, agent_names, agent_url
+from .rows import make_rows, settle_down
 
-__all__ = ["Ground"]
+__all__ = ["MOST_AGENTS", "Ground"]
 
 _EMPTIED = ("job", "history", "attempt", "bucket", "worker")
+_PATIENCE = 3600.0
+"""Seconds for a statement that makes or deletes very many rows."""
+MOST_AGENTS = 3
+"""How many agents a measurement may set up beside the master."""
 
 
 class Ground:
@@ -36,7 +45,9 @@ class Ground:
         dialect = self.database.dialect
         self._path = dialect.url.path if dialect.url.kind == "sqlite" else None
         self._made_file = self._path is not None and not os.path.exists(self._path)
-        self._engine = dialect.create_engine()
+        # with a dialect of its own, that no call of the library tells how long to wait for an answer
+        patient = Options(operation_timeout=_PATIENCE)
+        self._engine = make_dialect(dialect.url, patient).create_engine()
         self._kind = dialect.url.kind
         self._names = Names(table_prefix, None, dialect.quote)
         self._lock: Any = None
@@ -59,6 +70,7 @@ class Ground:
             self._resolve_names()
             self._take_lock()
             self._refuse_foreign()
+            self._refuse_foreign_files()
             self._drop()
             self.database.open()
         except BaseException:
@@ -70,6 +82,7 @@ class Ground:
         try:
             self.database.close()
             self._drop()
+            self._remove_agent_files()
         finally:
             self._leave()
 
@@ -130,13 +143,28 @@ class Ground:
                     f"{foreign_jobs[0][0]!r}: {way_out}"
                 )
 
+    def _refuse_foreign_files(self) -> None:
+        """Files where those of agents would lie; one of an earlier benchmark is deleted."""
+        for agent in agent_names(MOST_AGENTS) if self.is_sqlite else ():
+            url = agent_url(self.url, agent)
+            if not os.path.exists(parse_url(url).path):
+                continue
+            stamp = look(url, self.table_prefix, None).stamp
+            if stamp is None or stamp.cluster_id != CLUSTER_ID:
+                raise Refusal(f"{parse_url(url).shown} is not the benchmark's: move it away")
+
     def _tables_found(self) -> set[str]:
         names = sa.inspect(self._engine).get_table_names(self._names.schema)
         return {name for name in names if name.startswith(self.table_prefix)}
 
     def _tables_known(self) -> set[str]:
-        tables = {table.name for table in self.database.tables.metadata.tables.values()}
-        return {*tables, f"{self.table_prefix}schema_version"}
+        known = {table.name for table in self.database.tables.metadata.tables.values()}
+        known.add(f"{self.table_prefix}schema_version")
+        for agent in agent_names(MOST_AGENTS):
+            prefix = f"{self.table_prefix}{agent}_"
+            known |= {table.name for table in Tables.of(prefix, agent=True).metadata.tables.values()}
+            known.add(f"{prefix}schema_version")
+        return known
 
     # -- between measurements --------------------------------------------------------------------------
 
@@ -153,6 +181,52 @@ class Ground:
             else:
                 names = ", ".join(self._names.table(name) for name in _EMPTIED)
                 connection.exec_driver_sql(f"TRUNCATE {names}")
+
+    def grow(self, kind: str, count: int, say: Callable[[str], None]) -> None:
+        """Add rows of a kind, see :mod:`.rows`, and let the engine do its upkeep."""
+        make_rows(self._engine, self._names, kind, count, say)
+        settle_down(self._engine, self._names)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Keep a transaction open that sees the tables as they are now."""
+        opening = {
+            "postgresql": ("BEGIN ISOLATION LEVEL REPEATABLE READ",),
+            "mysql": (
+                "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+                "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+            ),
+            "sqlite": ("BEGIN",),
+        }
+        with self._engine.connect() as connection:
+            for statement in opening[self._kind]:
+                connection.exec_driver_sql(statement)
+            for name in ("job", "history"):
+                connection.exec_driver_sql(f"SELECT 1 FROM {self._names.table(name)} LIMIT 1").fetchall()
+            try:
+                yield
+            finally:
+                connection.exec_driver_sql("ROLLBACK")
+                connection.invalidate()
+
+    def drop_agents(self) -> None:
+        """Take the tables, and on SQLite the files, of all agents away, and what the master knows of them."""
+        own = {f"{self.table_prefix}{agent}_" for agent in agent_names(MOST_AGENTS)}
+        self._drop_tables({name for name in self._tables_found() if name.startswith(tuple(own))})
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql(f"DELETE FROM {self._names.table('agent')}")
+        self._remove_agent_files()
+
+    def _remove_agent_files(self) -> None:
+        for path in self._agent_files():
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+    def _agent_files(self) -> list[str]:
+        if self._path is None:
+            return []
+        paths = [parse_url(agent_url(self.url, agent)).path for agent in agent_names(MOST_AGENTS)]
+        return [path + ending for path in paths for ending in ("", "-wal", "-shm", "-migrating")]
 
     def transactions(self) -> int | None:
         """How many transactions the server has counted for this database, on MySQL for all of them; ``None``
@@ -196,9 +270,11 @@ class Ground:
             return [tuple(row) for row in connection.exec_driver_sql(sql)]
 
     def _drop(self) -> None:
-        known = self._tables_known()
+        self._drop_tables(self._tables_found() & self._tables_known())
+
+    def _drop_tables(self, tables: set[str]) -> None:
         with self._engine.connect() as connection:
-            for name in sorted(self._tables_found() & known):
+            for name in sorted(tables):
                 table = self._names.table(name.removeprefix(self.table_prefix))
                 connection.exec_driver_sql(f"DROP TABLE IF EXISTS {table}")
 

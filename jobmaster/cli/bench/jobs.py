@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ...handlers import JobContext, JobHandler
+from ...sql.urls import parse_url
 
 if TYPE_CHECKING:
     from ...cluster.config import ClusterConfig
@@ -19,7 +20,10 @@ __all__ = [
     "STAMP",
     "DoNothing",
     "Stamp",
+    "agent_names",
+    "agent_url",
     "config_for",
+    "config_with_agents",
     "payload",
 ]
 
@@ -37,6 +41,7 @@ class DoNothing(JobHandler, definition_id=NOTHING):
     runs = 0
     expected = 0
     first_at = 0.0
+    reached_at = 0.0
     reached = asyncio.Event()
 
     @classmethod
@@ -52,6 +57,7 @@ class DoNothing(JobHandler, definition_id=NOTHING):
             cls.first_at = time.time()
         cls.runs += 1
         if cls.runs == cls.expected:
+            cls.reached_at = time.time()
             cls.reached.set()
 
 
@@ -74,6 +80,28 @@ def payload(number: int) -> dict[str, object]:
         "amount": "129.90",
         "urgent": False,
     }
+
+
+def agent_names(count: int) -> list[str]:
+    """What several agent connections are called."""
+    return [f"a{number}" for number in range(1, count + 1)]
+
+
+def agent_url(url: str, name: str) -> str:
+    """The database of one of several agents of the master of ``url``: a file of its own beside a file, and
+    the same database elsewhere, where the agent gets tables of its own."""
+    store = parse_url(url)
+    return f"sqlite:///{store.path}-{name}" if store.kind == "sqlite" else url
+
+
+def config_with_agents(url: str, table_prefix: str, agents: int) -> ClusterConfig:
+    """The measured cluster, with the database of ``url`` as master of so many agents."""
+    from ..standalone import configured
+
+    config = configured(CLUSTER_ID, url, for_master=True).table_prefix(table_prefix)
+    for name in agent_names(agents):
+        config.add_agent_connection(name, agent_url(url, name))
+    return config.add_handlers(DoNothing, Stamp)
 
 
 def config_for(url: str, table_prefix: str, master: str | None = None) -> ClusterConfig:

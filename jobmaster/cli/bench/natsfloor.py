@@ -42,7 +42,7 @@ class NatsFloor:
         self._master = open_database(master, cluster_id=CLUSTER_ID, table_prefix=table_prefix)
         self._master.open()
         self._worker = uuid4()
-        self._servers = NatsOptions(url).servers
+        self._servers = NatsOptions(url)
         prefix = table_prefix.strip("_")
         self._stream = f"{prefix}-{FLOOR_STREAM}"
         self._subject = f"{prefix}.{FLOOR_STREAM}"
@@ -54,7 +54,7 @@ class NatsFloor:
         self._loop.run(self._open())
 
     async def _open(self) -> None:
-        self._client = await nats.connect(self._servers)
+        self._client = await nats.connect(self._servers.servers, **self._servers.for_client())
         self._context = self._client.jetstream(publish_async_max_pending=4000)
         try:
             await self._context.add_stream(

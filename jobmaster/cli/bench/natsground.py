@@ -80,7 +80,11 @@ class NatsGround(Ground):
         try:
             async with asyncio.timeout(_PATIENCE):
                 return await nats.connect(
-                    self._servers.servers, allow_reconnect=False, connect_timeout=3, error_cb=_hear
+                    self._servers.servers,
+                    allow_reconnect=False,
+                    connect_timeout=3,
+                    error_cb=_hear,
+                    **self._servers.for_client(),
                 )
         except (Error, OSError, TimeoutError) as fault:
             raise Refusal(f"no NATS server answers at {self._servers.shown}") from fault

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .cast import Cast
     from .ground import Ground
 
-__all__ = ["MEASUREMENTS", "Plan", "Program"]
+__all__ = ["LONGER", "MEASUREMENTS", "Plan", "Program"]
 
 BULK_BATCH = 1000
 """Jobs per call of a bulk enqueue, library and floor alike."""
@@ -27,13 +27,16 @@ TRICKLE = 50.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured. ``jobs`` per drain, ``rounds`` of drains, seconds for the others."""
+    """How much is measured. ``jobs`` per drain, ``rounds`` of drains, seconds for the others, ``rows`` that
+    tables grow by."""
 
     jobs: int
     rounds: int
     seconds: float
     idle_seconds: float
     only: frozenset[str]
+    rows: int = 100_000
+    snapshot_seconds: float = 20.0
 
 
 class Program:
@@ -47,7 +50,7 @@ class Program:
 
     def run(self) -> Iterator[Figure]:
         """Every measurement that the plan asks for."""
-        for name, measure in MEASUREMENTS.items():
+        for name, measure in (MEASUREMENTS | LONGER).items():
             if name in self._plan.only:
                 self._ground.empty()
                 yield from measure(self)
@@ -194,6 +197,20 @@ class Program:
         yield Figure("idle worker, processor", share, "% of a core")
         yield Figure("idle worker, memory", after["megabytes"], "MB")
 
+    # -- many of everything ----------------------------------------------------------------------------
+
+    def growth(self) -> Iterator[Figure]:
+        """See :class:`.growth.Growth`."""
+        from .growth import Growth
+
+        return Growth(self._plan, self._ground, self._cast, self._say).run()
+
+    def scale(self) -> Iterator[Figure]:
+        """See :class:`.scale.Scale`."""
+        from .scale import Scale
+
+        return Scale(self._plan, self._ground, self._cast, self._say).run()
+
 
 MEASUREMENTS: dict[str, Callable[[Program], Iterator[Figure]]] = {
     "drain": Program.drain,
@@ -203,6 +220,11 @@ MEASUREMENTS: dict[str, Callable[[Program], Iterator[Figure]]] = {
     "idle": Program.idle,
 }
 """Names for ``--only``, in the order in which they are measured."""
+LONGER: dict[str, Callable[[Program], Iterator[Figure]]] = {
+    "growth": Program.growth,
+    "scale": Program.scale,
+}
+"""Those that take minutes and are measured only when they are named."""
 
 
 def _rate(jobs: int, span: dict[str, float]) -> float:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Figure", "Results", "figures_table"]
 
+_SHARES = ("floor", "empty", "the best number of processes")
+"""What a figure is a share of; of anything else it is a multiple."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -80,7 +83,8 @@ def _ratio(figure: Figure) -> str:
     ratio = figure.ratio
     if ratio is None:
         return ""
-    return f"{ratio:.0%}" if figure.compared_with == "floor" else f"{ratio:.1f} ×"
+    as_share = figure.compared_with in _SHARES or (figure.compared_with or "").startswith("the first")
+    return f"{ratio:.0%}" if as_share else f"{ratio:.1f} ×"
 
 
 def _number(value: float) -> str:

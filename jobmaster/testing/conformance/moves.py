@@ -98,10 +98,18 @@ class MovesConformance:
 
     def test_a_job_whose_end_is_refused_is_offered_to_its_agent_again(self, parties: Parties) -> None:
         """Who overtook its claim told the master, and died before the job waited again on the agent."""
-        (job_id,) = parties.agent.enqueue()
+        parties.agent.enqueue()
         copies: list[JobCopy] = []
         parties.transport.save(timedelta(0), 10, copies.extend, lambda gone: None)
-        (copy,) = copies
+        self._refuse_and_offer_again(parties, *copies)
+
+    def test_the_same_of_a_job_that_was_placed_a_moment_ago(self, parties: Parties) -> None:
+        """Its agent has seen this very placement, and may not take it for one that needs nothing more."""
+        parties.hold()
+        self._refuse_and_offer_again(parties, *parties.onboard())
+
+    def _refuse_and_offer_again(self, parties: Parties, copy: JobCopy) -> None:
+        job_id = copy.id
         key, holder = parties.transport.key, parties.agent.holder()
         (claimed,) = holder.claim()
         assert not parties.master.overtake(key, [copy._replace(claim_no=copy.claim_no + 2)])
@@ -120,6 +128,58 @@ class MovesConformance:
         job = parties.on_master(job_id)
         assert (job.status, job.result) == (JobStatus.SUCCEEDED, "done")
         assert parties.master.unconfirmed(10) == []
+
+    def test_a_placement_that_arrives_twice_changes_nothing(self, parties: Parties) -> None:
+        """Who repeats it does not know what has happened to the job since: it has failed once and waits for
+        its next run, or it has come to its end."""
+        parties.hold()
+        copies = parties.onboard(confirm=False)
+        holder = parties.agent.holder()
+        (job,) = holder.claim()
+        holder.settle(holder.failed(job, timedelta(0)))
+        parties.transport.receive(copies)
+        (job,) = holder.claim()
+        assert (job.attempt, job.failures) == (1, 1)
+        holder.settle(holder.succeeded(job, '"second"'))
+        parties.transport.receive(copies)
+        # where it is put beside its end, it is not run
+        assert parties.run() == []
+        parties.ship()
+        found = parties.on_master(job.id)
+        assert (found.status, found.attempt, found.result) == (JobStatus.SUCCEEDED, 2, "second")
+
+    def test_a_job_that_its_agent_has_lost_is_offered_to_it_again(self, parties: Parties) -> None:
+        """As of a server that forgets what it has acknowledged; the master knows those that were mirrored or
+        placed there. What waits, runs or has ended there is not lost."""
+        key = parties.transport.key
+        lost = {*parties.agent.enqueue(), *parties.hold()}
+        parties.save()
+        parties.onboard()
+        bucket, _ = parties.take()
+        parties.transport.let_go(bucket)
+        ended, running, waiting = parties.agent.enqueue(3)
+        parties.save()
+        holder = parties.agent.holder()
+        jobs = {job.id: job for job in holder.claim(limit=2)}
+        holder.settle(holder.succeeded(jobs[ended], '"done"'))
+        mirrors = parties.master.mirrors(key, None, 10)
+        assert {mirror.id for mirror in mirrors} == {*lost, ended, running, waiting}
+        assert parties.master.mirrors(key, mirrors[1].id, 2) == mirrors[2:4]
+        assert parties.transport.absent(mirrors) == lost
+        assert parties.transport.absent([]) == frozenset()
+        assert parties.master.doubt(key, lost) == 2
+        (placement,) = parties.master.unconfirmed(10)
+        assert {copy.id for copy in placement.copies} == lost
+        parties.transport.receive(parties.master.repeat(key, placement.copies))
+        parties.master.confirm(key, lost)
+        assert parties.transport.absent(parties.master.mirrors(key, None, 10)) == frozenset()
+        holder.settle(holder.succeeded(jobs[running], '"done"'))
+        assert {job.id for job in parties.run()} == {*lost, waiting}
+        parties.ship()
+        # nothing is doubted that has ended
+        assert parties.master.doubt(key, [*lost, ended]) == 0
+        for job_id in (*lost, ended, running, waiting):
+            assert parties.on_master(job_id).status is JobStatus.SUCCEEDED
 
     def test_a_job_on_its_way_is_cancelled_where_it_arrives(self, parties: Parties) -> None:
         (job_id,) = parties.agent.enqueue()

@@ -157,9 +157,10 @@ class MemoryDatabase:
         """The live rows that these buckets hold."""
         return [row for row in self.live.values() if row.bucket_id in buckets]
 
-    def claimed(self) -> list[Row]:
-        """The live rows that some bucket holds."""
-        return [row for row in self.live.values() if row.bucket_id is not None]
+    def strays(self, living: Collection[UUID]) -> list[Row]:
+        """The live rows that a bucket holds which is none of these."""
+        held = [row for row in self.live.values() if row.bucket_id is not None]
+        return [row for row in held if row.bucket_id not in living]
 
     def ready(self, lane: str, priority: int) -> Iterator[Row]:
         """The waiting rows of a lane and priority, due or not, in order."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from ...domain.job import Attempt, AttemptOutcome, Job, JobFilter
 from ...domain.status import JobStatus
-from ...ports import ClusterSetting, QueueDepth, WorkerInfo
+from ...ports import ClusterSetting, QueueDepth, Tended, WorkerInfo
 from .database import MemoryDatabase, Row
 from .placements import MemoryPlacements
 
@@ -98,6 +98,9 @@ class MemoryMasterStore(MemoryPlacements):
             ]
 
     # --- workers ------------------------------------------------------------------------------------
+
+    def tend_history(self, retention: timedelta | None) -> Tended:
+        return Tended()
 
     def register_worker(self, worker: WorkerInfo, alive_for: timedelta) -> None:
         now = self.now()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ...domain.copies import AgentKey, JobCopy, Shipment
+from ...domain.copies import AgentKey, JobCopy, Mirror, Shipment
 from ...domain.status import WorkerMode
 from ...ports import BucketInfo, TakeRequest
 from .copies import copy_of, ended_of, row_of
@@ -103,6 +103,12 @@ class MemoryMoves:
                 row.bucket_id, row.claim_no = bucket.id, row.claim_no + 1
                 row.new = row.new._replace(recheck=True)
             return [copy_of(row) for row in rows]
+
+    def absent(self, mirrors: Sequence[Mirror]) -> frozenset[UUID]:
+        database = self._database
+        with database.lock:
+            wanted = {mirror.id for mirror in mirrors}
+            return frozenset(wanted.difference(database.live, database.history))
 
     def let_go(self, bucket_id: UUID) -> None:
         database = self._database

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ...domain.copies import AgentKey, JobCopy, Shipment
+from ...domain.copies import AgentKey, JobCopy, Mirror, Shipment
 from ...domain.placement import portion
 from ...errors import ConfigurationError
 from ...ports import AgentRecord, Placement
@@ -120,6 +120,21 @@ class MemoryPlacements:
                 elif row is None or row.claim_no < copy.claim_no:
                     database.live[copy.id] = row_of(copy, holder=agent.store_id)
         return frozenset(stale)
+
+    def mirrors(self, agent: AgentKey, after: UUID | None, limit: int) -> list[Mirror]:
+        with self._database.lock:
+            rows = [row for row in self._database.claims({agent.store_id}) if not row.unsynced]
+            found = sorted(row.new.id for row in rows if after is None or row.new.id > after)[:limit]
+            news = [self._database.live[job_id].new for job_id in found]
+            return [Mirror(new.id, new.lane, int(new.priority)) for new in news]
+
+    def doubt(self, agent: AgentKey, job_ids: Collection[UUID]) -> int:
+        with self._database.lock:
+            rows = [self._database.live.get(job_id) for job_id in job_ids]
+            here = [row for row in rows if row is not None and row.bucket_id == agent.store_id]
+            for row in here:
+                row.unsynced = True
+            return len(here)
 
     def stale(
         self, agent: AgentKey, job_ids: Collection[UUID], timeout: float | None = None

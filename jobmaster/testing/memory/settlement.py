@@ -27,6 +27,14 @@ class MemorySettlement:
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
 
+    @property
+    def abreast(self) -> int:
+        return 2
+
+    @property
+    def at_once(self) -> int | None:
+        return None
+
     def settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
         refused: set[UUID] = set()
         poisoned: dict[UUID, str] = {}
@@ -203,13 +211,15 @@ class MemorySettlement:
         with database.lock:
             now = database.clock.now()
             ready = BucketStatus.READY_TO_DELETE
-            for empty in [bucket for bucket in database.buckets.values() if bucket.status is ready]:
-                del database.buckets[empty.id]
-            dead = [bucket for bucket in database.buckets.values() if bucket.lease_until <= now]
+            over = [bucket for bucket in database.buckets.values() if bucket.lease_until <= now]
+            dead = [bucket for bucket in over if bucket.status is not ready]
+            for empty in over:
+                if empty.status is ready:
+                    del database.buckets[empty.id]
             living = database.buckets.keys() - {bucket.id for bucket in dead}
             # what a master has given to an agent is not claimed
             living |= {record.key.store_id for record in database.agents.values()}
-            lost = [row for row in database.claimed() if row.bucket_id not in living]
+            lost = database.strays(living)
             verdicts = [self._lose(row, max_losses, now) for row in lost]
             for bucket in dead:
                 bucket.status = ready

@@ -15,7 +15,16 @@ from jobmaster.errors import ConfigurationError, TransientStoreError
 
 NOTHING_THERE = b"NATS/1.0 404 No Messages\r\n\r\n"
 NOBODY = b"NATS/1.0 503\r\n\r\n"
-CONFIG = {"config": {"ack_wait": 15_000_000_000, "max_ack_pending": 10}}
+CONFIG = {
+    "config": {
+        "ack_policy": "explicit",
+        "deliver_policy": "all",
+        "filter_subject": "jobs.default.3.*",
+        "max_deliver": -1,
+        "ack_wait": 15_000_000_000,
+        "max_ack_pending": 10,
+    }
+}
 
 
 class _Message(NamedTuple):

@@ -211,6 +211,65 @@ def test_the_cursor_starts_again_every_second_and_after_a_short_answer() -> None
     assert not p.hungry
 
 
+def test_looks_from_the_beginning_that_take_long_are_seldom() -> None:
+    clock = FakeClock()
+    p = plan(clock)
+
+    def claim(brings: int, *, whole: float, rest: float) -> bool:
+        """Whether it started from the beginning; seconds that the store takes for it, and otherwise."""
+        request = p.request(20)
+        assert request is not None
+        from_start = 3 not in request.after
+        found = jobs(min(brings, request.limits[3]), 3, start=int(clock.monotonic() * 1000))
+        p.learn(request, found, whole if from_start else rest)
+        return from_start
+
+    claim(20, whole=0.002, rest=0.002)
+    assert not claim(20, whole=0.1, rest=0.002)
+    clock.advance(1.0)
+    # one that took long says nothing, it may have been a stall
+    assert claim(1, whole=0.1, rest=0.002)
+    assert claim(1, whole=0.1, rest=0.002)
+    clock.advance(1.9)
+    assert not claim(1, whole=0.1, rest=0.002)
+    # nor does it turn in circles meanwhile
+    assert not p.hungry
+    clock.advance(0.1)
+    assert claim(20, whole=0.003, rest=0.002)
+    clock.advance(1.0)
+    assert claim(1, whole=0.003, rest=0.002)
+    # however dear, it looks again every five seconds
+    assert claim(1, whole=9.0, rest=0.002)
+    assert claim(1, whole=9.0, rest=0.002)
+    clock.advance(4.9)
+    assert not claim(1, whole=9.0, rest=0.002)
+    clock.advance(0.1)
+    assert claim(1, whole=0.003, rest=0.002)
+    # cheap again: whatever comes in with an earlier due time is found at once
+    assert claim(1, whole=0.003, rest=0.002)
+    assert claim(0, whole=0.003, rest=0.002)
+
+
+def test_what_is_older_than_what_was_claimed_is_gone_through_from_where_it_begins() -> None:
+    """Many jobs taken back from a dead worker, say, after a worker had claimed everything."""
+    p = plan(FakeClock())
+    request = p.request(20)
+    assert request is not None
+    p.learn(request, jobs(1, 3, start=1000))
+    older = jobs(60, 3)
+    claims = 0
+    while older:
+        request = p.request(20)
+        assert request is not None
+        after = request.after.get(3)
+        due = [job for job in older if after is None or (job.run_at, job.id) > after]
+        brought = due[: request.limits[3]]
+        p.learn(request, brought)
+        older = [job for job in older if job not in brought]
+        claims += 1
+    assert claims <= 5
+
+
 def test_closed_buckets_are_passed_over() -> None:
     p = plan(FakeClock(), quantity=2)
     first, second = p.request(20), p.request(20)
@@ -257,6 +316,38 @@ def test_a_suspect_runs_alone_in_its_bucket() -> None:
     running.clear()
     assert not isolation.ended(b, ran=True)
     assert isolation.admit(c)
+
+
+def test_suspects_are_gathered_and_the_last_goes_first() -> None:
+    isolation = Isolation(lambda bucket: False)
+    first, second, third = (claimed(losses=1) for _ in range(3))
+    often = claimed(losses=2)
+    assert not isolation.gathering
+    isolation.gather([first, often, second])
+    assert isolation.gathering
+    assert isolation.gathered(more=True) == []
+    # meanwhile they are here, and may be taken out
+    assert isolation.parked == [first, often, second]
+    gone = claimed(losses=1)
+    isolation.gather([third, gone])
+    assert isolation.withdraw(gone.id) is gone
+    # what was lost least often goes first, and the last claimed before the others
+    assert isolation.gathered(more=False) == [third, second, first, often]
+    assert isolation.gathered(more=False) == isolation.parked == []
+    assert not isolation.gathering
+    isolation.gather([first])
+    isolation.forget()
+    assert isolation.gathered(more=False) == []
+
+
+def test_suspects_are_not_gathered_for_ever() -> None:
+    isolation = Isolation(lambda bucket: False)
+    suspects = [claimed(losses=1) for _ in range(8)]
+    for suspect in suspects[:-1]:
+        isolation.gather([suspect])
+        assert isolation.gathered(more=True) == []
+    isolation.gather(suspects[-1:])
+    assert isolation.gathered(more=True) == suspects[::-1]
 
 
 def test_an_outbox_keeps_the_order_and_its_limit() -> None:

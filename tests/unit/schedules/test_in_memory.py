@@ -461,7 +461,9 @@ async def test_an_edit_rewrites_waiting_occurrences() -> None:
         assert (await s.get_schedule_async("e")).missed == 0
 
 
-@pytest.mark.parametrize("misfire", ["fire_once", "skip", "fire_all"])
+@pytest.mark.parametrize(
+    "misfire", ["fire_all", *(pytest.param(name, marks=pytest.mark.long) for name in ("fire_once", "skip"))]
+)
 async def test_an_edit_loses_nothing_that_waits_its_turn(misfire: str) -> None:
     async with MemoryCluster(config(), NEW_YEAR) as cluster:
         s = cluster.scheduler

@@ -1,2 +1,2 @@
-SELECT j.id, j.definition_id, j.data, j.metadata, j.lane, j.priority, j.run_at, j.enqueued_at, j.attempt, j.failures, j.losses, j.started_at, j.error_type, j.error_message, j.error_traceback, j.schedule_id, j.unique_key, j.occurrence_at, j.bucket_id, j.progress_fraction, j.progress_message, b.worker_id, h.name, j.unsynced, j.agent
-FROM "jm_job" j LEFT JOIN "jm_bucket" b ON b.id = j.bucket_id LEFT JOIN "jm_agent" h ON h.store_id = j.bucket_id WHERE j.id = :id
+SELECT j.id, j.definition_id, j.data, j.metadata, j.lane, j.priority, j.run_at, j.enqueued_at, j.attempt, j.failures, j.losses, j.started_at, j.error_type, j.error_message, j.error_traceback, j.schedule_id, j.unique_key, j.occurrence_at, j.bucket_id, j.progress_fraction, j.progress_message, (SELECT b.worker_id FROM "jm_bucket" b WHERE b.id = j.bucket_id), (SELECT h.name FROM "jm_agent" h WHERE h.store_id = j.bucket_id), j.unsynced, j.agent
+FROM "jm_job" j WHERE j.id = :id

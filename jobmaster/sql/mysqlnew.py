@@ -1,0 +1,50 @@
+"""New jobs as rows of an ``INSERT``, a job at a time: what all jobs of a bulk share is written once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pymysql.converters import escape_string
+
+from ..domain.job import NewJob
+from .mysqlrows import CHUNK, CHUNK_LENGTH, literals
+from .newjobs import delay_micros, is_bare, options_of, same_kind
+from .tables import to_micros
+
+__all__ = ["portions"]
+
+_BARE = "NULL, NULL, NULL, NULL, NULL, NULL, 0)"
+"""The end of a row without options."""
+
+
+def portions(jobs: Sequence[NewJob], now: int) -> Iterator[str]:
+    """Rows for ``VALUES`` of ``ENQUEUE_COLUMNS``, as many as one statement may carry. Due times count from
+    ``now``, in microseconds since 1970."""
+    rows: list[str] = []
+    length = 0
+    before: NewJob | None = None
+    kind = ""
+    for job in jobs:
+        if before is None or not same_kind(job, before):
+            kind = literals((job.definition_id, job.lane, job.priority))
+            before = job
+        at = now
+        if job.run_at is not None:
+            at = to_micros(job.run_at)
+        elif job.delay:
+            at = now + delay_micros(job.delay)
+        row = f"(x'{job.id.hex}', {kind}, {at}, {now}, '{escape_string(job.data)}', {_rest(job)}"
+        if rows and (len(rows) == CHUNK or length + len(row) > CHUNK_LENGTH):
+            yield ", ".join(rows)
+            rows, length = [], 0
+        rows.append(row)
+        length += len(row)
+    if rows:
+        yield ", ".join(rows)
+
+
+def _rest(job: NewJob) -> str:
+    """From ``metadata`` on."""
+    if is_bare(job):
+        return _BARE
+    return f"{literals((*options_of(job), job.recheck))})"
