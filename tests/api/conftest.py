@@ -30,7 +30,7 @@ HANDLERS: list[Any] = [
 
 def configure(url: str, name: str = "api", handlers: Sequence[Any] = HANDLERS) -> ClusterConfig:
     """A standalone cluster on this database, without workers."""
-    config = ClusterConfig(name).use_standalone().lease(3).grace_period(1).add_handlers(*handlers)
+    config = ClusterConfig(name).use_standalone().lease(6).grace_period(1).add_handlers(*handlers)
     return use(config, url)
 
 

@@ -93,8 +93,8 @@ async def test_jobs_that_wait_in_the_workers_buffer_can_be_cancelled(
 
 async def test_a_blocked_loop_times_out_once_instead_of_being_lost_again_and_again(database_url: str) -> None:
     ran.clear()
-    cluster = configure(database_url, handlers=[BlocksTheLoop]).lease(1).build()
-    worker = configure(database_url, handlers=[BlocksTheLoop]).lease(1).add_worker().build()
+    cluster = configure(database_url, handlers=[BlocksTheLoop]).lease(2).build()
+    worker = configure(database_url, handlers=[BlocksTheLoop]).lease(2).add_worker().build()
     job = await cluster.scheduler.once_now_async(BlocksTheLoop, {"seconds": 4})
     await asyncio.to_thread(worker.start)
     done = await cluster.scheduler.wait_async(job.id, 20)

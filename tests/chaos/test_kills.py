@@ -128,7 +128,7 @@ def test_a_frozen_worker_settles_nothing_when_it_wakes(
     jobs = 5
     for number, priority in enumerate(Priority):
         cluster.scheduler.once_now("numbered", {"number": number, "seconds": 9}, priority=priority)
-    with Workers(database_url, tmp_path, lease=1, concurrency=CONCURRENCY) as workers:
+    with Workers(database_url, tmp_path, lease=2, concurrency=CONCURRENCY) as workers:
         (sleeper,) = workers.start(1)
         until_started(workers, jobs)
         freeze_between_writes(sleeper, database_url)
@@ -222,7 +222,7 @@ def test_a_poison_job_fails_as_lost_and_spares_its_neighbours(
     """A job that kills its process is run ``max_losses`` + 1 times; neighbours are charged once at most."""
     enqueue(cluster, 50, 0.05)
     poison = cluster.scheduler.once_now("poison", {"number": 1000})
-    with Workers(database_url, tmp_path, lease=1, concurrency=5, max_losses=2) as workers:
+    with Workers(database_url, tmp_path, lease=2, concurrency=5, max_losses=2) as workers:
         workers.start(1)
         end = time.monotonic() + 90
         while not cluster.scheduler.get_job(poison.id).status.is_final:

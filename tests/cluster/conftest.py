@@ -25,8 +25,8 @@ class Site:
     agents: Mapping[str, str] = field(default_factory=dict)
 
     def config(self, name: str = "harness") -> ClusterConfig:
-        """A config on them, without workers; leases are short."""
-        return use(ClusterConfig(name).lease(2).grace_period(1).add_handlers(), self.master, self.agents)
+        """A config on them, without workers; leases outlast the pauses of a busy machine."""
+        return use(ClusterConfig(name).lease(8).grace_period(1).add_handlers(), self.master, self.agents)
 
 
 MakeUrl = Callable[[str], str]

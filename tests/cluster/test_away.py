@@ -17,7 +17,7 @@ from tests.cluster.handlers import Counted
 from tests.databases import use
 from tests.servers import MariaDbServer, PostgresServer, ServerAbsent, absent
 
-SOON = 4.0
+SOON = 8.0
 """Seconds: a look waits two, and its thread may get the processor late."""
 
 
@@ -70,7 +70,7 @@ def test_what_is_asked_about_jobs_on_an_agent_that_is_away(
         began = time.monotonic()
         with pytest.raises(TimeoutError, match=r"after 1 s: it is not reachable"):
             s.wait(lost, timeout=1)
-        assert time.monotonic() - began < 1.9
+        assert time.monotonic() - began < 3
         for call in (s.get_job, s.explain, s.cancel_job, s.retry_job, s.attempts):
             refuses(r"may be where nobody answers: agent 'gone'", call, lost)
         refuses(r"may be where nobody answers: agent 'gone'", s.reschedule, lost, datetime.now(UTC))

@@ -73,7 +73,7 @@ async def test_standalone_to_agents_and_back_loses_nothing(site: Site) -> None:
 
     def standalone() -> ClusterConfig:
         config = use(ClusterConfig("harness"), site.master)
-        return config.lease(2).grace_period(1).add_handlers(Counted, Flaky)
+        return config.lease(8).grace_period(1).add_handlers(Counted, Flaky)
 
     def distributed() -> ClusterConfig:
         return site.config().add_handlers(Counted, Flaky).transient_threshold(60)

@@ -40,7 +40,7 @@ async def test_every_job_of_a_mixed_cluster_succeeds_exactly_once(
 ) -> None:
     """Four workers on each agent, one per lane; five priorities; as many jobs now as within a while."""
     COUNT.reset()
-    config = mixed.config().lease(15).transient_threshold(10).add_handlers(Counted, Flaky)
+    config = mixed.config().transient_threshold(10).add_handlers(Counted, Flaky)
     for agent in mixed.agents:
         for lane in LANES:
             config.add_worker(agent, lane=lane)

@@ -104,12 +104,12 @@ def test_a_handler_that_runs_ten_leases_long_runs_once(
     agents = {"n": server.url}
     with (
         observer_of(postgres_url, agents, 60) as observer,
-        Workers(postgres_url, tmp_path, agents, lease=1, threshold=60) as workers,
+        Workers(postgres_url, tmp_path, agents, lease=2, threshold=60) as workers,
     ):
         workers.start(2, ["n::full"])
-        requests = [JobRequest("numbered", {"number": n, "seconds": 10.0}) for n in range(4)]
+        requests = [JobRequest("numbered", {"number": n, "seconds": 20.0}) for n in range(4)]
         observer.scheduler.once_many(requests, returning="ids")
-        until_all_ended(observer, 4, 40)
+        until_all_ended(observer, 4, 60)
         assert reruns(verify(observer, workers.record, 4)) == 0
 
 
@@ -120,11 +120,11 @@ def test_a_worker_frozen_past_its_lease_neither_acks_nor_changes_the_outcome(
     agents = {"n": server.url}
     with (
         observer_of(postgres_url, agents, 60) as observer,
-        Workers(postgres_url, tmp_path, agents, lease=1, threshold=60) as workers,
+        Workers(postgres_url, tmp_path, agents, lease=2, threshold=60) as workers,
     ):
         s = observer.scheduler
         frozen = workers.start(1, ["n::full"])[0]
-        seconds = [0.5, 0.5, 4.0, 4.0]
+        seconds = [0.5, 0.5, 6.0, 6.0]
         ids = s.once_many(
             [JobRequest("numbered", {"number": n, "seconds": t}) for n, t in enumerate(seconds)],
             returning="ids",

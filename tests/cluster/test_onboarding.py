@@ -51,7 +51,7 @@ async def test_a_far_job_is_held_until_the_threshold_and_runs_in_time(site: Site
                 await asyncio.sleep(0.1)
         assert datetime.now(UTC) >= when - timedelta(seconds=10.5)
         done = await s.wait_async(job.id, 20)
-        assert 0 <= (done.started_at - done.scheduled_at).total_seconds() < 1.5
+        assert 0 <= (done.started_at - done.scheduled_at).total_seconds() < 3.0
         assert done.scheduled_at == job.scheduled_at == when
 
 
@@ -69,7 +69,7 @@ async def test_a_large_backlog_does_not_slow_what_is_due(
     """Most jobs are due in a month; those that come due are placed by one coordinator."""
     COUNT.reset()
     site = Site(make_url("postgres"), {"north": make_url("postgres")})
-    config = site.config().lease(15).transient_threshold(10)
+    config = site.config().transient_threshold(10)
     producer = config.build()
     far = datetime.now(UTC) + timedelta(days=30)
     for start in range(0, held, 20_000):
@@ -78,14 +78,14 @@ async def test_a_large_backlog_does_not_slow_what_is_due(
         await producer.scheduler.once_many_async(requests, returning="ids")
     await producer.close_async()
     # a worker that serves the lane and claims nothing yet, so that only the placing is timed
-    executor = site.config().lease(15).add_worker("north", mode="execution").cluster_mode("passive").build()
+    executor = site.config().add_worker("north", mode="execution").cluster_mode("passive").build()
     async with executor:
         s = executor.scheduler
         requests = [JobRequest("counted", {"n": n}, run_at=far) for n in range(due)]
         ids = await s.once_many_async(requests, returning="ids")
         assert await s.count_jobs_async(status=JobStatus.HELD_ON_MASTER) == held + due
         _make_due(site.master, ids)
-        coordinator = site.config().lease(15).transient_threshold(10)
+        coordinator = site.config().transient_threshold(10)
         began = time.monotonic()
         async with coordinator.add_worker("north", mode="coordinator").build():
             async with asyncio.timeout(120):

@@ -94,7 +94,7 @@ async def test_a_master_that_is_away_stops_neither_producers_nor_workers(
         await asyncio.sleep(1)
         stop.set()
         count, slowest = await producing
-        assert slowest < 2.0
+        assert slowest < 2.9
         for job in doubtful:
             assert (await cluster.scheduler.wait_async(job.id, 40)).status is JobStatus.SUCCEEDED
         await ended(cluster, count + 6, 40)
@@ -177,7 +177,7 @@ async def test_a_frozen_master_stops_neither_producers_nor_workers(servers: Serv
         assert sum(COUNT.runs.values()) > seen, "nothing ran while the master was frozen"
         stop.set()
         count, slowest = await producing
-        assert slowest < 2.0
+        assert slowest < 2.9
         began = time.monotonic()
         await cluster.stop_async()
         assert time.monotonic() - began < 15, "a stop waited for the frozen master"

@@ -53,7 +53,7 @@ def test_a_worker_that_dies_between_two_stores_loses_and_doubles_nothing(
     jobs = 60
     with (
         observer_of(site.master, site.agents, 10) as observer,
-        Workers(site.master, tmp_path, site.agents, lease=1, threshold=10) as workers,
+        Workers(site.master, tmp_path, site.agents, lease=3, threshold=10) as workers,
     ):
         fleet = ["north::full", "south::full"]
         doomed = workers.start_doomed(f"{named(point, kind)}:2", fleet)
@@ -100,7 +100,7 @@ def test_a_saver_that_dies_while_it_tells_the_master_loses_and_doubles_nothing(
     jobs = 40
     with (
         observer_of(site.master, site.agents, 10) as observer,
-        Workers(site.master, tmp_path, site.agents, lease=1, threshold=10) as workers,
+        Workers(site.master, tmp_path, site.agents, lease=3, threshold=10) as workers,
     ):
         requests = [JobRequest("numbered", {"number": n}, agent_connection="north") for n in range(jobs)]
         observer.scheduler.once_many(requests, returning="ids")
@@ -120,7 +120,7 @@ def test_a_coordinator_that_dies_while_it_moves_jobs_loses_and_doubles_nothing(
     jobs = 40
     with (
         observer_of(site.master, site.agents, 10) as observer,
-        Workers(site.master, tmp_path, site.agents, lease=1, threshold=10) as workers,
+        Workers(site.master, tmp_path, site.agents, lease=3, threshold=10) as workers,
     ):
         s = observer.scheduler
         s.once_many(
