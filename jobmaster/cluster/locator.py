@@ -186,15 +186,19 @@ class Locator:
         return list(best.values())
 
     def count(self, criteria: JobFilter) -> int:
-        """How many jobs fit, each counted once; while jobs move, give or take those on the way."""
-        backend = self._backend
+        """How many jobs fit, each counted once. While jobs move between master and agents, some of those may
+        be counted twice; none is left out, unless it moves to and fro meanwhile."""
+        backend, master = self._backend, self._backend.master
         if not backend.distributed:
-            return backend.master.count_jobs(criteria)
+            return master.count_jobs(criteria)
         live, final = _split(criteria)
         total = 0
+        agents = backend.reachable()
         asked: list[Agent] = []
         ended: list[UUID] = []
-        for agent in backend.reachable():
+        # The master is asked before and after, as in :meth:`find`.
+        leaving = 0 if live is None else master.count_jobs(live, _ids(agents))
+        for agent in agents:
 
             def count(agent: Agent = agent) -> tuple[list[UUID], int]:
                 # What has ended first: a job that ends between the looks is missed, and met the next time.
@@ -208,7 +212,12 @@ class Locator:
                 asked.append(agent)
         # Jobs on their way from an agent to the master are counted with the agent, wherever they are by now.
         distinct = set(ended)
-        return total + len(distinct) + backend.master.count_jobs(criteria, _ids(asked), distinct)
+        total += len(distinct)
+        if final is not None:
+            total += master.count_jobs(final, (), distinct)
+        if live is not None:
+            total += max(leaving, master.count_jobs(live, _ids(asked)))
+        return total
 
     def depths(self) -> list[QueueDepth]:
         """Live jobs by agent, lane, priority and status."""
