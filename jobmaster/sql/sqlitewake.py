@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
-import time
 from collections.abc import Callable, Collection
-from urllib.parse import quote
 from weakref import WeakValueDictionary
 
-__all__ = ["Bell"]
+from .sqlitewatch import Watch, watch_for
 
-_LOOK_EVERY = 0.03
-_COARSE = 0.1
-"""Seconds for which the time of the last write may be too coarse to tell the next one from it."""
+__all__ = ["Bell"]
 
 _bells: WeakValueDictionary[str, Bell] = WeakValueDictionary()
 """Bells by file, so that every cluster of the process that uses one file hears the others. A bell lives as
@@ -34,7 +29,7 @@ class Bell:
         self._path = path
         self._lock = threading.Lock()
         self._listeners: tuple[_Listening, ...] = ()
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
 
     @staticmethod
     def of(path: str) -> Bell:
@@ -58,7 +53,7 @@ class Bell:
         with self._lock:
             self._listeners = (*self._listeners, listening)
             if self._watch is None:
-                self._watch = _Watch(self._path, lambda: self.ring((None,)))
+                self._watch = watch_for(self._path, lambda: self.ring((None,)))
         return listening
 
     def leave(self, listening: _Listening) -> None:
@@ -92,65 +87,3 @@ class _Listening:
         with self._lock:
             self._open = False
         self._bell.leave(self)
-
-
-class _Watch:
-    """Notices commits of other processes (and of this one: an extra hint does no harm).
-
-    Each changes the ``data_version`` of other connections. That is asked for only while the log is being
-    written, since an idle process would spend most of its time on it.
-    """
-
-    def __init__(self, path: str, on_change: Callable[[], None]) -> None:
-        self._path = path
-        self._log = f"{path}-wal"
-        self._on_change = on_change
-        self._closed = False
-        self._closing = threading.Lock()
-        """Held until the end: to wait for it takes a quarter of the steps that waiting for an event does."""
-        self._closing.acquire()
-        self._thread = threading.Thread(target=self._run, name="jobmaster-watch", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """End the thread."""
-        self._closed = True
-        self._closing.release()
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                self._follow()
-                return
-            except sqlite3.Error:
-                # The file may be locked or being replaced; polling finds the work meanwhile.
-                if self._closed or self._closing.acquire(timeout=1.0):
-                    return
-
-    def _follow(self) -> None:
-        connection = sqlite3.connect(f"file:{quote(self._path)}?mode=ro", uri=True, timeout=1.0)
-        try:
-            last: int | None = None
-            written: tuple[int, int] | None = None
-            while True:
-                before, written = written, self._written()
-                if written is None or written != before or abs(time.time() - written[0] / 1e9) < _COARSE:
-                    (version,) = connection.execute("PRAGMA data_version").fetchone()
-                    if version != last:
-                        # At the first look too: nobody knows what was missed before it.
-                        self._on_change()
-                    last = version
-                if self._closing.acquire(timeout=_LOOK_EVERY):
-                    return
-        finally:
-            connection.close()
-
-    def _written(self) -> tuple[int, int] | None:
-        """When the log was written last and how long it is: a fraction of the price of asking SQLite."""
-        try:
-            found = os.stat(self._log)
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_size
