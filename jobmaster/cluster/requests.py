@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,6 +17,7 @@ from ..domain.status import JobStatus, Priority
 from ..engine.options import ClusterLimits
 from ..errors import ConfigurationError, InvalidJob, MessageTooLarge
 from ..handlers import Codecs, HandlerRegistry, JobFunction, JobHandler
+from ..payload.jsontext import read
 from .settings import STANDALONE
 
 __all__ = ["HandlerReference", "JobOptions", "JobRequest", "RequestDesk", "aware_utc", "snapshot"]
@@ -176,7 +176,7 @@ class RequestDesk:
         if metadata is None:
             return {}
         text = self._codecs.encode_metadata(_mapping(metadata))
-        stored: dict[str, Any] = {} if text is None else json.loads(text)
+        stored: dict[str, Any] = {} if text is None else read(text)
         return stored
 
     def _check_size(self, definition_id: str, data: str, metadata: str | None) -> None:
@@ -206,8 +206,8 @@ def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -
         id=new.id,
         status=status,
         definition_id=new.definition_id,
-        data=json.loads(new.data),
-        metadata=json.loads(new.metadata) if new.metadata else {},
+        data=read(new.data),
+        metadata=read(new.metadata) if new.metadata else {},
         lane=new.lane,
         priority=Priority(new.priority),
         scheduled_at=new.run_at if new.run_at is not None else now + new.delay,

@@ -72,18 +72,16 @@ class WeightedQueue(Generic[T]):
     winning ties. A priority that was empty starts again at the present pass, so it saves up no claim.
     """
 
-    __slots__ = ("_last", "_pass", "_queues", "_size", "_virtual")
+    __slots__ = ("_last", "_pass", "_queues", "_virtual", "size")
 
     def __init__(self) -> None:
         self._queues: dict[int, deque[T]] = {p: deque() for p in sorted(WEIGHTS, reverse=True)}
         self._pass = dict.fromkeys(self._queues, 0.0)
         self._virtual = 0.0
-        self._size = 0
+        self.size = 0
+        """How many items wait."""
         self._last = 0
         """The priority that was served last."""
-
-    def __len__(self) -> int:
-        return self._size
 
     def __iter__(self) -> Iterator[T]:
         for queue in self._queues.values():
@@ -99,20 +97,20 @@ class WeightedQueue(Generic[T]):
         if not queue and self._pass[priority] < self._virtual:
             self._pass[priority] = self._virtual
         queue.append(item)
-        self._size += 1
+        self.size += 1
 
     def push_front(self, priority: int, item: T) -> None:
         """Put an item back before those of its priority."""
         self._queues[priority].appendleft(item)
-        self._size += 1
+        self.size += 1
 
     def pop(self) -> T | None:
         """The item whose turn it is; ``None`` when nothing waits."""
-        if not self._size:
+        if not self.size:
             return None
         passes = self._pass
         best = self._last
-        if best and len(self._queues[best]) == self._size:
+        if best and len(self._queues[best]) == self.size:
             # nothing waits of any other priority
             best_pass = passes[best]
         else:
@@ -123,7 +121,7 @@ class WeightedQueue(Generic[T]):
             self._last = best
         self._virtual = best_pass
         passes[best] = best_pass + 1.0 / WEIGHTS[best]
-        self._size -= 1
+        self.size -= 1
         return self._queues[best].popleft()
 
     def clear(self) -> list[T]:
@@ -131,5 +129,5 @@ class WeightedQueue(Generic[T]):
         items = list(self)
         for queue in self._queues.values():
             queue.clear()
-        self._size = 0
+        self.size = 0
         return items

@@ -22,15 +22,12 @@ class Announcer:
         self, observers: Sequence[Observer], completions: Completions, logger: logging.Logger
     ) -> None:
         self._observers = tuple(observers)
+        self.heard = bool(self._observers)
+        """Whether anybody listens."""
         self._completions = completions
         self._logger = logger
         self.on_run_ended: Callable[[set[str]], None] | None = None
         """Told the ids of schedules of which a run has ended in this process."""
-
-    @property
-    def heard(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self._observers)
 
     def emit(self, event: Event) -> None:
         """Tell every observer. From any thread."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from uuid import UUID
 
+from ..domain.ids import uuid_of
 from ..domain.job import ClaimedJob
 from ..domain.priorities import WEIGHTS, Shares
 from ..ports import ClaimRequest, Clock
@@ -23,6 +24,8 @@ _CHEAP = 0.005
 """Seconds that such a look may take in any case."""
 _LIVELY = 1.0
 """Seconds for which a priority that had work counts as competing."""
+_BREATH = 0.05
+"""Seconds between looks for work of the other priorities, while more than fits is ready of those."""
 
 
 class ClaimPlan:
@@ -33,6 +36,10 @@ class ClaimPlan:
     at least every second, and whenever it found less than it asked for, since a job may have come in with
     an earlier due time. Where dead entries make that dear, because somebody holds an old snapshot, it does so
     less often: at most a twentieth of the time goes into it, unless they take longer than 0.25 s.
+
+    Priorities that had no work lately are asked for one job along with the others: while those bring more
+    than fits, every now and then. Such a look may be dear as well, since InnoDB walks the dead entries that
+    follow an empty range up to the first living one; then it is made as seldom.
     """
 
     def __init__(self, lane: str, buckets: Mapping[int, Sequence[UUID]], clock: Clock) -> None:
@@ -48,6 +55,10 @@ class ClaimPlan:
         """Seconds that a claim takes which starts from no beginning."""
         self._prices = (0.0, 0.0)
         """Seconds that the last two from a beginning took beyond that."""
+        self._others_at = float("-inf")
+        """When priorities without work were asked last."""
+        self._others_prices = (0.0, 0.0)
+        """Seconds that the last two claims took, beyond what is usual, that asked those too."""
         self._lively_at = dict.fromkeys(WEIGHTS, float("-inf"))
         self.hungry = True
         """Whether the last answer suggests that more is ready now."""
@@ -58,6 +69,10 @@ class ClaimPlan:
         open_ = {priority: self._next_open(priority, closed) for priority in self._buckets}
         lively = {p for p, at in self._lively_at.items() if now - at < _LIVELY and open_[p] is not None}
         limits = {p: n for p, n in self._shares.split(room, lively).items() if open_[p] is not None}
+        if lively and now < self._others_at + self._others_wait(lively):
+            limits = {p: n for p, n in limits.items() if p in lively}
+        elif limits.keys() - lively:
+            self._others_at = now
         if not limits:
             return None
         after: dict[int, tuple[datetime, UUID]] = {}
@@ -72,10 +87,13 @@ class ClaimPlan:
 
     def _whole_from(self, priority: int) -> float:
         """When to start from the beginning again."""
-        # one look in two that took long says nothing: a stall
-        price = min(self._prices)
-        wait = min(_LONGEST_WAIT, price * _THRIFT) if price > _CHEAP else 0.0
+        wait = _wait_after(self._prices)
         return self._full_at[priority] + (wait if priority in self._short else max(_FRESH, wait))
+
+    def _others_wait(self, lively: Set[int]) -> float:
+        """Seconds to leave the priorities without work alone after a look at them."""
+        full = self.hungry and self._short.isdisjoint(lively)
+        return max(_BREATH if full else 0.0, _wait_after(self._others_prices))
 
     def _next_open(self, priority: int, closed: Collection[UUID]) -> UUID | None:
         """The next bucket of a priority that is not closed; turns round-robin."""
@@ -91,11 +109,15 @@ class ClaimPlan:
         now = self._clock.monotonic()
         self._weigh(request, seconds)
         counts = dict.fromkeys(request.limits, 0)
-        last: dict[int, tuple[datetime, UUID]] = {}
+        # by the numbers of ids: ids themselves compare in Python
+        last: dict[int, tuple[datetime, int]] = {}
         for job in claimed:
-            counts[job.priority] += 1
-            last[job.priority] = max(last.get(job.priority, _LOWEST), (job.run_at, job.id))
-        for priority, position in last.items():
+            priority, place = job.priority, (job.run_at, job.id.int)
+            counts[priority] += 1
+            if priority not in last or place > last[priority]:
+                last[priority] = place
+        for priority, (run_at, number) in last.items():
+            position = (run_at, uuid_of(number))
             # a full answer from the beginning: what follows it comes next, wherever the cursor was
             back = priority not in request.after and counts[priority] >= request.limits[priority]
             if back or position > self._cursor.get(priority, _LOWEST):
@@ -117,11 +139,24 @@ class ClaimPlan:
                     self._lively_at[priority] = float("-inf")
 
     def _weigh(self, request: ClaimRequest, seconds: float) -> None:
-        if any(p in self._cursor and p not in request.after for p in request.limits):
-            self._prices = (self._prices[1], max(0.0, seconds - (self._usual or 0.0)))
-        elif request.after:
+        extra = max(0.0, seconds - (self._usual or 0.0))
+        whole = any(p in self._cursor and p not in request.after for p in request.limits)
+        # who is asked for one job beside others of which many are wanted had none lately
+        others = min(request.limits.values()) == 1 < max(request.limits.values())
+        if whole:
+            self._prices = (self._prices[1], extra)
+        if others:
+            self._others_prices = (self._others_prices[1], extra)
+        elif not whole and request.after:
             usual = seconds if self._usual is None else self._usual
             self._usual = usual + (seconds - usual) / 8
+
+
+def _wait_after(prices: tuple[float, float]) -> float:
+    """Seconds between looks of which the last two took so long."""
+    # one in two that took long says nothing: a stall
+    price = min(prices)
+    return min(_LONGEST_WAIT, price * _THRIFT) if price > _CHEAP else 0.0
 
 
 _LOWEST = (datetime.min.replace(tzinfo=UTC), UUID(int=0))

@@ -13,7 +13,6 @@ from ..domain.job import ClaimedJob, JobError
 from ..domain.priorities import WeightedQueue
 from ..domain.status import ClusterMode, JobStatus
 from ..domain.verdict import (
-    RetryRules,
     StateChange,
     classify,
     defer_unknown,
@@ -21,40 +20,23 @@ from ..domain.verdict import (
     plain_success,
 )
 from ..errors import MessageTooLarge
-from ..handlers import BoundHandler, CancelReason, Run, WorkerSite
+from ..handlers import BoundHandler, CancelReason, JobContext, Run, WorkerSite
 from ..ports import Clock
+from .active import Active
 from .announcer import Announcer
 from .isolation import Isolation
 from .judge import judge
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
+from .signals import TaskMaker, task_maker
 from .terms import TermsBook
 
-__all__ = ["Active", "Dispatcher"]
+__all__ = ["Dispatcher"]
 
 _LONGEST_DEFER = 60.0
 """Seconds for which a job without a handler is deferred at most."""
 _STILL_RUNNING = timedelta(seconds=5)
 """How long a job waits whose former run has not ended in this process."""
-
-
-class Active:
-    """One running job: the run that its handler sees, and what the engine keeps beside it."""
-
-    __slots__ = ("began_at", "deadline_at", "entered", "nudged_at", "rules", "run", "task")
-
-    def __init__(self, run: Run, rules: RetryRules, began_at: float, deadline_at: float) -> None:
-        self.run = run
-        self.rules = rules
-        self.began_at = began_at
-        """Monotonic instant of its start."""
-        self.deadline_at = deadline_at
-        """Monotonic instant at which it times out."""
-        self.entered = False
-        """Whether its task has taken its first step: one cancelled before that would end unheard."""
-        self.nudged_at = float("inf")
-        """When it was last asked to stop."""
-        self.task: asyncio.Task[None] | None = None
 
 
 class Dispatcher:
@@ -94,7 +76,8 @@ class Dispatcher:
         self._logger = logger
         self._queue: WeightedQueue[ClaimedJob] = WeightedQueue()
         self._free = options.slots
-        self.running: dict[UUID, Active] = {}
+        self.running: dict[int, Active] = {}
+        """By the numbers of job ids, which are found in a third of the steps that ids take."""
         self._isolation = Isolation(self._runs_in)
         self.unknown: dict[str, float] = {}
         """Definition ids met here that no handler serves, with the monotonic instant last seen."""
@@ -106,6 +89,7 @@ class Dispatcher:
         """Whether a claim is under way, so that a job may be ours that has not come in."""
         self._read = (float("-inf"), clock.now())
         """A monotonic instant, the last that was told, and the instant that it is."""
+        self._new_task: TaskMaker
         self._cancelled: set[UUID] = set()
         """Jobs that were asked to be cancelled while a claim was under way."""
 
@@ -119,17 +103,17 @@ class Dispatcher:
     @property
     def held_jobs(self) -> int:
         """How many claimed jobs are here, running or not."""
-        return len(self._queue) + len(self.running) + len(self._isolation.parked)
+        return self._queue.size + len(self.running) + len(self._isolation.parked)
 
     @property
     def starved(self) -> bool:
         """Whether a slot is free and nothing waits for it."""
-        return self._free > 0 and not len(self._queue)
+        return self._free > 0 and not self._queue.size
 
     @property
     def queued(self) -> int:
         """How many claimed jobs wait for a slot."""
-        return len(self._queue)
+        return self._queue.size
 
     @property
     def meets_unknown(self) -> bool:
@@ -145,7 +129,7 @@ class Dispatcher:
     def claims(self) -> dict[UUID, int]:
         """Job id → claim number of everything queued or running."""
         held = {job.id: job.claim_no for job in (*self._queue, *self._isolation.parked)}
-        held.update((job_id, active.run.job.claim_no) for job_id, active in self.running.items())
+        held.update((active.run.job.id, active.run.job.claim_no) for active in self.running.values())
         return held
 
     def vital_deadline(self) -> float:
@@ -161,9 +145,10 @@ class Dispatcher:
 
     def offer(self, jobs: Iterable[ClaimedJob], *, more: bool = False) -> None:
         """Take in claimed jobs and start what fits; ``more``: others are claimed next."""
+        self._new_task = task_maker(asyncio.get_running_loop())
         suspects: list[ClaimedJob] = []
         for job in jobs:
-            if job.cancel_requested or job.id in self._cancelled:
+            if job.cancel_requested or (self._cancelled and job.id in self._cancelled):
                 self._verdict(self._cancelled_unstarted(job))
             elif job.losses:
                 suspects.append(job)
@@ -184,7 +169,8 @@ class Dispatcher:
     def fill(self, at: float | None = None) -> None:
         """Start queued jobs while slots are free; hand them back once the cluster runs nothing. ``at`` is the
         present monotonic instant, for who has just read it."""
-        if not len(self._queue):
+        queue, isolation = self._queue, self._isolation
+        if not queue.size:
             return
         if self._limits.mode is not ClusterMode.ACTIVE:
             self.hand_back_queued()
@@ -192,14 +178,14 @@ class Dispatcher:
             at = self._clock.monotonic()
         while self._free > 0 and not self.held:
             # a process that was frozen begins nothing that others may have taken over meanwhile
-            job = self._queue.pop() if self._trusted(at) else None
+            job = queue.pop() if self._trusted(at) else None
             if job is None:
                 return
-            if job.id in self.running:
+            if job.id.int in self.running:
                 # claimed anew while the run that lost its lease has not ended here: wait for it
                 self._verdict(hand_back(job)._replace(delay=_STILL_RUNNING), at)
                 continue
-            if not self._isolation.admit(job):
+            if (job.losses or isolation.alone) and not isolation.admit(job):
                 continue
             bound = self._find(job.definition_id)
             if bound is None:
@@ -208,11 +194,11 @@ class Dispatcher:
             self._start(job, bound, at)
 
     def _start(self, job: ClaimedJob, bound: BoundHandler, at: float) -> None:
-        terms = self._terms.of(job, bound)
-        rules, timeout = terms
-        run = Run(job, self._site, bound, self._instant(at), timeout, rules.max_retries)
-        active = Active(run, rules, at, at + timeout)
-        self.running[job.id] = active
+        rules, timeout = self._terms.of(job, bound)
+        # what ends one run begins the next
+        now = self._read[1] if at == self._read[0] else self._instant(at)
+        run = Run(job, self._site, bound, now, timeout, rules.max_retries)
+        active = self.running[job.id.int] = Active(run, rules, at, at + timeout)
         self._free -= 1
         if job.losses:
             self._look()
@@ -220,10 +206,9 @@ class Dispatcher:
             self.launch(active)
 
     def _instant(self, at: float) -> datetime:
-        # what ends one run begins the next
-        if at != self._read[0]:
-            self._read = (at, self._clock.instant(at))
-        return self._read[1]
+        now = self._clock.instant(at)
+        self._read = (at, now)
+        return now
 
     def _runs_in(self, bucket: UUID) -> bool:
         return any(active.run.job.bucket_id == bucket for active in self.running.values())
@@ -233,7 +218,7 @@ class Dispatcher:
         if self._announcer.heard:
             job = active.run.job
             self._announcer.emit(JobStarted(job.id, job.definition_id, job.attempt + 1, self._options.id))
-        active.task = asyncio.get_running_loop().create_task(self._execute(active))
+        active.task = self._new_task(self._execute(active))
         self._expect(active.deadline_at)
 
     # -- running ---------------------------------------------------------------------------------------
@@ -247,8 +232,15 @@ class Dispatcher:
             return
         raised: BaseException | None = None
         text: str | None = None
+        bound = run.bound
+        direct = bound.direct
         try:
-            text = await run.bound.invoke(run)
+            if direct is None:
+                text = await bound.invoke(run)
+            else:
+                result = await direct(JobContext(run))
+                if result is not None:
+                    text = bound.codecs.encode_result(result)
             if text is not None:
                 self._check_size(text)
         except BaseException as error:
@@ -289,9 +281,14 @@ class Dispatcher:
 
     def _leave(self, active: Active, at: float | None = None) -> None:
         """Free what the run held, then start the next."""
-        del self.running[active.run.job.id]
+        job = active.run.job
+        del self.running[job.id.int]
         self._free += 1
-        self._resume(self._isolation.ended(active.run.job, ran=active.task is not None), at)
+        freed = self._isolation.ended(job, ran=active.task is not None) if self._isolation.alone else ()
+        if freed:
+            self._resume(freed, at)
+        else:
+            self.fill(at)
 
     def settled(self, changes: Iterable[StateChange]) -> None:
         """These verdicts are stored, or refused: suspects among them make way for what waits behind them."""
@@ -359,7 +356,7 @@ class Dispatcher:
     def cancel(self, job_id: UUID) -> None:
         """Cancel a job that is held here: at once when it has not started; when it may be on its way here, as
         soon as it comes in."""
-        active = self.running.get(job_id)
+        active = self.running.get(job_id.int)
         if active is not None:
             if active.run.cancel_reason is None:
                 self.stop_run(active, "cancelled")
@@ -414,7 +411,7 @@ class Dispatcher:
             for job in self._queue.clear():
                 if job.id not in gone:
                     self._queue.push(job.priority, job)
-            lost = [self.running[job_id] for job_id in gone if job_id in self.running]
+            lost = [self.running[job_id.int] for job_id in gone if job_id.int in self.running]
         for active in lost:
             self.stop_run(active, "lost")
         return lost

@@ -31,7 +31,7 @@ class Isolation:
 
     def __init__(self, runs_in: Callable[[UUID], bool]) -> None:
         self._runs_in = runs_in
-        self._alone: set[UUID] = set()
+        self.alone: set[UUID] = set()
         """Buckets in which a suspect runs, waits to run, or has an outcome that is not stored yet."""
         self._unsettled: dict[UUID, UUID] = {}
         """Suspects that ran and whose outcome is not stored yet, with their buckets."""
@@ -42,7 +42,7 @@ class Isolation:
     @property
     def closed(self) -> frozenset[UUID]:
         """Buckets that start nothing at present."""
-        return frozenset(self._alone)
+        return frozenset(self.alone)
 
     @property
     def parked(self) -> list[ClaimedJob]:
@@ -71,13 +71,13 @@ class Isolation:
 
     def admit(self, job: ClaimedJob) -> bool:
         """Whether the job may start now; otherwise it is parked here until :meth:`released` gives it out."""
-        if not job.losses and not self._alone:
+        if not job.losses and not self.alone:
             return True
         bucket = job.bucket_id
-        if bucket not in self._alone:
+        if bucket not in self.alone:
             if not job.losses:
                 return True
-            self._alone.add(bucket)
+            self.alone.add(bucket)
             if not self._runs_in(bucket):
                 return True
         self._parked.setdefault(bucket, []).append(job)
@@ -88,7 +88,7 @@ class Isolation:
 
         The mark of a suspect says "ran" until its outcome is stored, so the bucket stays closed until then.
         """
-        if not self._alone or job.bucket_id not in self._alone or self._runs_in(job.bucket_id):
+        if not self.alone or job.bucket_id not in self.alone or self._runs_in(job.bucket_id):
             return ()
         if job.losses and ran:
             self._unsettled[job.id] = job.bucket_id
@@ -119,8 +119,8 @@ class Isolation:
         self._parked.clear()
         self._gathered.clear()
         self._unsettled.clear()
-        self._alone = {bucket for bucket in self._alone if self._runs_in(bucket)}
+        self.alone = {bucket for bucket in self.alone if self._runs_in(bucket)}
 
     def _open(self, bucket: UUID) -> list[ClaimedJob]:
-        self._alone.discard(bucket)
+        self.alone.discard(bucket)
         return self._parked.pop(bucket, [])

@@ -9,7 +9,8 @@ from uuid import UUID
 from ..domain.verdict import classify
 from ..errors import StoreError
 from ..ports import AgentTransport, Clock, RunningMark, Settlement
-from .dispatcher import Active, Dispatcher
+from .active import Active
+from .dispatcher import Dispatcher
 from .judge import judge
 from .storethreads import StoreCalls
 from .supervisor import Service, Supervisor
@@ -131,7 +132,7 @@ class Watch:
         answer = await self._calls.run(self._transport.mark, marks)
         for active in watched:
             job_id = active.run.job.id
-            if self.dispatcher.running.get(job_id) is not active:
+            if self.dispatcher.running.get(job_id.int) is not active:
                 continue
             if job_id in answer.lost:
                 self.dispatcher.abandon([job_id])

@@ -33,7 +33,8 @@ class PlainCodec:
 
     def decode(self, text: str) -> PlainData:
         """The read-only mapping."""
-        return _read_mapping(text)
+        value = read(text)
+        return PlainData(value) if type(value) is dict else _read_mapping(text)
 
 
 class JsonCodecs:

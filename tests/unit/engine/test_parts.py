@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import threading
 from collections.abc import Sequence
@@ -183,8 +184,56 @@ def test_a_plan_asks_for_all_priorities_first_and_then_for_those_with_work() -> 
     assert p.hungry
     second = p.request(20)
     assert second is not None
-    assert second.limits == {5: 1, 4: 1, 3: 20, 2: 1, 1: 1}
+    # more of that is ready than fits: the others are asked again in a moment
+    assert second.limits == {3: 20}
     assert second.after == {3: (NOW + timedelta(seconds=3), UUID(int=3))}
+    p.learn(second, jobs(20, 3, start=10))
+    clock.advance(0.05)
+    third = p.request(20)
+    assert third is not None
+    assert third.limits == {5: 1, 4: 1, 3: 20, 2: 1, 1: 1}
+    p.learn(third, jobs(19, 3, start=30))
+    # there is room to spare: they are asked at once
+    fourth = p.request(20)
+    assert fourth is not None
+    assert fourth.limits == {5: 1, 4: 1, 3: 20, 2: 1, 1: 1}
+
+
+def test_looks_for_work_of_other_priorities_that_take_long_are_seldom() -> None:
+    clock = FakeClock()
+    p = plan(clock)
+    asked_at: list[float] = []
+    began = clock.monotonic()
+
+    def claim(seconds: float) -> None:
+        request = p.request(20)
+        assert request is not None
+        asks_others = len(request.limits) == 5
+        if asks_others:
+            asked_at.append(clock.monotonic() - began)
+        clock.advance(0.01)
+        found = jobs(request.limits[3], 3, start=int(clock.monotonic() * 1000) * 100)
+        p.learn(request, found, seconds if asks_others else 0.002)
+
+    while clock.monotonic() < began + 0.5:
+        claim(0.003)
+    assert len(asked_at) == pytest.approx(10, abs=2)
+    asked_at.clear()
+    while clock.monotonic() < began + 10:
+        claim(0.042)
+    # a twentieth of the time: the look of 0.04 s beyond the usual takes place every 0.8 s
+    assert len(asked_at) == pytest.approx(12, abs=3)
+    assert min(b - a for a, b in itertools.pairwise(asked_at[2:])) > 0.7
+    # however dear, every five seconds; and when nothing else is left, at once
+    asked_at.clear()
+    while clock.monotonic() < began + 40:
+        claim(60.0)
+    assert 5 <= len(asked_at) <= 9
+    request = p.request(20)
+    assert request is not None
+    p.learn(request, [], 0.002)
+    clock.advance(1.0)
+    assert len(p.request(20).limits) == 5  # type: ignore[union-attr]
 
 
 def test_the_cursor_starts_again_every_second_and_after_a_short_answer() -> None:
