@@ -147,26 +147,21 @@ class Pump:
     # -- one turn --------------------------------------------------------------------------------------
 
     async def _turn(self, tenure: Tenure) -> None:
-        now = self._clock.monotonic()
         if self.dispatcher.gathering and not self._may_claim():
             # what is being gathered waits for claims that do not come
             self.dispatcher.offer([])
+        claim, flush = self._wanted(tenure)
         if self._flights:
-            claim = tenure.plan.hungry and self._room >= self._bite and self._may_claim()
-            flush = claim or len(self._outbox) >= self._bite
             # when other workers keep the store busy as well, small settles of all of them help nobody
             crowded = self._calls.busy > len(self._flights) or not self._gate.open
             if self._flights.full or not flush or crowded:
                 await self._alarm.sleep(_LONGEST_POLL)
                 return
-        else:
-            claim = self._wants_claim(tenure, now)
-            flush = self._flush_due(now)
         if claim and not flush and not self.woken and not tenure.plan.hungry:
             await self._peek()
             return
         if not (claim or flush):
-            await self._alarm.sleep(self._idle_for(now))
+            await self._alarm.sleep(self._idle_for(self._clock.monotonic()))
             return
         # where many workers want to settle: wait, and take along what comes together meanwhile
         await self._gate.enter()
@@ -174,7 +169,7 @@ class Pump:
         try:
             if not tenure.trust.holds():
                 return
-            claim = claim and self._may_claim()
+            claim, flush = self._wanted(tenure)
             request = tenure.plan.request(self._room, self.dispatcher.closed) if claim else None
             if request is not None or flush:
                 self._settle(tenure, request)
@@ -184,6 +179,14 @@ class Pump:
                 self._gate.leave()
         if not gone:
             await self._alarm.sleep(self._idle_for(self._clock.monotonic()))
+
+    def _wanted(self, tenure: Tenure) -> tuple[bool, bool]:
+        """Whether it is time to claim, and to settle what waits."""
+        if self._flights:
+            claim = tenure.plan.hungry and self._room >= self._bite and self._may_claim()
+            return claim, claim or len(self._outbox) >= self._bite
+        now = self._clock.monotonic()
+        return self._wants_claim(tenure, now), self._flush_due(now)
 
     @property
     def _room(self) -> int:
@@ -342,18 +345,14 @@ class Pump:
         self._reached()
         self._poll_every = min(_LONGEST_POLL, self._poll_every * 2)
         wait = self._poll_every
-        if answer is None:
-            self._came_up_empty = False
-        else:
+        came_up_empty, self._came_up_empty = self._came_up_empty, False
+        if answer is not None:
             store_now, due = answer
             until_due = (due - store_now).total_seconds()
             if until_due > 0:
-                self._came_up_empty = False
                 wait = min(wait, until_due + (_GIVE_WAY if self.dispatcher.meets_unknown else 0.0))
-            elif self._came_up_empty:
-                # what is due is claimed by others just now, or belongs into a closed bucket: wait a little
-                self._came_up_empty = False
-            else:
+            elif not came_up_empty:
+                # or else it is claimed by others just now, or belongs into a closed bucket: wait a little
                 self.woken = True
         self._poll_at = self._clock.monotonic() + wait
 
