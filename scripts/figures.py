@@ -10,6 +10,9 @@ A table stands between two comments and has a pair of columns for each file that
     <!-- figures growth-postgresql growth-sqlite -->
     <!-- end of figures -->
 
+A name with a star at its end stands for all files that begin so: several runs of one command, of which the
+medians are shown, and of the ratios all.
+
 `scripts/figures.py` writes; with `--check` it only says whether the page is as it would be written.
 """
 
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / "docs" / "figures"
 PLOT = RESULTS / "growth.svg"
-_BLOCK = re.compile(r"(<!-- figures ([\w .-]+?) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- figures ([\w .*-]+?) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 _SHARES = ("floor", "empty", "the best number of processes")
 
 Kept = Mapping[str, Any]
@@ -42,9 +46,36 @@ def page_with_tables(page: str, results: Mapping[str, Kept]) -> str:
     """The page with every table written anew. Raises ``KeyError`` for a result that is not there."""
 
     def write(match: re.Match[str]) -> str:
-        return match[1] + "\n" + table([results[name] for name in match[2].split()]) + "\n" + match[3]
+        columns = [runs_of(name, results) for name in match[2].split()]
+        return match[1] + "\n" + table([median_of(runs) for runs in columns]) + "\n" + match[3]
 
     return _BLOCK.sub(write, page)
+
+
+def runs_of(name: str, results: Mapping[str, Kept]) -> list[Kept]:
+    """The results that a name in a comment stands for. Raises ``KeyError`` when there is none."""
+    if not name.endswith("*"):
+        return [results[name]]
+    found = [one for key, one in results.items() if key.startswith(name[:-1])]
+    if not found:
+        raise KeyError(name)
+    return found
+
+
+def median_of(runs: Sequence[Kept]) -> Kept:
+    """One result with the median of each figure; of the ratios the median too, and ``ratios`` with all."""
+    if len(runs) == 1:
+        return runs[0]
+    figures = []
+    for place, figure in enumerate(runs[0]["result"]["figures"]):
+        same = [run["result"]["figures"][place] for run in runs]
+        ratios = [one["ratio"] for one in same]
+        middle = {"value": statistics.median(one["value"] for one in same)}
+        if None not in ratios:
+            middle |= {"ratio": statistics.median(ratios), "ratios": ratios}
+        figures.append({**figure, **middle})
+    circumstances = f"medians of {len(runs)} runs; {runs[0]['circumstances']}"
+    return {**runs[0], "circumstances": circumstances, "result": {**runs[0]["result"], "figures": figures}}
 
 
 def table(kept: Sequence[Kept]) -> str:
@@ -77,9 +108,13 @@ def _against(figure: Mapping[str, Any]) -> str:
     ratio, other = figure["ratio"], figure["compared_with"]
     if ratio is None:
         return ""
-    if other in _SHARES or other.startswith("the first"):
-        return f"{ratio:.0%} of {other if other != 'floor' else 'the floor'}".replace("%", " %", 1)
-    return f"{ratio:.1f} × {other}"
+    every = figure.get("ratios")
+    if other in _SHARES or other.startswith(("the first", "floor")):
+        each = "" if every is None else f" ({', '.join(f'{one:.0%}'.removesuffix('%') for one in every)})"
+        the = "the " if other.startswith("floor") else ""
+        return f"{ratio:.0%} of {the}{other}".replace("%", " %", 1) + each
+    each = "" if every is None else f" ({', '.join(f'{one:.1f}' for one in every)})"
+    return f"{ratio:.1f} × {other}{each}"
 
 
 def _number(value: float) -> str:

@@ -14,7 +14,6 @@ from ..domain.durations import Duration, as_timedelta
 from ..domain.job import Job, NewJob
 from ..domain.retry import RetryPolicy
 from ..domain.status import Priority
-from ..errors import InvalidJob
 from ..ports import OnConflict
 from .producer import Producer, check_policy
 from .requests import HandlerReference, JobOptions, JobRequest, RequestDesk, aware_utc
@@ -269,14 +268,7 @@ class EnqueueMethods:
     def _requested(self, requests: Iterable[JobRequest], returning: str) -> list[NewJob]:
         if returning not in ("jobs", "ids"):
             raise ValueError(f'returning must be "jobs" or "ids", not {returning!r}')
-        news: list[NewJob] = []
-        for index, request in enumerate(requests):
-            try:
-                news.append(self._desk.from_request(request))
-            except InvalidJob as fault:
-                fault.add_note(f"in item {index} of once_many; nothing was stored")
-                raise
-        return news
+        return self._desk.from_requests(requests)
 
     def _enqueue(self, new: NewJob, on_conflict: OnConflict, connection: object | None) -> Job:
         check_policy(on_conflict)

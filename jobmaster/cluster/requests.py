@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
@@ -162,6 +162,33 @@ class RequestDesk:
         delay = _AT_ONCE if request.delay is None else as_timedelta(request.delay, "delay")
         return self.new_job(request.handler, request.data, request, run_at=run_at, delay=delay)
 
+    def from_requests(self, requests: Iterable[JobRequest]) -> list[NewJob]:
+        """The same for all items of ``once_many``; the error of one names its place."""
+        news: list[NewJob] = []
+        # of the last one without options: what others like it have in common
+        handler: object = self
+        definition_id, common = "", None
+        rest: tuple[Any, ...] = ()
+        encode: Callable[[object], str] = self._plain.encode
+        for index, request in enumerate(requests):
+            try:
+                if type(request) is JobRequest and request.handler is handler and _is_bare(request):
+                    text = encode({} if request.data is None else request.data)
+                    self._check_size(definition_id, text, common)
+                    news.append(_new_tuple(NewJob, (uuid7(), definition_id, text, *rest)))
+                    continue
+                new = self.from_request(request)
+                news.append(new)
+                if _is_bare(request):
+                    handler, definition_id, common = request.handler, new.definition_id, new.metadata
+                    rest = new[3:]
+                    bound = self._registry.resolve(handler)[1]
+                    encode = self._plain.encode if bound is None else bound.payload.encode
+            except InvalidJob as fault:
+                fault.add_note(f"in item {index} of once_many; nothing was stored")
+                raise
+        return news
+
     def _metadata(self, declared: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> str | None:
         metadata: dict[str, Any] = dict(declared or {})
         if given is not None:
@@ -218,6 +245,22 @@ def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -
         occurrence_at=new.occurrence_at,
         is_catchup=is_catchup,
         missed_count=missed_count,
+    )
+
+
+def _is_bare(request: JobRequest) -> bool:
+    """Whether it names a handler and data and nothing else."""
+    return (
+        request.run_at is None
+        and request.delay is None
+        and request.priority is None
+        and request.lane is None
+        and request.timeout is None
+        and request.max_retries is None
+        and request.retry is None
+        and request.metadata is None
+        and request.unique_key is None
+        and request.agent_connection is None
     )
 
 

@@ -32,7 +32,7 @@ _CELLS: tuple[Callable[[Any], bytes], ...] = (
 )
 _BARE = NULL * len(_CELLS)
 """The end of a row without options."""
-_BLOCK = 64 * 1024
+_BLOCK = 32 * 1024
 """Bytes from which on they are sent, while the server takes in those before."""
 
 

@@ -187,17 +187,16 @@ class Hearing(Watch):
 
     def _look_on(self, connection: sqlite3.Connection) -> None:
         """Something was written: look until what it was must have been seen."""
-        looked_at, wait = float("-inf"), _FIRST
+        heard_at, wait = float("-inf"), _FIRST
         while wait <= _LAST:
             if self._anything.poll(wait * 1000):
                 # again: a little later it can be seen; and while writes go on, not all the time
                 self._ears.read(timeout=0)
-                wait = max(_FIRST, looked_at + _BUSY - time.monotonic())
-                if self._pause(wait):
+                if self._pause(max(_FIRST, heard_at + _BUSY - time.monotonic())):
                     return
-                wait = _FIRST
+                heard_at, wait = time.monotonic(), _FIRST
             self._look(connection)
-            looked_at, wait = time.monotonic(), 2 * wait
+            wait = 2 * wait
 
 
 def watch_for(path: str, on_change: Callable[[], None]) -> Watch:

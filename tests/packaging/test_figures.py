@@ -40,8 +40,30 @@ def test_the_page_and_the_plot_are_as_the_script_writes_them() -> None:
 
 def test_every_result_that_is_kept_is_shown() -> None:
     page = (ROOT / "docs" / "performance.md").read_text("utf-8")
-    shown = {name for match in SCRIPT["_BLOCK"].finditer(page) for name in match[2].split()}
-    assert shown == SCRIPT["kept_results"]().keys()
+    results = SCRIPT["kept_results"]()
+    names = {name for match in SCRIPT["_BLOCK"].finditer(page) for name in match[2].split()}
+    shown = [id(one) for name in names for one in SCRIPT["runs_of"](name, results)]
+    assert sorted(shown) == sorted(map(id, results.values()))
+
+
+def test_of_several_runs_the_medians_are_shown_and_every_ratio() -> None:
+    results = {
+        "run-1": kept(value=10.0, ratio=0.5, compared_with="floor"),
+        "run-2": kept(value=30.0, ratio=0.7, compared_with="floor"),
+        "run-3": kept(value=20.0, ratio=0.9, compared_with="floor"),
+        "else": kept(ratio=None, compared_with=None),
+    }
+    page = "<!-- figures run-* else -->\n<!-- end of figures -->\n"
+    written = SCRIPT["page_with_tables"](page, results)
+    assert "| drain, jobs/s | 20.0 | 70 % of the floor (50, 70, 90) | 950 |  |" in written
+    assert "`jobmaster bench x`; medians of 3 runs; quiet." in written
+    assert SCRIPT["page_with_tables"](written, results) == written
+    times = {f"n-{n}": kept(ratio=float(n), compared_with="one caller") for n in (1, 2, 3)}
+    assert "| 2.0 × one caller (1.0, 2.0, 3.0) |" in SCRIPT["page_with_tables"](
+        page.replace("run-* else", "n-*"), times
+    )
+    with pytest.raises(KeyError, match="none"):
+        SCRIPT["page_with_tables"](page.replace("run-*", "none-*"), results)
 
 
 def test_a_table_is_written_between_its_comments_and_nothing_else_is_touched() -> None:
