@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -170,18 +171,20 @@ class RequestDesk:
         definition_id, common = "", None
         rest: tuple[Any, ...] = ()
         encode: Callable[[object], str] = self._plain.encode
+        short = -1
         for index, request in enumerate(requests):
             try:
                 if type(request) is JobRequest and request.handler is handler and _is_bare(request):
                     text = encode({} if request.data is None else request.data)
-                    self._check_size(definition_id, text, common)
+                    if len(text) > short:
+                        self._check_size(definition_id, text, common)
                     news.append(_new_tuple(NewJob, (uuid7(), definition_id, text, *rest)))
                     continue
                 new = self.from_request(request)
                 news.append(new)
                 if _is_bare(request):
                     handler, definition_id, common = request.handler, new.definition_id, new.metadata
-                    rest = new[3:]
+                    rest, short = new[3:], self._short(common)
                     bound = self._registry.resolve(handler)[1]
                     encode = self._plain.encode if bound is None else bound.payload.encode
             except InvalidJob as fault:
@@ -205,6 +208,11 @@ class RequestDesk:
         text = self._codecs.encode_metadata(_mapping(metadata))
         stored: dict[str, Any] = {} if text is None else read(text)
         return stored
+
+    def _short(self, metadata: str | None) -> int:
+        """Up to so many characters data needs no look at its size beside this metadata."""
+        most = self._limits.max_message_bytes
+        return sys.maxsize if most is None else most // 4 - len(metadata or "")
 
     def _check_size(self, definition_id: str, data: str, metadata: str | None) -> None:
         most = self._limits.max_message_bytes

@@ -40,6 +40,7 @@ class _Sequence:
         self._draw = random.Random(os.urandom(16)).getrandbits
 
     def next(self) -> UUID:
+        value = _new(UUID)
         ms = time.time_ns() // 1_000_000
         with self._lock:
             if ms > self._last_ms:
@@ -49,7 +50,10 @@ class _Sequence:
                 self._count = self._draw(61)
             else:
                 self._count += 1 + self._draw(32)
-            return uuid_of(self._base | self._count)
+            # as :func:`uuid_of` does, without the call
+            _set(value, "int", self._base | self._count)
+        _set(value, "is_safe", _is_safe)
+        return value
 
 
 _sequence = _Sequence()

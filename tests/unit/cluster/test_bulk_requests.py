@@ -82,7 +82,8 @@ def test_they_are_what_each_would_be_by_itself() -> None:
     [
         (JobRequest(Plain, {"n": float("nan")}), InvalidJob, "nan"),
         (JobRequest(Plain, ["no mapping"]), InvalidJob, "mapping"),
-        (JobRequest(Plain, {"n": "x" * 200}), MessageTooLarge, "200|2.. bytes"),
+        (JobRequest(Plain, {"n": "x" * 200}), MessageTooLarge, "2.. bytes"),
+        (JobRequest(Plain, {"n": "€" * 50}), MessageTooLarge, "1.. bytes"),
         (JobRequest(Typed, {"n": "no number"}), InvalidJob, "n"),
         (JobRequest(Plain, {"n": 1}, lane="no lane"), InvalidJob, "lane"),
     ],
