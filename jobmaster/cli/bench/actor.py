@@ -59,11 +59,11 @@ class Actor:
 
     # -- the library -----------------------------------------------------------------------------------
 
-    async def open(self, workers: int, slots: int = WORKER_SLOTS) -> None:
+    async def open(self, workers: int) -> None:
         """Build the cluster with so many workers, and start it when it has any."""
         config = config_for(self._url, self._table_prefix, self._master)
         for number in range(workers):
-            config.add_worker(concurrency=slots, name=None if number == 0 else f"worker-{number}")
+            config.add_worker(concurrency=WORKER_SLOTS, name=None if number == 0 else f"worker-{number}")
         await self._start(config, workers)
 
     async def open_with_agents(self, agents: int, serves: str | None) -> None:

@@ -28,8 +28,6 @@ _PATIENCE = 120.0
 """Seconds without a run after which it is given up."""
 _MIDDLE = (0.2, 0.8)
 """The share of the jobs that is measured: before it some workers have not begun, after it some idle."""
-_SLOTS = 20
-"""Run slots of each of many workers: the default."""
 _CROWD_PROCESSES = 2
 _CROWD = 16
 """Workers that the planned number of jobs is enough for: each must fill its queue more than once."""
@@ -91,7 +89,7 @@ class Scale:
         self._ground.empty()
         players = [self._cast.player() for _ in range(_CROWD_PROCESSES)]
         for player in players:
-            player.ask("open", workers=count // _CROWD_PROCESSES, slots=_SLOTS)
+            player.ask("open", workers=count // _CROWD_PROCESSES)
         return self._drained(players, self._plan.jobs * max(1, count // _CROWD))
 
     def _by_agents(self, count: int) -> float:
