@@ -186,8 +186,8 @@ class Locator:
         return list(best.values())
 
     def count(self, criteria: JobFilter) -> int:
-        """How many jobs fit, each counted once. While jobs move between master and agents, some of those may
-        be counted twice; none is left out, unless it moves to and fro meanwhile."""
+        """How many jobs fit, each counted once; while jobs move between master and agents, give or take those
+        on the way. One that is placed on an agent meanwhile is left out only if another comes back."""
         backend, master = self._backend, self._backend.master
         if not backend.distributed:
             return master.count_jobs(criteria)

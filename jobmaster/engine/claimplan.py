@@ -24,6 +24,8 @@ _CHEAP = 0.005
 """Seconds that such a look may take in any case."""
 _LIVELY = 1.0
 """Seconds for which a priority that had work counts as competing."""
+_LOOKS = 4
+"""How many looks at other priorities in a row have to take long: what is settled along varies as well."""
 _BREATH = 0.05
 """Seconds between looks for work of the other priorities, while more than fits is ready of those."""
 
@@ -57,21 +59,26 @@ class ClaimPlan:
         """Seconds that the last two from a beginning took beyond that."""
         self._others_at = float("-inf")
         """When priorities without work were asked last."""
-        self._others_prices = (0.0, 0.0)
-        """Seconds that the last two claims took, beyond what is usual, that asked those too."""
+        self._others_prices = (0.0,) * _LOOKS
+        """Seconds that the last claims which asked those took beyond those that did not."""
+        self._lean: float | None = None
+        """Seconds that a claim takes which does not."""
         self._lively_at = dict.fromkeys(WEIGHTS, float("-inf"))
         self.hungry = True
         """Whether the last answer suggests that more is ready now."""
 
-    def request(self, room: int, closed: Collection[UUID] = ()) -> ClaimRequest | None:
-        """A request for about ``room`` jobs, into none of the ``closed`` buckets; ``None`` when none fits."""
+    def request(self, room: int, closed: Collection[UUID] = (), woken: bool = False) -> ClaimRequest | None:
+        """A request for about ``room`` jobs, into none of the ``closed`` buckets; ``None`` when none fits.
+        ``woken``: somebody has told of work, perhaps of a priority that had none."""
         now = self._clock.monotonic()
         open_ = {priority: self._next_open(priority, closed) for priority in self._buckets}
         lively = {p for p, at in self._lively_at.items() if now - at < _LIVELY and open_[p] is not None}
         limits = {p: n for p, n in self._shares.split(room, lively).items() if open_[p] is not None}
-        if lively and now < self._others_at + self._others_wait(lively):
+        aside = limits.keys() - lively
+        if lively and aside and now < self._others_at + self._others_wait(lively, woken):
             limits = {p: n for p, n in limits.items() if p in lively}
-        elif limits.keys() - lively:
+            aside = set()
+        elif aside:
             self._others_at = now
         if not limits:
             return None
@@ -83,17 +90,17 @@ class ClaimPlan:
             else:
                 self._full_at[priority] = now
         buckets = {p: bucket for p, bucket in open_.items() if bucket is not None and p in limits}
-        return ClaimRequest(self._lane, buckets, limits, after)
+        return ClaimRequest(self._lane, buckets, limits, after, frozenset(aside))
 
     def _whole_from(self, priority: int) -> float:
         """When to start from the beginning again."""
         wait = _wait_after(self._prices)
         return self._full_at[priority] + (wait if priority in self._short else max(_FRESH, wait))
 
-    def _others_wait(self, lively: Set[int]) -> float:
+    def _others_wait(self, lively: Set[int], woken: bool) -> float:
         """Seconds to leave the priorities without work alone after a look at them."""
-        full = self.hungry and self._short.isdisjoint(lively)
-        return max(_BREATH if full else 0.0, _wait_after(self._others_prices))
+        full = self.hungry and self._short.isdisjoint(lively) and not woken
+        return max(_BREATH if full or self._lean is None else 0.0, _wait_after(self._others_prices))
 
     def _next_open(self, priority: int, closed: Collection[UUID]) -> UUID | None:
         """The next bucket of a priority that is not closed; turns round-robin."""
@@ -139,22 +146,23 @@ class ClaimPlan:
                     self._lively_at[priority] = float("-inf")
 
     def _weigh(self, request: ClaimRequest, seconds: float) -> None:
-        extra = max(0.0, seconds - (self._usual or 0.0))
         whole = any(p in self._cursor and p not in request.after for p in request.limits)
-        # who is asked for one job beside others of which many are wanted had none lately
-        others = min(request.limits.values()) == 1 < max(request.limits.values())
         if whole:
-            self._prices = (self._prices[1], extra)
-        if others:
-            self._others_prices = (self._others_prices[1], extra)
-        elif not whole and request.after:
+            self._prices = (self._prices[1], max(0.0, seconds - (self._usual or 0.0)))
+        if not request.aside:
+            lean = seconds if self._lean is None else self._lean
+            self._lean = lean + (seconds - lean) / 8
+        elif self._lean is not None:
+            self._others_prices = (*self._others_prices[1:], max(0.0, seconds - self._lean))
+        dear = request.aside and _wait_after(self._others_prices)
+        if not whole and request.after and not dear:
             usual = seconds if self._usual is None else self._usual
             self._usual = usual + (seconds - usual) / 8
 
 
-def _wait_after(prices: tuple[float, float]) -> float:
-    """Seconds between looks of which the last two took so long."""
-    # one in two that took long says nothing: a stall
+def _wait_after(prices: Sequence[float]) -> float:
+    """Seconds between looks of which the last ones took so long."""
+    # one of them that did not shows that the others say nothing: a stall
     price = min(prices)
     return min(_LONGEST_WAIT, price * _THRIFT) if price > _CHEAP else 0.0
 

@@ -28,7 +28,6 @@ from .isolation import Isolation
 from .judge import judge
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
-from .signals import TaskMaker, task_maker
 from .terms import TermsBook
 
 __all__ = ["Dispatcher"]
@@ -89,7 +88,6 @@ class Dispatcher:
         """Whether a claim is under way, so that a job may be ours that has not come in."""
         self._read = (float("-inf"), clock.now())
         """A monotonic instant, the last that was told, and the instant that it is."""
-        self._new_task: TaskMaker
         self._cancelled: set[UUID] = set()
         """Jobs that were asked to be cancelled while a claim was under way."""
 
@@ -145,7 +143,6 @@ class Dispatcher:
 
     def offer(self, jobs: Iterable[ClaimedJob], *, more: bool = False) -> None:
         """Take in claimed jobs and start what fits; ``more``: others are claimed next."""
-        self._new_task = task_maker(asyncio.get_running_loop())
         suspects: list[ClaimedJob] = []
         for job in jobs:
             if job.cancel_requested or (self._cancelled and job.id in self._cancelled):
@@ -218,7 +215,8 @@ class Dispatcher:
         if self._announcer.heard:
             job = active.run.job
             self._announcer.emit(JobStarted(job.id, job.definition_id, job.attempt + 1, self._options.id))
-        active.task = self._new_task(self._execute(active))
+        # never by a factory of the loop's: one that begins at once would end here what it has to begin
+        active.task = asyncio.Task(self._execute(active))
         self._expect(active.deadline_at)
 
     # -- running ---------------------------------------------------------------------------------------

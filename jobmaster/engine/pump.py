@@ -170,7 +170,7 @@ class Pump:
             if not tenure.trust.holds():
                 return
             claim, flush = self._wanted(tenure)
-            request = tenure.plan.request(self._room, self.dispatcher.closed) if claim else None
+            request = tenure.plan.request(self._room, self.dispatcher.closed, self.woken) if claim else None
             if request is not None or flush:
                 self._settle(tenure, request)
                 gone = True

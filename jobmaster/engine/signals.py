@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import Any
 
 from ..ports import Clock
 
-__all__ = ["Alarm", "TaskMaker", "task_maker", "tell"]
-
-TaskMaker: TypeAlias = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+__all__ = ["Alarm", "tell"]
 
 
 def tell(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object], *args: Any) -> None:
@@ -24,15 +21,6 @@ def tell(loop: asyncio.AbstractEventLoop | None, callback: Callable[..., object]
     except RuntimeError:
         if not loop.is_closed():
             raise
-
-
-def task_maker(loop: asyncio.AbstractEventLoop) -> TaskMaker:
-    """What makes a task for a coroutine in this loop: its ``create_task``, or what that comes to, in fewer
-    steps, where neither the loop nor whoever runs it wants more."""
-    plain = getattr(type(loop), "create_task", None) is asyncio.BaseEventLoop.create_task
-    if plain and loop.get_task_factory() is None:
-        return partial(asyncio.Task, loop=loop)
-    return loop.create_task
 
 
 class Alarm:

@@ -52,6 +52,8 @@ class ClaimRequest:
     buckets: Mapping[int, UUID]
     limits: Mapping[int, int]
     after: Mapping[int, tuple[datetime, UUID]] = field(default_factory=dict)
+    aside: frozenset[int] = frozenset()
+    """Priorities that had no work lately and are asked along with those that had."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,17 @@ class Bell:
         """Call ``on_wake`` from now on."""
         listening = _Listening(self, on_wake)
         with self._lock:
-            self._listeners = (*self._listeners, listening)
-            if self._watch is None:
-                self._watch = watch_for(self._path, lambda: self.ring((None,)))
+            before = self._listeners
+            self._listeners = (*before, listening)
+            if self._watch is None or not self._watch.alive:
+                if self._watch is not None:
+                    self._watch.close()
+                    self._watch = None
+                try:
+                    self._watch = watch_for(self._path, lambda: self.ring((None,)))
+                except BaseException:
+                    self._listeners = before
+                    raise
         return listening
 
     def leave(self, listening: _Listening) -> None:

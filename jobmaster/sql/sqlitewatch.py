@@ -51,6 +51,11 @@ class Watch(ABC):
         """Begin."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs: it does not in a process that was forked."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """End the thread."""
         self._closed = True
@@ -132,7 +137,7 @@ class Hearing(Watch):
     """Is told by the kernel when the log is written (inotify), and costs nothing in between.
 
     A write is seen before what it commits can be: SQLite first flushes it to the disk. So looks follow it at
-    growing distances, over a quarter of a second.
+    growing distances, over a quarter of a second, and every second anyway.
     """
 
     def __init__(self, path: str, on_change: Callable[[], None], ears: INotify) -> None:
@@ -140,6 +145,7 @@ class Hearing(Watch):
         self._ears = ears
         self._watched: tuple[int, int] | None = None
         """The log that is listened to, by its device and number."""
+        self._pid = os.getpid()
         self._end, self._closer = os.pipe()
         self._closing, self._anything = select.poll(), select.poll()
         for poller in (self._closing, self._anything):
@@ -154,6 +160,11 @@ class Hearing(Watch):
             os.close(self._end)
 
     def _wake(self) -> None:
+        # by a byte, since a process that was forked meanwhile keeps the pipe open; that one may tell its own
+        # copy of this watch to end, of which there is no thread
+        if os.getpid() == self._pid:
+            with contextlib.suppress(BrokenPipeError):  # the thread has ended already
+                os.write(self._closer, b"x")
         os.close(self._closer)
 
     def _pause(self, seconds: float) -> bool:
@@ -163,11 +174,14 @@ class Hearing(Watch):
         self._watched = None
         while not self._closed:
             if not self._listens():
-                # nobody has written yet, or another log is being made: nothing can be heard of it
+                # nobody has written yet, another log is being made, or no watch is granted: nothing is heard
                 self._look(connection)
                 self._pause(_LOOK_EVERY)
-            elif self._anything.poll(_CHECK_EVERY * 1000) and not self._closed:
+            elif self._anything.poll(_CHECK_EVERY * 1000):
                 self._look_on(connection)
+            else:
+                # for what took longer to flush than :meth:`_look_on` waits
+                self._look(connection)
 
     def _listens(self) -> bool:
         """Listen to the log that is there now; whether that was so already."""
@@ -181,14 +195,18 @@ class Hearing(Watch):
             return True
         from inotify_simple import flags
 
-        self._ears.add_watch(self._log, flags.MODIFY)
-        self._watched = log
+        try:
+            self._ears.add_watch(self._log, flags.MODIFY)
+        except OSError as fault:
+            _logger.debug("%s is looked at for writes: %s", self._log, fault)
+        else:
+            self._watched = log
         return False
 
     def _look_on(self, connection: sqlite3.Connection) -> None:
         """Something was written: look until what it was must have been seen."""
         heard_at, wait = float("-inf"), _FIRST
-        while wait <= _LAST:
+        while wait <= _LAST and not self._closed:
             if self._anything.poll(wait * 1000):
                 # again: a little later it can be seen; and while writes go on, not all the time
                 self._ears.read(timeout=0)
@@ -201,8 +219,16 @@ class Hearing(Watch):
 
 def watch_for(path: str, on_change: Callable[[], None]) -> Watch:
     """A watch of the file that has begun: one that hears where the kernel tells, else one that looks."""
+    watch: Watch | None = None
     ears = _ears(path) if sys.platform == "linux" else None
-    watch = Looking(path, on_change) if ears is None else Hearing(path, on_change, ears)
+    if ears is not None:
+        try:
+            watch = Hearing(path, on_change, ears)
+        except OSError as fault:
+            ears.close()
+            _logger.debug("%s is looked at for writes: %s", path, fault)
+    if watch is None:
+        watch = Looking(path, on_change)
     watch.start()
     return watch
 

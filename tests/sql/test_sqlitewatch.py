@@ -6,11 +6,13 @@ import contextlib
 import errno
 import os
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,6 +148,93 @@ def test_it_ends_at_once_and_leaves_nothing_open(tmp_path: Path, writer: sqlite3
         assert time.monotonic() - began < 5
         assert not watch._thread.is_alive()
     assert pipes_and_ears() == before
+
+
+@on_linux
+def test_a_log_of_which_no_watch_is_granted_is_looked_at(
+    tmp_path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file itself was granted one before."""
+    import inotify_simple
+
+    grant = inotify_simple.INotify.add_watch
+
+    def refuse(ears: Any, path: str, mask: int) -> int:
+        if str(path).endswith("-wal"):
+            raise OSError(errno.ENOSPC, "no more watches")
+        return int(grant(ears, path, mask))
+
+    monkeypatch.setattr(inotify_simple.INotify, "add_watch", refuse)
+    heard = Heard()
+    watch = watch_for(str(tmp_path / "x.db"), heard)
+    assert type(watch) is Hearing
+    heard.calm()
+    for number in range(5):
+        heard.hears(lambda number=number: writer.execute("INSERT INTO t VALUES (?)", (number,)))  # type: ignore[misc]
+    watch.close()
+
+
+@on_linux
+def test_what_is_flushed_late_is_noticed_all_the_same(
+    tmp_path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk may take longer than looks go on after a write."""
+    monkeypatch.setattr(Hearing, "_look_on", lambda watch, connection: watch._ears.read(timeout=0))
+    heard = Heard()
+    watch = watch_for(str(tmp_path / "x.db"), heard)
+    heard.calm()
+    heard.hears(lambda: writer.execute("INSERT INTO t VALUES (1)"))
+    watch.close()
+
+
+FORKING = """
+import os, sqlite3, sys, threading, time
+from jobmaster.sql.sqlitewake import Bell
+path = sys.argv[1]
+writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+bell, told = Bell.of(path), threading.Event()
+listening = bell.listen(lambda lane: told.set())
+assert told.wait(10)
+child = os.fork()
+if child == 0:
+    # its copy of the watch has no thread; ending it must not end that of its parent
+    listening.close()
+    fresh = threading.Event()
+    again = Bell.of(path).listen(lambda lane: fresh.set())
+    assert fresh.wait(10)
+    again.close()
+    print("the child hears", flush=True)
+    time.sleep(60)
+time.sleep(1)
+writing = True
+def write():
+    while writing:
+        writer.execute("INSERT INTO t VALUES (1)")
+        time.sleep(0.03)
+thread = threading.Thread(target=write)
+thread.start()
+told.clear()
+assert told.wait(10)
+began = time.monotonic()
+listening.close()
+print("closed in time" if time.monotonic() - began < 5 else "closed late", flush=True)
+writing = False
+thread.join()
+os.kill(child, 9)
+os.waitpid(child, 0)
+"""
+
+
+@on_linux
+def test_a_forked_child_changes_nothing_for_its_parent_and_may_listen_itself(
+    tmp_path: Path, writer: sqlite3.Connection
+) -> None:
+    path = str(tmp_path / "x.db")
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.split("\n")) == ["", "closed in time", "the child hears"]
 
 
 @on_linux

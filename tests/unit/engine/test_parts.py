@@ -223,7 +223,7 @@ def test_looks_for_work_of_other_priorities_that_take_long_are_seldom() -> None:
         claim(0.042)
     # a twentieth of the time: the look of 0.04 s beyond the usual takes place every 0.8 s
     assert len(asked_at) == pytest.approx(12, abs=3)
-    assert min(b - a for a, b in itertools.pairwise(asked_at[2:])) > 0.7
+    assert min(b - a for a, b in itertools.pairwise(asked_at[5:])) > 0.7
     # however dear, every five seconds; and when nothing else is left, at once
     asked_at.clear()
     while clock.monotonic() < began + 40:
@@ -234,6 +234,44 @@ def test_looks_for_work_of_other_priorities_that_take_long_are_seldom() -> None:
     p.learn(request, [], 0.002)
     clock.advance(1.0)
     assert len(p.request(20).limits) == 5  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("busy", [(3,), (4, 3), (3, 2, 1), (4, 3, 2, 1)])
+@pytest.mark.parametrize("room", [3, 5, 6, 40])
+@pytest.mark.parametrize("seconds", [0.0, 0.03, 0.3])
+def test_looks_for_work_of_other_priorities_that_cost_nothing_are_frequent(
+    busy: tuple[int, ...], room: int, seconds: float
+) -> None:
+    """However long a claim takes, and however little is asked for."""
+    clock = FakeClock()
+    p = plan(clock)
+    began, asked_at, number = clock.monotonic(), [clock.monotonic()], 0
+    while clock.monotonic() < began + 20:
+        request = p.request(room)
+        assert request is not None
+        if 5 in request.limits:
+            asked_at.append(clock.monotonic())
+        clock.advance(max(0.01, seconds))
+        number += 1000
+        found = [job for q in busy for job in jobs(request.limits.get(q, 0), q, start=number + 100 * q)]
+        p.learn(request, found, seconds)
+    # with the next claim after the wait, and the one after that while nothing is known of what is usual
+    assert max(b - a for a, b in itertools.pairwise(asked_at)) <= 0.06 + 2 * max(0.01, seconds)
+
+
+def test_a_wake_up_has_all_priorities_asked() -> None:
+    p = plan(FakeClock())
+    request = p.request(20)
+    assert request is not None
+    p.learn(request, jobs(20, 3))
+    lean = p.request(20)
+    assert lean is not None
+    assert lean.limits == {3: 20}
+    p.learn(lean, jobs(20, 3, start=50))
+    woken = p.request(20, (), True)
+    assert woken is not None
+    assert woken.limits.keys() == {1, 2, 3, 4, 5}
+    assert woken.aside == {1, 2, 4, 5}
 
 
 def test_the_cursor_starts_again_every_second_and_after_a_short_answer() -> None:
