@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -155,3 +156,26 @@ async def test_one_handler_runs_inline() -> None:
     assert (await run_inline(config(), Patient, attempt=6)).result == 6
     with pytest.raises(UnknownHandler):
         await run_inline(config(), "nobody")
+
+
+async def test_handlers_begin_in_their_own_turn_whatever_task_factory_the_loop_has() -> None:
+    """Python 3.12 has one under which each task begins where it is made: a job that began another there, and
+    that one the next, would end in a recursion."""
+    loop = asyncio.get_running_loop()
+    made: list[str] = []
+
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    before = loop.get_task_factory()
+    loop.set_task_factory(factory)
+    try:
+        async with MemoryCluster(config()) as cluster:
+            job = await cluster.scheduler.once_now_async(Reminder)
+            await cluster.advance(timedelta(minutes=1))
+            assert (await cluster.scheduler.get_job_async(job.id)).status is JobStatus.SUCCEEDED
+    finally:
+        loop.set_task_factory(before)
+    assert made
+    assert [name for name in made if "Dispatcher" in name] == []
