@@ -57,6 +57,13 @@ def long(session: nox.Session) -> None:
 
 
 @nox.session
+def search(session: nox.Session) -> None:
+    """Tests with examples that are made up, with others than the suite tries."""
+    install(session, "test")
+    session.run("pytest", "--hypothesis-profile=search", *(session.posargs or ["tests"]))
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """The documentation; a warning is an error."""
     install(session, "docs")

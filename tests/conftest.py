@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.forking import forks
 from tests.leftovers import Leftovers, cancel_all_tasks_and_tell, open_files, until_empty
@@ -30,6 +31,12 @@ from tests.servers import (
 from tests.servers.process import IN_MEMORY, roomy_memory
 from tests.telling import tell_at_once
 from tests.thinning import thin_out
+
+# The suite tries the same examples each time, so that a change is judged by what it changed; others are tried
+# with `--hypothesis-profile=search`. No example may fail for being slow.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile("suite")
 
 
 @pytest.hookimpl(trylast=True)

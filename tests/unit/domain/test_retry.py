@@ -30,7 +30,9 @@ def test_exponential_stays_within_its_bounds(failures: int, initial: float, jitt
     maximum = 3600.0
     delay = Retry.exponential(initial, maximum, jitter=jitter).delay(failures, None)
     assert delay is not None
-    nominal = min(initial * 2.0 ** min(failures - 1, 60), maximum)
+    # it is kept in microseconds, and what that rounds off doubles along
+    kept = timedelta(seconds=initial).total_seconds()
+    nominal = min(kept * 2.0 ** min(failures - 1, 60), maximum)
     low = nominal / 2 if jitter else nominal
     assert low - 1e-5 <= delay.total_seconds() <= nominal + 1e-5
 
