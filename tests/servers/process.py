@@ -40,6 +40,9 @@ pid=$(cat "$1/server.pid" 2>/dev/null) && {
 rm -rf -- "$1"
 """
 
+_CHANCE = random.SystemRandom()
+"""Simulations and made-up examples seed the common source, which would repeat its ports then."""
+
 _owned: set[int] = set()
 
 
@@ -52,12 +55,16 @@ def free_port() -> int:
     """A free TCP port of the loopback interface, below the range that outgoing connections take theirs from.
 
     A server that is down keeps its port for its restart this way: no client socket can be given it meanwhile,
-    nor can a client that keeps connecting end up connected to itself.
+    nor can a client that keeps connecting end up connected to itself. Neither this interpreter nor another
+    one that asks here is given the number again while this one lives: a UDP socket of that number, which
+    nobody uses, is the sign that it is taken.
     """
     while True:
-        port = random.randrange(15_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
+        port = _CHANCE.randrange(15_000, 32_000)
+        with suppress(OSError), socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as sign:
+            sign.bind(("127.0.0.1", port))
             probe.bind(("127.0.0.1", port))
+            sign.detach()
             return port
 
 

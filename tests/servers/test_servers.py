@@ -17,7 +17,7 @@ import pytest
 
 from tests.databases import execute
 from tests.leftovers import until_empty
-from tests.servers import PROVIDERS, MariaDbServer, PostgresServer, ServerAbsent, absent
+from tests.servers import PROVIDERS, MariaDbServer, PostgresServer, ServerAbsent, absent, process
 from tests.servers.mariadb import connect
 from tests.servers.process import alive, executable_by_others, owned_processes
 
@@ -38,6 +38,29 @@ def value(url: str, query: str) -> object:
     with psycopg.connect(url, autocommit=True) as connection:
         row = connection.execute(query).fetchone()
         return row[0] if row and row[0] is not None else None
+
+
+def test_a_port_is_given_once_however_often_chance_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loaded:
+        def randrange(self, start: int, stop: int) -> int:
+            return named.pop(0)
+
+    monkeypatch.setattr(process, "_CHANCE", Loaded())
+    named = list(range(32_000, 32_100))
+    first = process.free_port()
+    named = [first, first, *range(first + 1, 32_200)]
+    assert process.free_port() > first
+
+    program = (
+        "from tests.servers import process\n"
+        f"named = list(range({first}, {first + 100}))\n"
+        "process._CHANCE = type('Loaded', (), {'randrange': lambda *_: named.pop(0)})()\n"
+        "print(process.free_port())"
+    )
+    other = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert int(other.stdout) > first
 
 
 @pytest.mark.postgres
