@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from ..domain.alike import kinds_of
 from ..domain.job import ClaimedJob, Job, NewJob
 from ..ports.transport import ClaimRequest
 
@@ -46,7 +47,7 @@ class Skew:
 
     def new_jobs(self, jobs: Sequence[NewJob]) -> Sequence[NewJob]:
         """On their way into the store."""
-        if not self.ahead:
+        if not self.ahead or all(job.run_at is None for job in kinds_of(jobs)):
             return jobs
         return [job if job.run_at is None else job._replace(run_at=self.inward(job.run_at)) for job in jobs]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from ..domain.alike import AlikeJobs, kinds_of
 from ..domain.copies import AgentKey
 from ..domain.job import ClaimedJob, Job, NewJob
 from ..domain.status import BucketStatus, WorkerMode
@@ -64,7 +65,7 @@ class SqlTransport(SqlMoves):
         wake = lanes_to_wake(jobs, datetime.now(UTC))
         gateway = self._gateway
         enqueue = gateway.dialect.enqueue
-        known = any(job.recheck for job in jobs)
+        known = any(job.recheck for job in kinds_of(jobs))
         jobs = self._skew.new_jobs(jobs)
         pinned = _pinned(jobs)
 
@@ -180,6 +181,8 @@ class SqlTransport(SqlMoves):
 def _pinned(jobs: Sequence[NewJob]) -> dict[str, list[UUID]]:
     """The jobs whose callers asked for an agent, by agent."""
     found: dict[str, list[UUID]] = {}
+    if isinstance(jobs, AlikeJobs) and jobs.like.agent is None:
+        return found
     for job in jobs:
         if job.agent is not None:
             found.setdefault(job.agent, []).append(job.id)

@@ -248,9 +248,12 @@ class Cluster(AdministrativeMethods):
         wanted = asyncio.Event()
 
         def on_signal() -> None:
-            if wanted.is_set() and self._runtime is not None:
+            if not wanted.is_set():
+                self._logger.info("signal received: stopping")
+                wanted.set()
+            elif self._runtime is not None:
+                self._logger.info("signal received again: the grace period ends")
                 self._runtime.hurry()
-            wanted.set()
 
         signals = (signal.SIGTERM, signal.SIGINT)
         for number in signals:
@@ -265,7 +268,6 @@ class Cluster(AdministrativeMethods):
                 return
             starting.result()
             await stop_wanted
-            self._logger.info("signal received: stopping")
             await self.stop_async()
         finally:
             stop_wanted.cancel()

@@ -5,7 +5,7 @@ Sync and async twins share everything but the way they wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, overload
 from uuid import UUID
@@ -265,7 +265,7 @@ class EnqueueMethods:
 
     # -- shared ----------------------------------------------------------------------------------------
 
-    def _requested(self, requests: Iterable[JobRequest], returning: str) -> list[NewJob]:
+    def _requested(self, requests: Iterable[JobRequest], returning: str) -> Sequence[NewJob]:
         if returning not in ("jobs", "ids"):
             raise ValueError(f'returning must be "jobs" or "ids", not {returning!r}')
         return self._desk.from_requests(requests)

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import TypeVar
 from uuid import UUID
 
+from ..domain.alike import AlikeJobs, kinds_of, part_of
 from ..domain.job import Job, NewJob
 from ..domain.status import ClusterMode
 from ..engine.backoff import Backoff
@@ -209,6 +210,9 @@ class Producer:
 
     def enqueue_ids(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[UUID]:
         """The same, with no more said of each job than its id."""
+        if isinstance(news, AlikeJobs):
+            self._store_parts(news)
+            return news.ids()
         if any(new.unique_key is not None for new in news):
             return [item.job_id for item in self.enqueue_many(news, on_conflict)]
         self._store_parts([self._router.admit(new) for new in news])
@@ -218,7 +222,7 @@ class Producer:
         """Jobs without keys, one transaction per store: which of them went where, and when."""
         stored: list[tuple[Sequence[int], datetime, Target]] = []
         for targets, places in self._router.deal(news):
-            part = news if len(places) == len(news) else [news[place] for place in places]
+            part = part_of(news, places)
             try:
                 now, target = self._store_part(targets, part)
             except TransportUnavailable as fault:
@@ -232,7 +236,7 @@ class Producer:
                     accepted,
                 ) from fault
             stored.append((places, now, target))
-        for lane in {new.lane for new in news}:
+        for lane in {new.lane for new in kinds_of(news)}:
             self._wake(lane)
         return stored
 
@@ -271,7 +275,7 @@ class Producer:
             for new, item in zip(news, keyed, strict=True):
                 if item.job_id not in own:
                     self._locator.replace(item.job_id, new)
-        for lane in {new.lane for new in news}:
+        for lane in {new.lane for new in kinds_of(news)}:
             self._wake(lane)
         return keyed
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+from ..domain.alike import AlikeJobs
 from ..domain.durations import Duration, as_timedelta
 from ..domain.ids import uuid7
 from ..domain.job import DEFAULT_LANE, Job, NewJob
@@ -26,6 +27,8 @@ __all__ = ["HandlerReference", "JobOptions", "JobRequest", "RequestDesk", "aware
 HandlerReference: TypeAlias = type[JobHandler[Any]] | JobFunction[..., Any] | str
 """A handler class, a ``@job`` function, or a definition id."""
 
+_Item = TypeVar("_Item")
+_Made = TypeVar("_Made")
 _new_tuple = tuple.__new__
 _AT_ONCE = timedelta(0)
 _LONGEST_TIMEOUT = timedelta(days=366)
@@ -163,34 +166,25 @@ class RequestDesk:
         delay = _AT_ONCE if request.delay is None else as_timedelta(request.delay, "delay")
         return self.new_job(request.handler, request.data, request, run_at=run_at, delay=delay)
 
-    def from_requests(self, requests: Iterable[JobRequest]) -> list[NewJob]:
+    def from_requests(self, requests: Iterable[JobRequest]) -> Sequence[NewJob]:
         """The same for all items of ``once_many``; the error of one names its place."""
-        news: list[NewJob] = []
-        # of the last one without options: what others like it have in common
-        handler: object = self
-        definition_id, common = "", None
-        rest: tuple[Any, ...] = ()
-        encode: Callable[[object], str] = self._plain.encode
-        short = -1
-        for index, request in enumerate(requests):
-            try:
-                if type(request) is JobRequest and request.handler is handler and _is_bare(request):
-                    text = encode({} if request.data is None else request.data)
-                    if len(text) > short:
-                        self._check_size(definition_id, text, common)
-                    news.append(_new_tuple(NewJob, (uuid7(), definition_id, text, *rest)))
-                    continue
-                new = self.from_request(request)
-                news.append(new)
-                if _is_bare(request):
-                    handler, definition_id, common = request.handler, new.definition_id, new.metadata
-                    rest, short = new[3:], self._short(common)
-                    bound = self._registry.resolve(handler)[1]
-                    encode = self._plain.encode if bound is None else bound.payload.encode
-            except InvalidJob as fault:
-                fault.add_note(f"in item {index} of once_many; nothing was stored")
-                raise
-        return news
+        items = list(requests)
+        if len(items) > 1 and _are_alike(items):
+            return self._alike(items)
+        return _each(self.from_request, items)
+
+    def _alike(self, items: list[JobRequest]) -> AlikeJobs:
+        """Jobs of one handler that are given data and nothing else."""
+        (like,) = _each(self.from_request, items[:1])
+        bound = self._registry.resolve(items[0].handler)[1]
+        codec = self._plain if bound is None else bound.payload
+        datas = [{} if item.data is None else item.data for item in items]
+        texts = codec.encode_plain(datas)
+        if texts is None:
+            texts = [like.data, *_each(codec.encode, datas[1:], first=1)]
+        if max(map(len, texts)) > self._short(like.metadata):
+            _each(lambda text: self._check_size(like.definition_id, text, like.metadata), texts)
+        return AlikeJobs(like, texts)
 
     def _metadata(self, declared: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> str | None:
         metadata: dict[str, Any] = dict(declared or {})
@@ -256,20 +250,38 @@ def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -
     )
 
 
-def _is_bare(request: JobRequest) -> bool:
-    """Whether it names a handler and data and nothing else."""
-    return (
-        request.run_at is None
-        and request.delay is None
-        and request.priority is None
-        and request.lane is None
-        and request.timeout is None
-        and request.max_retries is None
-        and request.retry is None
-        and request.metadata is None
-        and request.unique_key is None
-        and request.agent_connection is None
-    )
+def _are_alike(items: list[JobRequest]) -> bool:
+    """Whether all name the same handler, and data, and nothing else."""
+    handler = getattr(items[0], "handler", None)
+    for item in items:
+        if not (
+            type(item) is JobRequest
+            and item.handler is handler
+            and item.run_at is None
+            and item.delay is None
+            and item.priority is None
+            and item.lane is None
+            and item.timeout is None
+            and item.max_retries is None
+            and item.retry is None
+            and item.metadata is None
+            and item.unique_key is None
+            and item.agent_connection is None
+        ):
+            return False
+    return True
+
+
+def _each(make: Callable[[_Item], _Made], items: Sequence[_Item], first: int = 0) -> list[_Made]:
+    """What is made of each; the error of one says which, counting from ``first``."""
+    made: list[_Made] = []
+    try:
+        for item in items:
+            made.append(make(item))
+    except InvalidJob as fault:
+        fault.add_note(f"in item {first + len(made)} of once_many; nothing was stored")
+        raise
+    return made
 
 
 def _refuse(fault: str | None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from ..domain.alike import AlikeJobs, kinds_of
 from ..domain.job import NewJob
 from ..domain.placement import order_by_load
 from ..domain.status import JobStatus
@@ -95,16 +96,13 @@ class Router:
         spare = [target for target in self._spare(names) if self._keeps(target.agent, due_in)]
         return [*(self._targets[name] for name in names), self.held, *spare]
 
-    def deal(self, news: Sequence[NewJob]) -> list[tuple[list[Target], list[int]]]:
+    def deal(self, news: Sequence[NewJob]) -> list[tuple[list[Target], Sequence[int]]]:
         """The jobs of one call, by the store that shall take them: the targets of each part and the places of
         its jobs in the call."""
         if self._only is not None:
-            return [([self._only], list(range(len(news))))]
-        parts: dict[tuple[str, str | None, frozenset[str]], list[int]] = {}
-        for place, new in enumerate(news):
-            parts.setdefault((new.lane, new.agent, self._keepers(new)), []).append(place)
-        dealt: list[tuple[list[Target], list[int]]] = []
-        for places in parts.values():
+            return [([self._only], range(len(news)))]
+        dealt: list[tuple[list[Target], Sequence[int]]] = []
+        for places in self._kept_alike(news):
             targets = self.targets(news[places[0]])
             serving = [target for target in targets if target.agent is not None]
             head = targets[: targets.index(self.held)] if self.held in targets else targets
@@ -117,12 +115,13 @@ class Router:
                     dealt.append(([head[number], *others], part))
         return dealt
 
-    def stored(self, target: Target, news: Iterable[NewJob]) -> None:
+    def stored(self, target: Target, news: Sequence[NewJob]) -> None:
         """Jobs were given to a store by this process."""
         if target.agent is not None and self._backend.distributed:
             self._backend.roster.up(target.agent)
-            for new in news:
-                self._backend.roster.sent(target.agent, new.lane, 1)
+            each = len(news) if isinstance(news, AlikeJobs) else 1
+            for new in kinds_of(news):
+                self._backend.roster.sent(target.agent, new.lane, each)
 
     def failed(self, target: Target) -> None:
         """A store did not answer."""
@@ -144,6 +143,15 @@ class Router:
         """The agents that take a job, by when it is due."""
         due_in = self._due_in(new)
         return frozenset(name for name in self._targets if self._keeps(name, due_in))
+
+    def _kept_alike(self, news: Sequence[NewJob]) -> Iterable[Sequence[int]]:
+        """The places of jobs that may go to the same stores."""
+        if isinstance(news, AlikeJobs):
+            return (range(len(news)),)
+        parts: dict[tuple[str, str | None, frozenset[str]], list[int]] = {}
+        for place, new in enumerate(news):
+            parts.setdefault((new.lane, new.agent, self._keepers(new)), []).append(place)
+        return parts.values()
 
     def _near(self, lane: str) -> list[str]:
         roster = self._backend.roster

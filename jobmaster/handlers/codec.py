@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..domain.plaindata import PlainData
@@ -20,6 +20,10 @@ class PayloadCodec(Protocol):
 
     def encode(self, data: object) -> str:
         """Validated JSON text of an object. Raises ``InvalidJob`` naming the fields at fault."""
+        ...
+
+    def encode_plain(self, datas: Sequence[object]) -> list[str] | None:
+        """The same for many, where a glance at all of them shows that none needs a closer look."""
         ...
 
     def decode(self, text: str) -> Any:

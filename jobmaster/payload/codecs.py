@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..domain.plaindata import PlainData
 from ..errors import InvalidJob, MessageTooLarge, SerializationError
 from .jsontext import read, write
-from .plain import is_flat, plain
+from .plain import are_flat, is_flat, plain
 
 if TYPE_CHECKING:
     from .typed import TypedCodec
@@ -30,6 +30,13 @@ class PlainCodec:
         if not isinstance(data, Mapping):
             raise InvalidJob(f"data must be a mapping with text keys, not {type(data).__name__}")
         return write(plain(data, "data"))
+
+    def encode_plain(self, datas: Sequence[object]) -> list[str] | None:
+        """The texts of many where all are flat mappings in ASCII, as most are; else ``None``."""
+        if not are_flat(datas):
+            return None
+        texts = list(map(write, datas))
+        return texts if all(map(str.isascii, texts)) else None
 
     def decode(self, text: str) -> PlainData:
         """The read-only mapping."""

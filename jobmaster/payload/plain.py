@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, NoReturn
+from itertools import chain
+from typing import Any, NoReturn, TypeGuard
 from uuid import UUID
 
 from ..errors import SerializationError
 
-__all__ = ["MAX_DEPTH", "is_flat", "non_finite", "plain"]
+__all__ = ["MAX_DEPTH", "are_flat", "is_flat", "non_finite", "plain"]
 
 MAX_DEPTH = 64
 """Levels of lists and mappings inside one another; the databases' own JSON types end at about 100."""
@@ -50,6 +51,15 @@ def is_flat(value: dict[Any, Any]) -> bool:
     """Whether it holds text, whole numbers, ``bool`` and ``None`` only, seen at a glance, as most data does.
     Where all of the text is ASCII, which its JSON tells, :func:`plain` would give an equal mapping."""
     return _FLAT.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
+
+
+def are_flat(values: Sequence[object]) -> TypeGuard[Sequence[dict[str, Any]]]:
+    """Whether each is a ``dict`` of which :func:`is_flat` holds."""
+    return (
+        all(type(value) is dict for value in values)
+        and _FLAT.issuperset(map(type, chain.from_iterable(map(dict.values, values))))  # type: ignore[arg-type]
+        and _TEXT.issuperset(map(type, chain.from_iterable(values)))  # type: ignore[arg-type]
+    )
 
 
 def non_finite(value: object, place: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import typing
+from collections.abc import Sequence
 from typing import Any, get_type_hints
 
 import typing_extensions
@@ -75,6 +76,9 @@ class TypedCodec:
         except ValidationError as error:
             raise InvalidJob(f"data does not fit {self._name} once written: {_faults(error)}") from None
         return text
+
+    def encode_plain(self, datas: Sequence[object]) -> None:
+        """Never: each is validated."""
 
     def decode(self, text: str) -> Any:
         """The validated instance."""

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from ..domain.alike import kinds_of
 from ..domain.copies import JobCopy
 from ..domain.job import NewJob
 
@@ -86,7 +87,7 @@ def lanes_to_wake(jobs: Sequence[NewJob], now: datetime) -> set[str]:
     """Lanes in which some of these jobs may be due at once, by a clock that need not be the store's."""
     soon = now + timedelta(seconds=1)
     lanes: set[str] = set()
-    for job in jobs:
+    for job in kinds_of(jobs):
         if job.lane not in lanes and (job.delay <= _NOW if job.run_at is None else job.run_at <= soon):
             lanes.add(job.lane)
     return lanes

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from ..domain.alike import AlikeJobs
 from ..domain.job import NewJob
 from .newjobs import is_bare, options_of, same_kind
 from .pgarrays import NULL, bigint_cell, instant_cell, int_cell, size, smallint_cell, text_cell
@@ -42,24 +43,41 @@ def blocks(jobs: Sequence[NewJob], now: datetime) -> Iterator[bytes]:
     Raises ``UnicodeEncodeError`` for lone surrogates.
     """
     parts, length = [_HEAD], 0
-    present = instant_cell(now)
-    before: NewJob | None = None
-    kind = b""
-    for job in jobs:
-        if before is None or not same_kind(job, before):
-            kind = text_cell(job.definition_id) + text_cell(job.lane) + smallint_cell(job.priority)
-            before = job
-        at = present
-        if job.run_at is not None or job.delay:
-            at = instant_cell(job.run_at or now + job.delay)
-        data, rest = job.data.encode(), _rest(job)
-        parts += (_ROW, job.id.int.to_bytes(16, "big"), kind, at, present, size(len(data)), data, rest)
-        length += len(data) + len(kind) + len(rest)
+    for row in _alike(jobs, now) if isinstance(jobs, AlikeJobs) else _rows(jobs, now):
+        parts += row
+        length += len(row[2]) + len(row[4]) + len(row[5])
         if length >= _BLOCK:
             yield b"".join(parts)
             parts, length = [], 0
     parts.append(_END)
     yield b"".join(parts)
+
+
+def _rows(jobs: Sequence[NewJob], now: datetime) -> Iterator[tuple[bytes, ...]]:
+    present = instant_cell(now)
+    before: NewJob | None = None
+    kind = b""
+    for job in jobs:
+        if before is None or not same_kind(job, before):
+            kind = _kind(job)
+            before = job
+        due = present
+        if job.run_at is not None or job.delay:
+            due = instant_cell(job.run_at or now + job.delay)
+        data = job.data.encode()
+        yield _ROW, job.id.int.to_bytes(16, "big"), kind + due + present, size(len(data)), data, _rest(job)
+
+
+def _alike(jobs: AlikeJobs, now: datetime) -> Iterator[tuple[bytes, ...]]:
+    present = instant_cell(now)
+    middle, rest = _kind(jobs.like) + present + present, _rest(jobs.like)
+    for number, text in zip(jobs.numbers, jobs.texts, strict=True):
+        data = text.encode()
+        yield _ROW, number.to_bytes(16, "big"), middle, size(len(data)), data, rest
+
+
+def _kind(job: NewJob) -> bytes:
+    return text_cell(job.definition_id) + text_cell(job.lane) + smallint_cell(job.priority)
 
 
 def _rest(job: NewJob) -> bytes:

@@ -34,6 +34,12 @@ _KEPT = (
 )
 _NEW = "attempt, started_at, finished_at, result, worker_id"
 
+_NOW_AND_WAKE = (
+    "SELECT statement_timestamp(), "
+    "ARRAY(SELECT pg_notify(:channel, lane)::text FROM unnest(:lanes::text[]) AS lane)"
+)
+"""The present, and with the commit word to those who listen: no trip of its own."""
+
 HOT: dict[str, str] = {
     "enqueue": """
 WITH a AS (
@@ -50,7 +56,9 @@ added AS (
     COALESCE(run_at, statement_timestamp() + delay * interval '1 microsecond'), statement_timestamp(), data,
     metadata, timeout_ms, max_retries, retry, schedule_id, occurrence_at, recheck
   FROM a ON CONFLICT DO NOTHING)
-SELECT statement_timestamp()""",
+"""
+    + _NOW_AND_WAKE,
+    "before_copy": _NOW_AND_WAKE,
     "copy": f"COPY {{table:job}} ({', '.join(COPY)}) FROM STDIN (FORMAT BINARY)",
     # Conditions on bucket_id that repeat what is known are written so that no index can serve them. A plan
     # made while the table is empty is kept, and to it the index of ready or of claimed rows looks as good as

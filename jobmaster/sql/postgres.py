@@ -290,10 +290,11 @@ class PostgresDialect(Dialect):
         tx.cursor.execute(tx.texts[name].sql, given)
 
     def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str], known: bool) -> datetime:
+        waking = {"channel": self.channel(tx.names), "lanes": sorted(wake)}
         if len(jobs) >= _COPY_FROM and not known:
-            now = tx.now()
+            tx.cursor.execute(tx.texts["before_copy"].sql, waking)
+            now = self.instant(tx.cursor.fetchone()[0])
             self._copy(tx, jobs, now)
-            self.notify(tx, wake)
             return now
         delays, run_ats = split_delay(jobs)
         tx.cursor.execute(
@@ -313,11 +314,10 @@ class PostgresDialect(Dialect):
                 "schedule_id": pgarrays.texts([j.schedule_id for j in jobs]),
                 "occurrence_at": pgarrays.instants([j.occurrence_at for j in jobs]),
                 "recheck": pgarrays.smallints([j.recheck for j in jobs]),
+                **waking,
             },
         )
-        (now,) = tx.cursor.fetchone()
-        self.notify(tx, wake)
-        return self.instant(now)
+        return self.instant(tx.cursor.fetchone()[0])
 
     def _copy(self, tx: Tx, jobs: Sequence[NewJob], now: datetime) -> None:
         with tx.cursor.copy(tx.texts["copy"].sql) as copy:

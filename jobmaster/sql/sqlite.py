@@ -20,15 +20,15 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.pool import QueuePool
 
+from ..domain.alike import AlikeJobs
 from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
 from ..ports.transport import ClaimRequest, Listener
-from . import sqlitesettle
+from . import sqlitenew, sqlitesettle
 from .dialect import Dialect, Fault, Names, Options
 from .jsonsame import json_member
 from .keyed import Step, insert_values
-from .newjobs import delay_micros, millis
 from .rawjobs import claimed_job, raw_uuid
 from .sqlitefile import FileWatch
 from .sqlitestatements import HOT, KEYED_INSERT
@@ -243,25 +243,7 @@ class SqliteDialect(Dialect):
 
     def enqueue(self, tx: Tx, jobs: Sequence[NewJob], wake: Collection[str], known: bool) -> datetime:
         now = time.time_ns() // 1000
-        rows = [
-            (
-                job.id.bytes,
-                job.definition_id,
-                job.lane,
-                job.priority,
-                _due(job, now) if job.delay or job.run_at is not None else now,
-                now,
-                job.data,
-                job.metadata,
-                None if job.timeout is None else millis(job.timeout),
-                job.max_retries,
-                job.retry,
-                job.schedule_id,
-                None if job.occurrence_at is None else to_micros(job.occurrence_at),
-                int(job.recheck),
-            )
-            for job in jobs
-        ]
+        rows = sqlitenew.alike(jobs, now) if isinstance(jobs, AlikeJobs) else sqlitenew.rows(jobs, now)
         tx.cursor.executemany(tx.texts["enqueue"].sql, rows)
         self.notify(tx, wake)
         return from_micros(now)
@@ -312,10 +294,6 @@ def _longest_pause(waited: float) -> float:
     nobody looks less often than every 10 ms, and who has waited for long more often than the others.
     """
     return 0.002 if waited > 0.3 else min(0.002 + waited / 2, 0.01)
-
-
-def _due(job: NewJob, now: int) -> int:
-    return now + delay_micros(job.delay) if job.run_at is None else to_micros(job.run_at)
 
 
 def _set_up(connection: Any, _record: Any) -> None:

@@ -142,11 +142,13 @@ def test_a_second_signal_ends_the_grace_period(any_project: Project, onlooker: C
     job_id = any_project.enqueue("sleep")
     process = any_project.start("run", "app:cluster", "-p", "2")
     until(lambda: status(onlooker, job_id) is JobStatus.PROCESSING, "the job runs")
+    until(lambda: len(pids(onlooker)) == 2, "both children mind signals")
     process.send_signal(signal.SIGTERM)
     line(process, "stopping 2 processes")
-    for _ in range(2):  # both children have met the first signal; two at once would be taken for one
-        line(process, "signal received")
+    for _ in range(2):  # both have met the first signal; two at once would be taken for one
+        line(process, "signal received: stopping")
     process.send_signal(signal.SIGTERM)
+    line(process, "signal received again: the grace period ends")
     assert process.wait(PATIENCE) == 0
     assert status(onlooker, job_id) is JobStatus.READY
 

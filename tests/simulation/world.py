@@ -524,6 +524,9 @@ class SeededIds:
         value = self._last & ~(0xF << 76) & ~(0x3 << 62)
         return UUID(int=value | 0x7 << 76 | 0x2 << 62)
 
+    def numbers(self, count: int) -> list[int]:
+        return [self.next().int for _ in range(count)]
+
 
 async def _renew_in_loop(renewer: Renewer) -> None:
     """As the engine's own, but for the call, which may be held up like any other."""

@@ -273,6 +273,8 @@ def _postgres_floor(database: Database) -> Floor:
                     "schedule_id": pgarrays.texts(one),
                     "occurrence_at": pgarrays.instants(one),
                     "recheck": pgarrays.smallints([0]),
+                    "channel": "nobody",
+                    "lanes": [],
                 },
             )
             self._cursor.execute("COMMIT")

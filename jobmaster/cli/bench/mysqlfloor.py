@@ -11,6 +11,7 @@ from ...domain.job import DEFAULT_LANE
 from ...domain.status import Priority
 from ...sql.database import Database
 from ...sql.mysqlcursor import MySqlCursor
+from ...sql.mysqlnew import quoted
 from ...sql.mysqlstatements import SUCCESS
 from .floor import Floor, encode
 from .jobs import NOTHING, payload
@@ -30,7 +31,7 @@ class MySqlFloor(Floor):
     def rows(self, first: int, count: int) -> list[Any]:
         rows = []
         for number in range(first, first + count):
-            data = self._raw.escape(encode(payload(number)))
+            data = quoted(encode(payload(number)))
             head = f"x'{uuid7().hex}', '{NOTHING}', '{DEFAULT_LANE}', {self._priority}"
             rows.append((head, f"{data}, NULL, NULL, NULL, NULL, NULL, NULL, 0"))
         return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 
+from ...domain.alike import AlikeJobs
 from ...domain.ids import uuid7
 from ...domain.job import Progress
 from ...domain.status import BucketStatus, JobStatus
@@ -15,6 +16,8 @@ __all__ = ["AgentTransportConformance"]
 
 HOUR = timedelta(hours=1)
 PATIENCE = 10.0
+ODD = ["", "it's", '\\\\ and \\"quotes\\"', "\\\\'; --", "\\n %s %(rows)s :now", "é€😀"]
+"""Pieces of JSON text that a statement may stumble over."""
 
 
 class AgentTransportConformance:
@@ -100,6 +103,17 @@ class AgentTransportConformance:
             assert found.scheduled_at == now + job.delay
             assert found.enqueued_at == now
         assert [job.id for job in stores.holder().claim(200)] == [jobs[0].id]
+
+    def test_a_bulk_of_jobs_alike_comes_out_as_it_went_in(self, stores: Stores) -> None:
+        like = new_job(lane="bulk", priority=4, metadata='{"k":"ß\'"}', timeout=timedelta(seconds=1.5))
+        jobs = AlikeJobs(like, [f'{{"n":{number},"t":"{text}"}}' for number, text in enumerate(ODD * 30)])
+        now = stores.transport.enqueue(jobs)
+        claimed = stores.holder("bulk").claim(len(jobs) + 1)
+        assert [(job.id, job.data) for job in claimed] == [(job.id, job.data) for job in jobs]
+        assert {(job.lane, job.priority, job.metadata, job.timeout_ms) for job in claimed} == {
+            ("bulk", 4, like.metadata, 1500)
+        }
+        assert {job.run_at for job in claimed} == {now}
 
     def test_an_id_that_is_stored_is_left_alone(self, stores: Stores) -> None:
         job = new_job(data='{"first": true}')

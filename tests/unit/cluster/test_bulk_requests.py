@@ -20,6 +20,9 @@ from jobmaster import (
     UnknownHandler,
 )
 from jobmaster.cluster.requests import RequestDesk
+from jobmaster.domain.alike import AlikeJobs, kinds_of, part_of
+from jobmaster.domain.job import NewJob
+from jobmaster.domain.plaindata import PlainData
 from jobmaster.engine.options import ClusterLimits
 from jobmaster.payload import JsonCodecs
 from tests.unit.handlers.runs import registry_of
@@ -75,6 +78,43 @@ def test_they_are_what_each_would_be_by_itself() -> None:
     assert [type(new) for new in together] == [type(new) for new in alone]
     assert len({new.id for new in together}) == len(ITEMS)
     assert [new.id for new in together] == sorted(new.id for new in together)
+
+
+@pytest.mark.parametrize(
+    ("handler", "datas"),
+    [
+        (Plain, [{"n": 1}, {}, None, {"a": "text", "b": None, "c": True, "d": 2**70}]),
+        (Plain, [{"n": 1}, {"n": "ä\x00"}, {"n": [1, {"deep": LATER}]}, {"n": 1.5}]),
+        (Plain, [PlainData({"n": 1}), {"n": Priority.HIGH}]),
+        (Typed, [{"n": 1}, Data(n=2), {"n": 3}]),
+        ("elsewhere", [{"n": 1}, None]),
+    ],
+)
+def test_jobs_alike_are_what_each_would_be_by_itself(handler: Any, datas: list[Any]) -> None:
+    made = desk()
+    items = [JobRequest(handler, data) for data in datas]
+    together = made.from_requests(items)
+    assert isinstance(together, AlikeJobs)
+    alone = [made.from_request(item) for item in items]
+    assert len(together) == len(alone)
+    assert [new._replace(id=alone[n].id) for n, new in enumerate(together)] == alone
+    assert [type(new) for new in together] == [NewJob] * len(alone)
+    assert [new.id for new in together] == together.ids() == sorted({new.id for new in together})
+    assert [together[n] for n in range(len(datas))] == list(together)
+    assert together[1:] == list(together)[1:]
+
+
+def test_a_part_of_jobs_alike() -> None:
+    together = desk().from_requests([JobRequest(Plain, {"n": n}) for n in range(10)])
+    assert isinstance(together, AlikeJobs)
+    part = part_of(together, [7, 1, 2])
+    assert isinstance(part, AlikeJobs)
+    assert list(part) == [together[7], together[1], together[2]]
+    assert part.ids() == [new.id for new in part]
+    assert part_of(together, range(10)) is together
+    assert part_of(list(together), [3]) == [together[3]]
+    assert list(kinds_of(together)) == [together.like]
+    assert kinds_of(list(together)) == list(together)
 
 
 @pytest.mark.parametrize(

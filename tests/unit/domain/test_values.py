@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from datetime import timedelta
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobmaster.domain.durations import as_timedelta, describe_about, describe_duration
-from jobmaster.domain.ids import uuid7
+from jobmaster.domain.ids import uuid7, uuid_numbers
 from jobmaster.domain.names import check_definition_id, check_name, check_prefix, check_unique_key
 from jobmaster.domain.status import TRANSITIONS, JobStatus, may_follow
 
@@ -22,6 +23,22 @@ def test_uuid7_grows_and_is_well_formed() -> None:
     assert ids == sorted(ids)
     assert len(set(ids)) == len(ids)
     assert {(i.version, i.variant) for i in ids} == {(7, "specified in RFC 4122")}
+
+
+def test_ids_made_at_once_are_like_those_made_one_by_one() -> None:
+    ids: list[UUID] = []
+    for count in (1, 3, 0, 500, 1, 20_000, 2):
+        ids.append(uuid7())
+        numbers = uuid_numbers(count)
+        assert len(numbers) == count
+        ids += [UUID(int=number) for number in numbers]
+    ids.append(uuid7())
+    assert ids == sorted(ids)
+    assert len(set(ids)) == len(ids)
+    assert {(i.version, i.variant) for i in ids} == {(7, "specified in RFC 4122")}
+    steps = [later - earlier for earlier, later in pairwise(uuid_numbers(500))]
+    assert len(set(steps)) > 490
+    assert 0 < min(steps) < max(steps) <= 1 << 32
 
 
 def test_uuid7_is_unique_across_threads_and_forks() -> None:

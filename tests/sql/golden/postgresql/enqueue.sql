@@ -12,4 +12,4 @@ added AS (
     COALESCE(run_at, statement_timestamp() + delay * interval '1 microsecond'), statement_timestamp(), data,
     metadata, timeout_ms, max_retries, retry, schedule_id, occurrence_at, recheck
   FROM a ON CONFLICT DO NOTHING)
-SELECT statement_timestamp()
+SELECT statement_timestamp(), ARRAY(SELECT pg_notify(%(channel)s, lane)::text FROM unnest(%(lanes)s::text[]) AS lane)
