@@ -382,25 +382,32 @@ class Producer:
 class _Attempt:
     """One call's way through the stores that may take its job."""
 
+    __slots__ = ("_backoff", "_deadline", "_faults", "_jobs")
+
     def __init__(self, timeout: float, jobs: Sequence[NewJob]) -> None:
         self._jobs = jobs
         self._deadline = time.monotonic() + timeout
-        self._backoff = Backoff(0.05, 1.0)
-        self._faults: dict[str, Exception] = {}
+        # made when the first store has not taken it, which is seldom
+        self._backoff: Backoff | None = None
+        self._faults: dict[str, Exception] | None = None
 
     def missed(self, target: Target, fault: Exception) -> None:
         """A store did not take it."""
+        if self._faults is None:
+            self._faults = {}
         self._faults[f"agent {target.agent!r}" if target.agent else "the master"] = fault
 
     def pause(self) -> float:
         """Seconds until the next round; ``TransportUnavailable`` when time is up."""
         left = self._deadline - time.monotonic()
         if left <= 0:
-            said = "; ".join(f"{name}: {fault}" for name, fault in self._faults.items())
+            faults = self._faults or {}
+            said = "; ".join(f"{name}: {fault}" for name, fault in faults.items())
             ids = [job.id for job in self._jobs]
-            raise TransportUnavailable(f"no store accepted the job in time ({said})", ids) from next(
-                iter(self._faults.values())
-            )
+            cause = next(iter(faults.values()), None)
+            raise TransportUnavailable(f"no store accepted the job in time ({said})", ids) from cause
+        if self._backoff is None:
+            self._backoff = Backoff(0.05, 1.0)
         return min(left, self._backoff.next())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -24,6 +24,7 @@ __all__ = [
     "Page",
     "Progress",
     "Reason",
+    "job_of",
 ]
 
 DEFAULT_LANE = "default"
@@ -146,7 +147,7 @@ class ClaimedJob(NamedTuple):
     occurrence_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for :func:`job_of`
 class Job:
     """A job as users see it: a snapshot, never updated in place.
 
@@ -180,6 +181,17 @@ class Job:
     """Whether it makes up for an occurrence that was missed."""
     missed_count: int = 0
     """For how many missed occurrences it stands."""
+
+
+_GIVEN_LATER = {given.name: given.default for given in fields(Job) if given.default is not MISSING}
+
+
+def job_of(given: dict[str, Any]) -> Job:
+    """A job of these fields, in a third of the time that the constructor of a frozen dataclass takes, which
+    makes a call for each of them: whoever enqueues one job at a time is given one each time."""
+    job = object.__new__(Job)
+    object.__setattr__(job, "__dict__", {**_GIVEN_LATER, **given})
+    return job
 
 
 @dataclass(frozen=True, slots=True)

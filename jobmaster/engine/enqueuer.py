@@ -10,10 +10,11 @@ import asyncio
 import logging
 import os
 import threading
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime
+from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 from ..domain.job import NewJob
@@ -50,6 +51,45 @@ class _Call:
         self.loop = loop
 
 
+class _Line:
+    """What waits for one thread. Once it is closed, its thread and whoever came late take what is left."""
+
+    __slots__ = ("calls", "closed", "thread")
+
+    def __init__(self) -> None:
+        self.calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self.closed = False
+        self.thread: threading.Thread
+
+    def batch(self, first: _Call) -> list[_Call]:
+        """This call and those behind it, as many as one insert takes."""
+        batch, size = [first], len(first.jobs)
+        with suppress(Empty):
+            while size < _MOST:
+                call = self.calls.get_nowait()
+                if call is None:
+                    self.calls.put(None)  # the end, once this batch is stored
+                    break
+                size += len(call.jobs)
+                batch.append(call)
+        return batch
+
+    def taken(self) -> list[_Call]:
+        """Every call that waits; nobody else has it any more."""
+        calls: list[_Call] = []
+        ended = False
+        with suppress(Empty):
+            while True:
+                call = self.calls.get_nowait()
+                if call is None:
+                    ended = True
+                else:
+                    calls.append(call)
+        if ended:
+            self.calls.put(None)  # that is for the thread
+        return calls
+
+
 class Enqueuer:
     """Inserts jobs into one agent. Safe from any thread and from event loops, and after a fork.
 
@@ -77,9 +117,8 @@ class Enqueuer:
 
     def _reset(self) -> None:
         self._pid = os.getpid()
-        self._wanted = threading.Condition()
-        self._calls: deque[_Call] = deque()
-        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._line: _Line | None = None
 
     def submit(self, jobs: Sequence[NewJob]) -> Future[datetime]:
         """Queue jobs without unique keys; all of one call are stored together or not at all."""
@@ -103,43 +142,43 @@ class Enqueuer:
     ) -> None:
         if self._pid != os.getpid():
             self._reset()
-        call = _Call(jobs, self._clock.monotonic() + self._timeout, future, loop)
-        with self._wanted:
-            self._calls.append(call)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="jobmaster-enqueuer", daemon=True)
-                self._thread.start()
-            else:
-                self._wanted.notify()
+        self._put(_Call(jobs, self._clock.monotonic() + self._timeout, future, loop))
+
+    def _put(self, call: _Call) -> None:
+        line = self._line or self._open_line()
+        line.calls.put(call)
+        if line.closed:
+            # at this very moment: what its thread takes no more goes to the next one
+            for left in line.taken():
+                self._put(left)
+
+    def _open_line(self) -> _Line:
+        with self._lock:
+            line = self._line
+            if line is None:
+                line = self._line = _Line()
+                line.thread = threading.Thread(
+                    target=self._run, args=(line,), name="jobmaster-enqueuer", daemon=True
+                )
+                line.thread.start()
+        return line
 
     def close(self) -> None:
         """Store what is queued, then end the thread. A later submit starts another."""
         if self._pid != os.getpid():
             return
-        with self._wanted:
-            thread, self._thread = self._thread, None
-            self._wanted.notify_all()
-        if thread is not None:
-            thread.join(timeout=2 * self._timeout + 5)
+        with self._lock:
+            line, self._line = self._line, None
+        if line is not None:
+            line.closed = True
+            line.calls.put(None)
+            line.thread.join(timeout=2 * self._timeout + 5)
 
-    def _run(self) -> None:
-        while True:
-            with self._wanted:
-                while not self._calls:
-                    if self._thread is not threading.current_thread():
-                        return
-                    self._wanted.wait()
-                batch = self._next_batch()
+    def _run(self, line: _Line) -> None:
+        while (first := line.calls.get()) is not None:
+            self._store(line.batch(first))
+        while batch := line.taken():
             self._store(batch)
-
-    def _next_batch(self) -> list[_Call]:
-        batch = [self._calls.popleft()]
-        size = len(batch[0].jobs)
-        while self._calls and size + len(self._calls[0].jobs) <= _MOST:
-            call = self._calls.popleft()
-            size += len(call.jobs)
-            batch.append(call)
-        return batch
 
     def _store(self, batch: list[_Call]) -> None:
         try:

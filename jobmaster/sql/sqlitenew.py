@@ -7,20 +7,28 @@ from typing import Any
 
 from ..domain.alike import AlikeJobs
 from ..domain.job import NewJob
-from .newjobs import delay_micros, options_of
+from .newjobs import delay_micros, is_bare, options_of
 from .tables import to_micros
 
 __all__ = ["alike", "rows"]
 
+_BARE = (None, None, None, None, None, None, 0)
+"""The end of a row without options."""
+
 
 def rows(jobs: Sequence[NewJob], now: int) -> list[tuple[Any, ...]]:
     """The parameters for each job. Due times count from ``now``, in microseconds since 1970."""
-    return [(job.id.bytes, *_kind(job), _due(job, now), now, job.data, *_rest(job)) for job in jobs]
+    made: list[tuple[Any, ...]] = []
+    for job in jobs:
+        key = job.id.int.to_bytes(16, "big")
+        rest = _BARE if is_bare(job) else _rest(job)
+        made.append((key, job.definition_id, job.lane, job.priority, _due(job, now), now, job.data, *rest))
+    return made
 
 
 def alike(jobs: AlikeJobs, now: int) -> list[tuple[Any, ...]]:
     """The same, with what they share made once."""
-    definition_id, lane, priority = _kind(jobs.like)
+    definition_id, lane, priority = jobs.like.definition_id, jobs.like.lane, jobs.like.priority
     metadata, timeout, max_retries, retry, schedule_id, occurrence_at, recheck = _rest(jobs.like)
     return [
         (
@@ -41,10 +49,6 @@ def alike(jobs: AlikeJobs, now: int) -> list[tuple[Any, ...]]:
         )
         for number, text in zip(jobs.numbers, jobs.texts, strict=True)
     ]
-
-
-def _kind(job: NewJob) -> tuple[str, str, int]:
-    return job.definition_id, job.lane, job.priority
 
 
 def _rest(job: NewJob) -> tuple[Any, ...]:

@@ -9,6 +9,8 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
+from queue import SimpleQueue
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -541,6 +543,52 @@ def test_a_store_that_stays_away_is_a_clear_error_naming_the_jobs(store: Store) 
     queue.close()
     store.faults = []
     assert queue.submit([new()]).result(5) == NOW  # a closed enqueuer works again when it is needed
+    queue.close()
+
+
+def test_calls_that_meet_a_closing_are_stored_all_the_same(store: Store) -> None:
+    queue = enqueuer(store)
+    ended, asked = threading.Event(), list[Future[datetime]]()
+
+    def ask() -> None:
+        while not ended.is_set():
+            asked.append(queue.submit([new()]))
+
+    callers = [threading.Thread(target=ask) for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for _ in range(200):
+        queue.close()
+    ended.set()
+    for caller in callers:
+        caller.join()
+    queue.close()
+    assert [future.result(5) for future in asked] == [NOW] * len(asked)
+    assert sum(map(len, store.inserts)) == len(asked) > 200
+    assert not [thread for thread in threading.enumerate() if thread.name == "jobmaster-enqueuer"]
+
+
+def test_a_call_that_comes_as_the_thread_ends_goes_to_the_next(store: Store) -> None:
+    queue = enqueuer(store)
+    assert queue.submit([new()]).result(5) == NOW
+
+    class HeldUp(SimpleQueue[Any]):
+        """Its first call arrives once the thread has ended."""
+
+        def put(self, item: Any, *args: Any) -> None:
+            if item is not None and queue._line is not None:
+                queue.close()
+            super().put(item)
+
+    line = queue._line
+    assert line is not None
+    line.calls.put(None)
+    line.thread.join()
+    line.calls = HeldUp()
+    line.thread = threading.Thread(target=queue._run, args=(line,))
+    line.thread.start()
+    assert queue.submit([new()]).result(5) == NOW
+    assert queue._line is not line
     queue.close()
 
 
