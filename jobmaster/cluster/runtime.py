@@ -17,6 +17,7 @@ from ..engine.announcer import Announcer
 from ..engine.border import ALONE
 from ..engine.children import ChildRunner
 from ..engine.coordinator import Coordinator
+from ..engine.frontier import Frontier
 from ..engine.gate import Gate
 from ..engine.options import WorkerOptions
 from ..engine.planner import Planner
@@ -75,6 +76,7 @@ class Runtime:
             else StoreThreads(3 * len(settings.workers) + 4 + 3 * len(settings.agents), "jobmaster-store")
         )
         self._gates: dict[str, Gate] = {}
+        self._frontiers: dict[tuple[str, str], Frontier] = {}
         """How many settles at once this process gives to an agent."""
         self._supervisor = Supervisor(logger)
         self._posts: list[_Post] = []
@@ -227,8 +229,11 @@ class Runtime:
             children=children,
             logger=self._logger.getChild(f"worker.{options.name}"),
         )
+        clock, place = backend.worker_clock, (agent.name, options.lane)
         if agent.name not in self._gates:
             self._gates[agent.name] = Gate(agent.settlement.at_once)
+        if place not in self._frontiers:
+            self._frontiers[place] = Frontier(clock)
         worker = Worker(
             site,
             options,
@@ -236,13 +241,14 @@ class Runtime:
             agent.transport,
             agent.settlement,
             self._calls,
-            backend.worker_clock,
+            clock,
             self._registry.get,
             self._announcer,
             site.logger,
             children.set_trusted_until,
             self._province.border(agent.name) if self._province is not None else ALONE,
             self._gates[agent.name],
+            self._frontiers[place],
         )
         return _Post(worker, threads, children)
 

@@ -11,6 +11,7 @@ from ..domain.priorities import WEIGHTS
 from ..domain.status import BucketStatus
 from ..ports import AgentTransport, BucketInfo, Clock
 from .claimplan import ClaimPlan
+from .frontier import Frontier
 from .options import WorkerOptions
 from .renewer import Renewer
 from .trust import Trust
@@ -29,6 +30,7 @@ class Tenure:
         vital: Callable[[], float],
         on_stuck: Callable[[], None],
         on_lost: Callable[[Tenure, str], None],
+        frontier: Frontier,
         logger: logging.Logger,
     ) -> None:
         self._transport = transport
@@ -54,7 +56,7 @@ class Tenure:
         by_priority: dict[int, list[UUID]] = {}
         for info in self.infos:
             by_priority.setdefault(info.priority, []).append(info.id)
-        self.plan = ClaimPlan(options.lane, by_priority, clock)
+        self.plan = ClaimPlan(options.lane, by_priority, frontier)
         self._renewer = Renewer(
             transport,
             options.id,

@@ -14,6 +14,7 @@ from ..ports import AgentTransport, Clock, Listener, Settlement
 from .announcer import Announcer
 from .border import ALONE, Border
 from .dispatcher import Dispatcher
+from .frontier import Frontier
 from .gate import Gate
 from .options import ClusterLimits, WorkerOptions
 from .outbox import Outbox
@@ -53,8 +54,10 @@ class Worker:
         set_trusted_until: Callable[[float], None],
         border: Border = ALONE,
         gate: Gate | None = None,
+        frontier: Frontier | None = None,
     ) -> None:
         self.options = options
+        self._frontier = frontier or Frontier(clock)
         self._transport = transport
         self._calls = calls
         self._clock = clock
@@ -234,6 +237,7 @@ class Worker:
             self._vital_until,
             self._watch.record_overdue,
             self._lost_from_thread,
+            self._frontier,
             self._logger,
         )
         tenure.open()

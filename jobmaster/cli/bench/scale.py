@@ -29,8 +29,9 @@ _PATIENCE = 120.0
 _MIDDLE = (0.2, 0.8)
 """The share of the jobs that is measured: before it some workers have not begun, after it some idle."""
 _CROWD_PROCESSES = 2
-_CROWD = 16
-"""Workers that the planned number of jobs is enough for: each must fill its queue more than once."""
+_ENOUGH = 4
+"""Times the planned number of jobs: each of 64 workers must fill its queue more than once, and what they are
+compared with is given as many."""
 
 
 class Scale:
@@ -83,14 +84,14 @@ class Scale:
         players = [self._cast.player() for _ in range(count)]
         for player in players:
             player.ask("open", workers=1)
-        return self._drained(players, self._plan.jobs)
+        return self._drained(players, self._plan.jobs * _ENOUGH)
 
     def _by_workers(self, count: int) -> float:
         self._ground.empty()
         players = [self._cast.player() for _ in range(_CROWD_PROCESSES)]
         for player in players:
             player.ask("open", workers=count // _CROWD_PROCESSES)
-        return self._drained(players, self._plan.jobs * max(1, count // _CROWD))
+        return self._drained(players, self._plan.jobs * _ENOUGH)
 
     def _by_agents(self, count: int) -> float:
         self._ground.empty()

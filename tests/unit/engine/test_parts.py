@@ -23,6 +23,7 @@ from jobmaster.engine.clock import SystemClock
 from jobmaster.engine.completions import Completions
 from jobmaster.engine.enqueuer import Enqueuer
 from jobmaster.engine.errortext import describe_error, storable
+from jobmaster.engine.frontier import Frontier
 from jobmaster.engine.isolation import Isolation
 from jobmaster.engine.outbox import Outbox
 from jobmaster.engine.renewer import Renewer
@@ -172,7 +173,11 @@ def jobs(count: int, priority: int, start: int = 0) -> list[ClaimedJob]:
 
 
 def plan(clock: FakeClock, quantity: int = 1) -> ClaimPlan:
-    return ClaimPlan("default", {p: [uuid4() for _ in range(quantity)] for p in range(1, 6)}, clock)
+    return plan_of(Frontier(clock), quantity)
+
+
+def plan_of(frontier: Frontier, quantity: int = 1) -> ClaimPlan:
+    return ClaimPlan("default", {p: [uuid4() for _ in range(quantity)] for p in range(1, 6)}, frontier)
 
 
 def test_a_plan_asks_for_all_priorities_first_and_then_for_those_with_work() -> None:
@@ -298,6 +303,50 @@ def test_the_cursor_starts_again_every_second_and_after_a_short_answer() -> None
     assert whole.after == {}
     p.learn(whole, [])
     assert not p.hungry
+
+
+def test_workers_of_one_process_start_where_another_has_come_to() -> None:
+    clock = FakeClock()
+    frontier = Frontier(clock)
+    one, other = plan_of(frontier), plan_of(frontier)
+    first = one.request(20)
+    assert first is not None
+    one.learn(first, jobs(first.limits[3], 3))
+    early, later = one.request(20), other.request(20)
+    assert early is not None
+    assert later is not None
+    assert early.after == later.after == {3: (NOW + timedelta(seconds=3), UUID(int=3))}
+    assert early.limits == later.limits == {3: 20}
+    assert early.buckets != later.buckets
+    # the answers cross: the one that came further counts
+    other.learn(later, jobs(20, 3, start=30))
+    one.learn(early, jobs(20, 3, start=4))
+    (third,) = [request for request in [one.request(20)] if request is not None]
+    assert third.after == {3: (NOW + timedelta(seconds=49), UUID(int=49))}
+    # what one worker has not got says nothing about the appetite of the other
+    one.learn(third, [])
+    assert (one.hungry, other.hungry) == (True, True)
+    whole = other.request(20)
+    assert whole is not None
+    assert whole.after == {}
+    other.learn(whole, [])
+    assert (one.hungry, other.hungry) == (True, False)
+
+
+def test_priorities_without_work_are_looked_at_by_one_worker_for_all() -> None:
+    clock = FakeClock()
+    frontier = Frontier(clock)
+    plans = [plan_of(frontier) for _ in range(8)]
+    looks, number = 0, 0
+    for _ in range(100):
+        for p in plans:
+            request = p.request(20)
+            assert request is not None
+            looks += 5 in request.limits
+            number += 100
+            p.learn(request, jobs(request.limits[3], 3, start=number))
+        clock.advance(0.01)
+    assert 15 <= looks <= 30
 
 
 def test_looks_from_the_beginning_that_take_long_are_seldom() -> None:
