@@ -198,8 +198,8 @@ class Producer:
     def enqueue_many(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[Keyed]:
         """Many jobs, one transaction per store; with keys all of them in one, on the master."""
         check_policy(on_conflict)
-        news = [self._router.admit(new) for new in news]
-        if any(new.unique_key is not None for new in news):
+        news = self._admitted(news)
+        if any(new.unique_key is not None for new in kinds_of(news)):
             return self._store_keyed(news, on_conflict)
         answers: dict[int, Keyed] = {}
         for places, now, target in self._store_parts(news):
@@ -210,13 +210,15 @@ class Producer:
 
     def enqueue_ids(self, news: Sequence[NewJob], on_conflict: OnConflict) -> list[UUID]:
         """The same, with no more said of each job than its id."""
-        if isinstance(news, AlikeJobs):
-            self._store_parts(news)
-            return news.ids()
-        if any(new.unique_key is not None for new in news):
+        if any(new.unique_key is not None for new in kinds_of(news)):
             return [item.job_id for item in self.enqueue_many(news, on_conflict)]
-        self._store_parts([self._router.admit(new) for new in news])
-        return [new.id for new in news]
+        self._store_parts(self._admitted(news))
+        return news.ids() if isinstance(news, AlikeJobs) else [new.id for new in news]
+
+    def _admitted(self, news: Sequence[NewJob]) -> Sequence[NewJob]:
+        if isinstance(news, AlikeJobs) and news.like.agent is None:
+            return news
+        return [self._router.admit(new) for new in news]
 
     def _store_parts(self, news: Sequence[NewJob]) -> list[tuple[Sequence[int], datetime, Target]]:
         """Jobs without keys, one transaction per store: which of them went where, and when."""

@@ -169,12 +169,12 @@ class RequestDesk:
 
     def from_requests(self, requests: Iterable[JobRequest]) -> Sequence[NewJob]:
         """The same for all items of ``once_many``; the error of one names its place."""
-        items = list(requests)
-        if len(items) > 1 and _are_alike(items):
-            return self._alike(items)
-        return _each(self.from_request, items)
+        # what comes bit by bit is taken down bit by bit: whoever makes it may use one mapping for all
+        if isinstance(requests, (list, tuple)) and len(requests) > 1 and _are_alike(requests):
+            return self._alike(requests)
+        return _each(self.from_request, requests)
 
-    def _alike(self, items: list[JobRequest]) -> AlikeJobs:
+    def _alike(self, items: Sequence[JobRequest]) -> AlikeJobs:
         """Jobs of one handler that are given data and nothing else."""
         (like,) = _each(self.from_request, items[:1])
         bound = self._registry.resolve(items[0].handler)[1]
@@ -253,7 +253,7 @@ def snapshot(new: NewJob, now: datetime, status: JobStatus, agent: str | None) -
     )
 
 
-def _are_alike(items: list[JobRequest]) -> bool:
+def _are_alike(items: Sequence[JobRequest]) -> bool:
     """Whether all name the same handler, and data, and nothing else."""
     handler = getattr(items[0], "handler", None)
     for item in items:
@@ -275,7 +275,7 @@ def _are_alike(items: list[JobRequest]) -> bool:
     return True
 
 
-def _each(make: Callable[[_Item], _Made], items: Sequence[_Item], first: int = 0) -> list[_Made]:
+def _each(make: Callable[[_Item], _Made], items: Iterable[_Item], first: int = 0) -> list[_Made]:
     """What is made of each; the error of one says which, counting from ``first``."""
     made: list[_Made] = []
     try:

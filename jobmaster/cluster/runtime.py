@@ -76,8 +76,9 @@ class Runtime:
             else StoreThreads(3 * len(settings.workers) + 4 + 3 * len(settings.agents), "jobmaster-store")
         )
         self._gates: dict[str, Gate] = {}
-        self._frontiers: dict[tuple[str, str], Frontier] = {}
         """How many settles at once this process gives to an agent."""
+        self._frontiers: dict[tuple[str, str], Frontier] = {}
+        """How far its claims have come, by agent and lane."""
         self._supervisor = Supervisor(logger)
         self._posts: list[_Post] = []
         self._coordinator: Coordinator | None = None

@@ -10,12 +10,14 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
+from weakref import WeakSet
 
 from ..domain.job import NewJob
 from ..errors import TransientStoreError, TransportUnavailable
@@ -113,10 +115,12 @@ class Enqueuer:
         self._patience = patience
         self._clock = clock
         self._logger = logger
-        self._reset()
+        self.begin()
+        _all.add(self)
 
-    def _reset(self) -> None:
-        self._pid = os.getpid()
+    def begin(self) -> None:
+        """Begin anew, as a process that was forked has to: the thread belongs to the parent, and with it
+        what waits there."""
         self._lock = threading.Lock()
         self._line: _Line | None = None
 
@@ -140,8 +144,6 @@ class Enqueuer:
         future: Future[datetime] | asyncio.Future[datetime],
         loop: asyncio.AbstractEventLoop | None,
     ) -> None:
-        if self._pid != os.getpid():
-            self._reset()
         self._put(_Call(jobs, self._clock.monotonic() + self._timeout, future, loop))
 
     def _put(self, call: _Call) -> None:
@@ -156,23 +158,27 @@ class Enqueuer:
         with self._lock:
             line = self._line
             if line is None:
-                line = self._line = _Line()
+                line = _Line()
                 line.thread = threading.Thread(
                     target=self._run, args=(line,), name="jobmaster-enqueuer", daemon=True
                 )
                 line.thread.start()
+                self._line = line
         return line
 
     def close(self) -> None:
         """Store what is queued, then end the thread. A later submit starts another."""
-        if self._pid != os.getpid():
-            return
-        with self._lock:
-            line, self._line = self._line, None
-        if line is not None:
+        patience = 2 * self._timeout + 5
+        until = time.monotonic() + patience
+        while time.monotonic() < until:
+            with self._lock:
+                line, self._line = self._line, None
+            if line is None:
+                return
             line.closed = True
             line.calls.put(None)
-            line.thread.join(timeout=2 * self._timeout + 5)
+            line.thread.join(patience)
+            # once more: who came late may have taken along what waited into another one
 
     def _run(self, line: _Line) -> None:
         while (first := line.calls.get()) is not None:
@@ -267,3 +273,15 @@ def _resolve(answers: list[_Answer]) -> None:
         else:
             assert now is not None
             future.set_result(now)
+
+
+_all: WeakSet[Enqueuer] = WeakSet()
+
+
+def _begin_anew() -> None:
+    for enqueuer in _all:
+        enqueuer.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -113,7 +113,12 @@ class Frontier:
             position = (run_at, uuid_of(number))
             # a full answer from the beginning: what follows it comes next, wherever the cursor was
             back = priority not in request.after and counts[priority] >= request.limits[priority]
-            if back or position > self._cursor.get(priority, _LOWEST):
+            if back:
+                self._cursor[priority] = position
+                continue
+            # not one that began further on than claims begin now: since it left, another has stepped back
+            cursor = self._cursor.get(priority, _LOWEST)
+            if request.after.get(priority, _LOWEST) <= cursor < position:
                 self._cursor[priority] = position
         more = False
         for priority, limit in request.limits.items():

@@ -35,7 +35,10 @@ class PlainCodec:
         """The texts of many where all are flat mappings in ASCII, as most are; else ``None``."""
         if not are_flat(datas):
             return None
-        texts = list(map(write, datas))
+        try:
+            texts = list(map(write, datas))
+        except SerializationError:
+            return None
         return texts if all(map(str.isascii, texts)) else None
 
     def decode(self, text: str) -> PlainData:

@@ -19,6 +19,7 @@ CLAIMED_COLUMNS = (
 )
 """The fields of ``ClaimedJob`` in its order."""
 
+_new_tuple = tuple.__new__
 _SELDOM = (18, 20)
 """Places of the instants in it that are mostly ``NULL``."""
 
@@ -34,10 +35,10 @@ def claimed_job(row: Sequence[Any], bucket: UUID, job_id: UUID | None = None) ->
     values[0] = raw_uuid(row[0]) if job_id is None else job_id
     values[1] = bucket
     values[6] = from_micros(row[6])
-    values[7] = from_micros(row[7])
+    values[7] = values[6] if row[7] == row[6] else from_micros(row[7])
     values[11] = row[11] != 0
     values[12] = row[12] is not None
     for place in _SELDOM:
         if row[place] is not None:
             values[place] = from_micros(row[place])
-    return ClaimedJob._make(values)
+    return _new_tuple(ClaimedJob, values)

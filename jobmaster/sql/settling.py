@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -65,18 +65,25 @@ def _settle_whole(
         except StoreError as fault:
             # the settle is done and the claims are made: who reads its buckets finds that out
             raise TransientStoreError(str(fault), ambiguous=True) from fault
-    return Settled(frozenset(c.job.id for c in changes if c.job.id not in owned), claimed, now)
+    return Settled(_refused(changes, owned), claimed, now)
 
 
 def _settle(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
     if changes and all(map(_is_plain, changes)):
         owned, claimed, now = tx.dialect.settle_plain(tx, changes, claim)
         tx.reach("settle.written")
-        refused = frozenset(c.job.id for c in changes if c.job.id not in owned)
-        return Settled(refused, _drop_ended(tx, claimed), now)
+        return Settled(_refused(changes, owned), _drop_ended(tx, claimed), now)
     refused = _write(tx, changes) if changes else frozenset()
     tx.reach("settle.written")
     return _answer(tx, refused, {}, claim)
+
+
+def _refused(changes: Sequence[StateChange], owned: Set[UUID]) -> frozenset[UUID]:
+    """Which of these jobs, each of which is there once, were not owned any more."""
+    if len(owned) == len(changes):
+        # as always but after a loss; looking for ids in sets is slow, since they hash in Python
+        return frozenset()
+    return frozenset(c.job.id for c in changes if c.job.id not in owned)
 
 
 def _is_plain(change: StateChange) -> bool:
@@ -150,12 +157,10 @@ def _write(tx: Tx, changes: Sequence[StateChange]) -> frozenset[UUID]:
     owned: set[UUID] = set()
     if plain:
         owned = tx.dialect.succeed(tx, plain)
-        if len(owned) == len(changes):
-            return frozenset()
     if len(plain) != len(changes):
         others = [c for c in changes if not _is_plain(c)]
         owned |= _write_others(tx, others)
-    return frozenset(c.job.id for c in changes if c.job.id not in owned)
+    return _refused(changes, owned)
 
 
 def _write_others(tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:

@@ -90,13 +90,14 @@ def succeed(tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         ]
     )
     worker = changes[0].worker_id
-    if _NUL in facts or any(c.worker_id != worker for c in changes):
+    if _NUL in facts or any(c.worker_id is not worker and c.worker_id != worker for c in changes):
         return _succeed_one_by_one(tx, changes)
-    ids = b"".join([c.job.id.bytes for c in changes])
+    # not by ``UUID.bytes``, a property in Python
+    ids = b"".join([c.job.id.int.to_bytes(16, "big") for c in changes])
     given = {
         "facts": facts,
         "ids": ids,
-        "buckets": b"".join([c.job.bucket_id.bytes for c in changes]),
+        "buckets": b"".join([c.job.bucket_id.int.to_bytes(16, "big") for c in changes]),
         "worker_id": None if worker is None else worker.bytes,
     }
     tx.cursor.execute(tx.texts["succeed_all"].sql, given)

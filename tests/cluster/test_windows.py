@@ -157,10 +157,9 @@ async def test_a_lost_answer_between_two_stores_runs_nothing_again(site: Site, k
         await s.wait_async((await s.once_now_async(Once, {"n": 0, "fails": False})).id, 10)
         name = named(point, kind)
         breaks.arm(name)
-        later = [
-            await s.once_after_async(Once, timedelta(seconds=1.5), {"n": n, "fails": False})
-            for n in (1, 2, 3)
-        ]
+        # what lies on an agent for a second is mirrored when its saver looks the next time, every second
+        due_in = timedelta(seconds=4 if point in MIRRORING else 1.5)
+        later = [await s.once_after_async(Once, due_in, {"n": n, "fails": False}) for n in (1, 2, 3)]
         keyed = [
             await s.once_now_async(Once, {"n": n, "fails": False}, unique_key=f"k{n}") for n in (4, 5, 6)
         ]

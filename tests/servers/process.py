@@ -61,7 +61,7 @@ def free_port() -> int:
     """
     while True:
         port = _CHANCE.randrange(15_000, 32_000)
-        with suppress(OSError), socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as sign:
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as sign, suppress(OSError):
             sign.bind(("127.0.0.1", port))
             probe.bind(("127.0.0.1", port))
             sign.detach()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -61,6 +63,15 @@ def test_a_port_is_given_once_however_often_chance_names_it(monkeypatch: pytest.
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert int(other.stdout) > first
+
+
+def test_no_port_without_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", exhausted)
+    with pytest.raises(OSError, match="Too many"):
+        process.free_port()
 
 
 @pytest.mark.postgres

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -104,6 +106,26 @@ def test_jobs_alike_are_what_each_would_be_by_itself(handler: Any, datas: list[A
     assert together[1:] == list(together)[1:]
 
 
+def test_who_makes_requests_bit_by_bit_may_use_one_mapping_for_all() -> None:
+    data: dict[str, int] = {}
+
+    def requests() -> Iterator[JobRequest]:
+        for data["n"] in range(4):
+            yield JobRequest(Plain, data)
+
+    assert [new.data for new in desk().from_requests(requests())] == [f'{{"n":{n}}}' for n in range(4)]
+    drawn: list[int] = []
+
+    def endless() -> Iterator[JobRequest]:
+        for n in itertools.count():
+            drawn.append(n)
+            yield JobRequest(Plain, {"n": n if n < 3 else float("nan")})
+
+    with pytest.raises(InvalidJob, match="nan"):
+        desk().from_requests(endless())
+    assert len(drawn) == 4
+
+
 def test_a_part_of_jobs_alike() -> None:
     together = desk().from_requests([JobRequest(Plain, {"n": n}) for n in range(10)])
     assert isinstance(together, AlikeJobs)
@@ -120,6 +142,7 @@ def test_a_part_of_jobs_alike() -> None:
 @pytest.mark.parametrize(
     ("bad", "kind", "says"),
     [
+        (JobRequest(Plain, {"n": 10**5000}), InvalidJob, "too long"),
         (JobRequest(Plain, {"n": float("nan")}), InvalidJob, "nan"),
         (JobRequest(Plain, ["no mapping"]), InvalidJob, "mapping"),
         (JobRequest(Plain, {"n": "x" * 200}), MessageTooLarge, "2.. bytes"),

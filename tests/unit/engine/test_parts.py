@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -333,6 +334,36 @@ def test_workers_of_one_process_start_where_another_has_come_to() -> None:
     assert (one.hungry, other.hungry) == (True, False)
 
 
+def test_a_step_back_to_older_jobs_holds_against_answers_that_were_under_way() -> None:
+    clock = FakeClock()
+    frontier = Frontier(clock)
+    plans = [plan_of(frontier) for _ in range(4)]
+    first = plans[0].request(20)
+    assert first is not None
+    plans[0].learn(first, jobs(first.limits[3], 3, start=1000))
+    under_way = [request for p in plans[1:] if (request := p.request(20)) is not None]
+    clock.advance(1.0)
+    whole = plans[0].request(20)
+    assert whole is not None
+    assert whole.after == {}
+    # many with an earlier due time have come in
+    plans[0].learn(whole, jobs(whole.limits[3], 3, start=0))
+    back = (NOW + timedelta(seconds=whole.limits[3] - 1), UUID(int=whole.limits[3] - 1))
+    for number, (p, request) in enumerate(zip(plans[1:], under_way, strict=True)):
+        assert 3 in request.after
+        p.learn(request, jobs(20, 3, start=2000 + 20 * number))
+        following = p.request(20)
+        assert following is not None
+        assert following.after[3] == back
+    # while those who began there go on from there
+    again = [request for p in plans if (request := p.request(20)) is not None]
+    for number, (p, request) in enumerate(zip(plans, again, strict=True)):
+        p.learn(request, jobs(20, 3, start=100 + 20 * number))
+    last = plans[0].request(20)
+    assert last is not None
+    assert last.after[3] == (NOW + timedelta(seconds=179), UUID(int=179))
+
+
 def test_priorities_without_work_are_looked_at_by_one_worker_for_all() -> None:
     clock = FakeClock()
     frontier = Frontier(clock)
@@ -638,6 +669,48 @@ def test_a_call_that_comes_as_the_thread_ends_goes_to_the_next(store: Store) -> 
     line.thread.start()
     assert queue.submit([new()]).result(5) == NOW
     assert queue._line is not line
+    queue.close()
+
+
+def test_a_thread_that_cannot_be_started_fails_its_call_only(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = enqueuer(store)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            queue.submit([new()])
+        queue.close()
+    assert queue.submit([new()]).result(5) == NOW
+    queue.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_threads_of_a_forked_child_enqueue_at_once(store: Store) -> None:
+    queue = enqueuer(store)
+    assert queue.submit([new()]).result(5) == NOW
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            answers: list[datetime] = []
+            together = threading.Barrier(8)
+
+            def ask(answers: list[datetime] = answers, together: threading.Barrier = together) -> None:
+                together.wait()
+                answers.append(queue.submit([new()]).result(5))
+
+            threads = [threading.Thread(target=ask) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            os._exit(0 if answers == [NOW] * 8 else 1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert queue.submit([new()]).result(5) == NOW
     queue.close()
 
 
