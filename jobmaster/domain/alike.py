@@ -17,7 +17,7 @@ class AlikeJobs(Sequence[NewJob]):
     has a :class:`NewJob`; who knows this class writes rows without making them.
     """
 
-    __slots__ = ("_jobs", "like", "numbers", "texts")
+    __slots__ = ("_ids", "_jobs", "like", "numbers", "texts")
 
     def __init__(self, like: NewJob, texts: list[str], numbers: list[int] | None = None) -> None:
         self.like = like
@@ -25,11 +25,15 @@ class AlikeJobs(Sequence[NewJob]):
         """The data of each."""
         self.numbers = uuid_numbers(len(texts)) if numbers is None else numbers
         """The id of each as a number of 128 bits; new ones, where none are given."""
+        self._ids: list[UUID] | None = None
         self._jobs: list[NewJob] | None = None
 
     def ids(self) -> list[UUID]:
-        """The id of each."""
-        return [uuid_of(number) for number in self.numbers]
+        """The id of each; made when they are asked for the first time."""
+        ids = self._ids
+        if ids is None:
+            ids = self._ids = [uuid_of(number) for number in self.numbers]
+        return ids
 
     def part(self, places: Sequence[int]) -> AlikeJobs:
         """The jobs in these places."""

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import Engine
 
+from ..domain.alike import AlikeJobs
 from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..errors import ConfigurationError
@@ -323,6 +324,9 @@ class PostgresDialect(Dialect):
         with tx.cursor.copy(tx.texts["copy"].sql) as copy:
             for block in pgcopy.blocks(jobs, now):
                 copy.write(block)
+            if isinstance(jobs, AlikeJobs):
+                # the answer to whoever enqueues is made while the server takes in the rest
+                jobs.ids()
 
     def keyed_inserts(self, jobs: Sequence[NewJob]) -> Iterator[Step]:
         yield Step("keyed_insert", {"jobs": as_json(jobs)})
