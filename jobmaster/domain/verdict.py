@@ -23,6 +23,7 @@ __all__ = [
     "OutcomeKind",
     "RetryRules",
     "StateChange",
+    "cancelled_unstarted",
     "classify",
     "defer_unknown",
     "hand_back",
@@ -247,6 +248,20 @@ def hand_back(job: ClaimedJob) -> StateChange:
         job.failures,
         job.losses,
         unknown_since=job.unknown_since,
+    )
+
+
+def cancelled_unstarted(job: ClaimedJob, now: datetime, worker_id: UUID) -> StateChange:
+    """A job that was cancelled before its handler began: that is no run."""
+    return StateChange(
+        job,
+        JobStatus.CANCELLED,
+        job.attempt,
+        job.failures,
+        job.losses,
+        finished_at=now,
+        error=JobError("cancelled", "cancelled before it started"),
+        worker_id=worker_id,
     )
 
 

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from ..domain.events import JobStarted, UnknownDefinition
-from ..domain.job import ClaimedJob, JobError
+from ..domain.job import ClaimedJob
 from ..domain.priorities import WeightedQueue
-from ..domain.status import ClusterMode, JobStatus
+from ..domain.status import ClusterMode
 from ..domain.verdict import (
     StateChange,
+    cancelled_unstarted,
     classify,
     defer_unknown,
     hand_back,
@@ -24,6 +25,7 @@ from ..handlers import BoundHandler, CancelReason, JobContext, Run, WorkerSite
 from ..ports import Clock
 from .active import Active
 from .announcer import Announcer
+from .depth import Depth
 from .isolation import Isolation
 from .judge import judge
 from .options import ClusterLimits, WorkerOptions
@@ -49,6 +51,7 @@ class Dispatcher:
         self,
         site: WorkerSite,
         options: WorkerOptions,
+        depth: Depth,
         limits: ClusterLimits,
         find: Callable[[str], BoundHandler | None],
         outbox: Outbox,
@@ -62,6 +65,7 @@ class Dispatcher:
     ) -> None:
         self._site = site
         self._options = options
+        self._depth = depth
         self._limits = limits
         self._find = find
         self._outbox = outbox
@@ -96,7 +100,7 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more claimed jobs fit."""
-        return self._options.buffer - self.held_jobs
+        return self._depth.size - self.held_jobs
 
     @property
     def held_jobs(self) -> int:
@@ -146,7 +150,7 @@ class Dispatcher:
         suspects: list[ClaimedJob] = []
         for job in jobs:
             if job.cancel_requested or (self._cancelled and job.id in self._cancelled):
-                self._verdict(self._cancelled_unstarted(job))
+                self._verdict(cancelled_unstarted(job, self._clock.now(), self._options.id))
             elif job.losses:
                 suspects.append(job)
             else:
@@ -303,18 +307,6 @@ class Dispatcher:
         self._outbox.put(change, self._clock.monotonic() if at is None else at)
         self._ring()
 
-    def _cancelled_unstarted(self, job: ClaimedJob) -> StateChange:
-        return StateChange(
-            job,
-            JobStatus.CANCELLED,
-            job.attempt,
-            job.failures,
-            job.losses,
-            finished_at=self._clock.now(),
-            error=JobError("cancelled", "cancelled before it started"),
-            worker_id=self._options.id,
-        )
-
     def _defer(self, job: ClaimedJob) -> None:
         now = self._clock.now()
         waited = (now - (job.unknown_since or now)).total_seconds()
@@ -347,7 +339,7 @@ class Dispatcher:
         job, reason = active.run.job, active.run.cancel_reason
         self._leave(active)
         if reason == "cancelled":
-            self._verdict(self._cancelled_unstarted(job))
+            self._verdict(cancelled_unstarted(job, self._clock.now(), self._options.id))
         elif reason != "lost":
             self._verdict(hand_back(job))
 
@@ -361,7 +353,7 @@ class Dispatcher:
             return
         job = self._take_out(job_id)
         if job is not None:
-            self._verdict(self._cancelled_unstarted(job))
+            self._verdict(cancelled_unstarted(job, self._clock.now(), self._options.id))
         elif self._expecting:
             self._cancelled.add(job_id)
 
@@ -397,6 +389,17 @@ class Dispatcher:
         for job in jobs:
             self._verdict(hand_back(job))
         return len(jobs)
+
+    def shed(self, count: int) -> None:
+        """Give this many unstarted jobs back, those first whose turn would come last; suspects stay."""
+        waiting = self._queue.clear()
+        free = [number for number, job in enumerate(waiting) if not job.losses]
+        given_back = set(free[-count:])
+        for number, job in enumerate(waiting):
+            if number in given_back:
+                self._verdict(hand_back(job))
+            else:
+                self._queue.push(job.priority, job)
 
     def abandon(self, job_ids: Iterable[UUID] | None = None) -> list[Active]:
         """These claims (or all) are no longer owned: forget what is queued, stop what runs."""

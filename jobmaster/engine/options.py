@@ -57,3 +57,8 @@ class WorkerOptions:
     def buffer(self) -> int:
         """How many claimed jobs it holds, running ones included: back-pressure."""
         return max(1, min(self.batch_size, 5 * self.slots) + self.slots)
+
+    @property
+    def most_buffered(self) -> int:
+        """How many it holds at most, while jobs are short; see :class:`.Depth`."""
+        return 4 * self.batch_size + self.slots

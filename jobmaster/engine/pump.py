@@ -10,22 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from datetime import timedelta
 from uuid import UUID
 
-from ..domain.events import ConnectionLost, ConnectionRestored, LeaseLost
+from ..domain.events import LeaseLost
 from ..domain.status import ClusterMode, WorkerMode
 from ..domain.verdict import StateChange, unstorable
 from ..errors import StoreError, TransientStoreError
 from ..ports import AgentTransport, ClaimRequest, Clock, Settled, Settlement
 from .announcer import Announcer
-from .backoff import Backoff
 from .border import Border
+from .depth import Depth
 from .dispatcher import Dispatcher
 from .errortext import storable
 from .flights import Flight, Flights
 from .gate import Gate
 from .options import ClusterLimits, WorkerOptions
+from .outage import Outage
 from .outbox import Outbox
 from .signals import Alarm
 from .storethreads import StoreCalls
@@ -62,6 +62,7 @@ class Pump:
         new_tenure: Callable[[], Tenure],
         border: Border,
         gate: Gate,
+        depth: Depth,
         logger: logging.Logger,
     ) -> None:
         self._options = options
@@ -87,9 +88,8 @@ class Pump:
         """Whether the last claim brought nothing."""
         self._flights = Flights(settlement.abreast, alarm.ring, gate)
         self._gate = gate
-        self._bite = max(1, int(options.buffer * _BITE))
-        self._backoff = Backoff(0.05, 1.0)
-        self._outage_since: float | None = None
+        self._depth = depth
+        self._outage = Outage(transport.name, clock, announcer, logger)
         self._readback: list[StateChange] | None = None
         """After an ambiguous answer: the verdicts of that settle, until the store has been read."""
 
@@ -150,6 +150,10 @@ class Pump:
         if self.dispatcher.gathering and not self._may_claim():
             # what is being gathered waits for claims that do not come
             self.dispatcher.offer([])
+        excess = self._depth.excess(self.dispatcher.queued, self._clock.monotonic())
+        if excess:
+            self._logger.info("%d claimed jobs given back: others may have room for them sooner", excess)
+            self.dispatcher.shed(excess)
         claim, flush = self._wanted(tenure)
         if self._flights:
             # when other workers keep the store busy as well, small settles of all of them help nobody
@@ -183,8 +187,9 @@ class Pump:
     def _wanted(self, tenure: Tenure) -> tuple[bool, bool]:
         """Whether it is time to claim, and to settle what waits."""
         if self._flights:
-            claim = tenure.plan.hungry and self._room >= self._bite and self._may_claim()
-            return claim, claim or len(self._outbox) >= self._bite
+            bite = max(1, int(self._depth.size * _BITE))
+            claim = tenure.plan.hungry and self._room >= bite and self._may_claim()
+            return claim, claim or len(self._outbox) >= bite
         now = self._clock.monotonic()
         return self._wants_claim(tenure, now), self._flush_due(now)
 
@@ -208,7 +213,7 @@ class Pump:
         if self.dispatcher.starved:
             return self.woken or tenure.plan.hungry or now >= self._poll_at
         # the slots are busy: refill in big bites, since a transaction costs the same for few jobs as for many
-        return (self.woken or tenure.plan.hungry) and room * 4 >= self._options.buffer * 3
+        return (self.woken or tenure.plan.hungry) and room * 4 >= self._depth.size * 3
 
     def _flush_due(self, now: float) -> bool:
         waiting = len(self._outbox)
@@ -241,12 +246,12 @@ class Pump:
         self._note_expecting()
         if met is not None:
             self.woken = True
-            await self._wait_out(met)
+            await self._outage.wait(met)
 
     def _take_in(self, flight: Flight) -> StoreError | None:
         answer, changes = flight.answer, flight.changes
         if isinstance(answer, Settled):
-            self._reached()
+            self._outage.over()
             self._learn(flight, answer)
             return None
         if not isinstance(answer, StoreError):
@@ -291,6 +296,7 @@ class Pump:
             changes = self._spare(changes, settled.poisoned)
         self._announcer.settled(changes, settled.refused)
         self.dispatcher.settled(changes)
+        self._depth.settled(len(changes), flight.took, now)
         if changes:
             self._border.stored()
         if request is None:
@@ -318,31 +324,14 @@ class Pump:
                 self._outbox.put(verdict, self._clock.monotonic())
         return [change for change in changes if change.job.id not in poisoned]
 
-    def _reached(self) -> None:
-        self._backoff.reset()
-        if self._outage_since is not None:
-            outage = timedelta(seconds=self._clock.monotonic() - self._outage_since)
-            self._outage_since = None
-            self._logger.info("agent %r answers again", self._transport.name)
-            self._announcer.emit(ConnectionRestored(self._transport.name, outage))
-
-    async def _wait_out(self, fault: StoreError) -> None:
-        if self._outage_since is None:
-            self._outage_since = self._clock.monotonic()
-            self._logger.warning("agent %r does not answer: %s", self._transport.name, fault)
-            self._announcer.emit(ConnectionLost(self._transport.name, str(fault)))
-        delay = self._backoff.next()
-        self._logger.debug("next try in %.2f s: %s", delay, fault)
-        await self._clock.sleep(delay)
-
     async def _peek(self) -> None:
         """Nothing is known to be ready: find out, cheaply, when to look again."""
         try:
             answer = await self._calls.run(self._transport.next_due, self._options.lane)
         except StoreError as fault:
-            await self._wait_out(fault)
+            await self._outage.wait(fault)
             return
-        self._reached()
+        self._outage.over()
         self._poll_every = min(_LONGEST_POLL, self._poll_every * 2)
         wait = self._poll_every
         came_up_empty, self._came_up_empty = self._came_up_empty, False
@@ -374,7 +363,7 @@ class Pump:
             strangers = [job for job in stored if job.id not in remembered]
             fresh = await self._calls.run(self._settlement.recheck, strangers)
         except StoreError as fault:
-            await self._wait_out(fault)
+            await self._outage.wait(fault)
             return
         self._readback = None
         held = {job.id: job.claim_no for job in stored}
@@ -413,7 +402,7 @@ class Pump:
         try:
             self.tenure = await self._calls.run(self._new_tenure)
         except StoreError as fault:
-            await self._wait_out(fault)
+            await self._outage.wait(fault)
         else:
             self.woken = True
             self._logger.info("new buckets opened after the lease was lost")

@@ -13,6 +13,7 @@ from ..handlers import BoundHandler, WorkerSite
 from ..ports import AgentTransport, Clock, Listener, Settlement
 from .announcer import Announcer
 from .border import ALONE, Border
+from .depth import Depth
 from .dispatcher import Dispatcher
 from .frontier import Frontier
 from .gate import Gate
@@ -65,7 +66,8 @@ class Worker:
         self._logger = logger
         self._set_trusted_until = set_trusted_until
         self._alarm = Alarm(clock)
-        self._outbox = Outbox(options.buffer)
+        self._outbox = Outbox(options.most_buffered)
+        depth = Depth(options, clock.monotonic())
         self._supervisor = Supervisor(logger)
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,11 +91,13 @@ class Worker:
             self._new_tenure,
             border,
             gate or Gate(),
+            depth,
             logger,
         )
         self.dispatcher = Dispatcher(
             site,
             options,
+            depth,
             limits,
             find,
             self._outbox,

@@ -17,6 +17,7 @@ from jobmaster.domain.verdict import StateChange, plain_success
 from jobmaster.engine.announcer import Announcer
 from jobmaster.engine.border import ALONE
 from jobmaster.engine.completions import Completions
+from jobmaster.engine.depth import Depth
 from jobmaster.engine.gate import Gate
 from jobmaster.engine.options import ClusterLimits, WorkerOptions
 from jobmaster.engine.outbox import Outbox
@@ -98,12 +99,14 @@ class Bench:
             lambda: self.pump.tenure,  # type: ignore[arg-type, return-value]
             ALONE,
             gate or Gate(),
+            Depth(options, self.clock.monotonic()),
             LOGGER,
         )
         dispatcher: Any = SimpleNamespace(
             room=0,
             starved=True,
             gathering=False,
+            queued=0,
             claims=dict,
             offer=self.offered.append,
             abandon=list,

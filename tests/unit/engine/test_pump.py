@@ -16,6 +16,7 @@ from jobmaster.domain.verdict import StateChange, hand_back
 from jobmaster.engine.announcer import Announcer
 from jobmaster.engine.border import ALONE
 from jobmaster.engine.completions import Completions
+from jobmaster.engine.depth import Depth
 from jobmaster.engine.gate import Gate
 from jobmaster.engine.options import ClusterLimits, WorkerOptions
 from jobmaster.engine.outbox import Outbox
@@ -81,12 +82,14 @@ async def settle_after(seconds: float) -> tuple[Store, Outbox]:
         lambda: pump.tenure,  # type: ignore[arg-type, return-value]
         ALONE,
         Gate(),
+        Depth(options, clock.monotonic()),
         LOGGER,
     )
     dispatcher: Any = SimpleNamespace(
         room=0,
         starved=True,
         gathering=False,
+        queued=0,
         expect_claims=lambda *expected: None,
         settled=lambda changes: None,
     )
