@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .loops import LoopKind, loop_factory
 from .permanence import set_aside
 from .refusal import Refusal
 from .target import ClusterArgument, ClusterOption, Target, settings_of
@@ -44,6 +45,9 @@ def run(
     log_level: Annotated[
         LogLevel, typer.Option("--log-level", help="What to log to standard error.")
     ] = LogLevel.INFO,
+    loop: Annotated[
+        LoopKind, typer.Option("--loop", help="The event loop; auto is uvloop where it is installed.")
+    ] = LoopKind.AUTO,
 ) -> int:
     """Run the workers until SIGTERM or Ctrl-C, then stop cleanly.
 
@@ -52,11 +56,13 @@ def run(
     from .crew import Crew, Tether
 
     _log_to_stderr(log_level)
+    new_loop = loop_factory(loop)
     reference = Target(target, cluster).reference
     if reference is None:
         raise Refusal("which cluster? give module:attribute, --cluster, or set JOBMASTER_CLUSTER")
     if processes > 1:
-        return Crew(processes, ["run", reference, "--log-level", log_level.value]).run()
+        own = ["run", reference, "--log-level", log_level.value, "--loop", loop.value]
+        return Crew(processes, own).run()
     tether = Tether.of_this_process()
     built = Target(reference).build(workers=True)
     settings = settings_of(built)
@@ -65,25 +71,26 @@ def run(
         raise Refusal(f"{reference} has no worker to run: call add_worker() before build()")
     if tether is not None:
         tether.hold(settings.grace_period.total_seconds())
-    _announce(built)
+    _announce(built, "" if new_loop is None else ", on uvloop")
     set_aside()
-    built.run()
+    built.run(loop_factory=new_loop)
     return 0
 
 
-def _announce(cluster: Cluster) -> None:
+def _announce(cluster: Cluster, loop: str) -> None:
     settings = settings_of(cluster)
     workers = settings.workers
     lanes = ", ".join(sorted({worker.lane for worker in workers}))
     agents = ", ".join(sorted({worker.agent_connection for worker in workers}))
     logging.getLogger("jobmaster.run").info(
-        "process %d starts %d worker%s of cluster %r, lane %s%s",
+        "process %d starts %d worker%s of cluster %r, lane %s%s%s",
         os.getpid(),
         len(workers),
         "s"[len(workers) == 1 :],
         cluster.id,
         lanes,
         f", agent {agents}" if settings.agents else "",
+        loop,
     )
 
 

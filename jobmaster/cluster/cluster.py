@@ -6,6 +6,7 @@ import asyncio
 import logging
 import multiprocessing
 import signal
+from collections.abc import Callable
 from types import TracebackType
 from uuid import UUID
 
@@ -236,12 +237,14 @@ class Cluster(AdministrativeMethods):
     ) -> None:
         self.stop()
 
-    def run(self) -> None:
+    def run(self, *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
         """Run the workers until SIGTERM or SIGINT, then stop cleanly; a second signal ends the grace period.
 
-        Call it from the main thread, outside of any event loop.
+        Call it from the main thread, outside of any event loop. ``loop_factory`` makes the loop to run them
+        on, for instance ``uvloop.new_event_loop``; without it asyncio does, as for ``asyncio.run``.
         """
-        asyncio.run(self._run_until_signal())
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(self._run_until_signal())
 
     async def _run_until_signal(self) -> None:
         loop = asyncio.get_running_loop()

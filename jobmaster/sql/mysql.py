@@ -120,9 +120,9 @@ class MySqlDialect(Dialect):
             pool_timeout=options.operation_timeout,
             pool_use_lifo=True,
             pool_reset_on_return=None,
-            # Half of what the session below lets a connection lie idle.
-            pool_recycle=3 * max(10, patience),
         )
+        # Half of what the session below lets a connection lie idle.
+        mysqlsession.renew_idle(engine, 3 * max(10, patience))
         event.listen(engine, "do_connect", self._hurry)
         # After SQLAlchemy, which sets a collation of its own.
         event.listen(engine, "connect", lambda raw, _record: mysqlsession.set_up(raw, patience))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from pymysql.constants import CLIENT
-from sqlalchemy.engine import URL
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import DisconnectionError
 
 from ..errors import ConfigurationError
 from .mysqlcursor import MySqlCursor
 
-__all__ = ["check_version", "connecting", "schema_lock", "set_up"]
+__all__ = ["check_version", "connecting", "renew_idle", "schema_lock", "set_up"]
 
 _OLDEST = {"MySQL": (8, 0, 16), "MariaDB": (10, 6, 0)}
 _TLS = (
@@ -29,6 +32,7 @@ _TLS = (
 """Parameters of a URL that the driver takes by name; SQLAlchemy would put most of them into a form of which
 the driver does not approve any more."""
 _LONGEST_WAIT = 31_536_000
+_IDLE_SINCE = "jobmaster_idle_since"
 
 
 def connecting(url: URL, given: Mapping[str, Any], patience: int) -> tuple[URL, dict[str, Any]]:
@@ -47,6 +51,23 @@ def connecting(url: URL, given: Mapping[str, Any], patience: int) -> tuple[URL, 
     # Counts of rows are counts of rows found.
     arguments["client_flag"] = int(arguments.get("client_flag", 0)) | CLIENT.FOUND_ROWS
     return url.set(query=query), arguments
+
+
+def renew_idle(engine: Engine, longest: float) -> None:
+    """Have connections made anew that have lain in the pool for so many seconds, since the server ends them
+    at some time (``wait_timeout``). By their age, as the pool itself does it, those in use would go as well,
+    and a new session costs more processor time than a second of an idle worker."""
+
+    def noted(_raw: Any, record: Any) -> None:
+        record.info[_IDLE_SINCE] = time.monotonic()
+
+    def looked_at(_raw: Any, record: Any, _lent: Any) -> None:
+        since = record.info.pop(_IDLE_SINCE, None)
+        if since is not None and time.monotonic() - since > longest:
+            raise DisconnectionError("it has been idle for too long")
+
+    event.listen(engine, "checkin", noted)
+    event.listen(engine, "checkout", looked_at)
 
 
 @contextmanager

@@ -42,6 +42,11 @@ async def set_aside(job: JobContext) -> int:
     return gc.get_freeze_count()
 
 
+@job("loop")
+async def loop(job: JobContext) -> str:
+    return type(asyncio.get_running_loop()).__module__
+
+
 @job("fail", max_retries=0)
 async def fail(job: JobContext) -> None:
     raise ValueError("it is broken")

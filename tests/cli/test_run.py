@@ -14,6 +14,8 @@ import psutil
 import pytest
 
 from jobmaster import Cluster, ClusterConfig, JobStatus
+from jobmaster.cli.loops import LoopKind, loop_factory
+from jobmaster.cli.refusal import Refusal
 from tests.cli.conftest import Project
 from tests.databases import use
 from tests.servers.process import alive
@@ -83,6 +85,30 @@ def test_what_was_imported_is_spared_by_the_garbage_collector(project: Project) 
     assert set_aside > 50_000
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "module"),
+    [((), "uvloop"), (("--loop", "uvloop"), "uvloop"), (("--loop", "asyncio"), "asyncio.unix_events")],
+)
+def test_handlers_run_on_uvloop_unless_told_otherwise(
+    project: Project, arguments: tuple[str, ...], module: str
+) -> None:
+    onlooker = use(ClusterConfig("app"), project.url).add_handlers().build()
+    job_id = project.enqueue("loop", {})
+    process = project.start("run", "app:cluster", *arguments)
+    until(lambda: status(onlooker, job_id) is JobStatus.SUCCEEDED, "the job is done")
+    assert onlooker.scheduler.get_job(UUID(job_id)).result == module
+    onlooker.close()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+
+
+def test_without_uvloop_it_is_asyncio_or_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    assert loop_factory(LoopKind.AUTO) is None
+    with pytest.raises(Refusal, match=r"--loop uvloop: .* pip install 'jobmaster\[speed\]'"):
+        loop_factory(LoopKind.UVLOOP)
 
 
 def test_the_environment_names_the_cluster_to_run(any_project: Project, onlooker: Cluster) -> None:

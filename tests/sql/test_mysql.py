@@ -349,3 +349,36 @@ def test_claims_of_two_sessions_are_disjoint_in_every_priority(database: Databas
     database.gateway.transaction("first", first)
     assert [len(ids) for ids in seen] == [30, 30]
     assert not seen[0] & seen[1]
+
+
+def test_a_connection_goes_when_it_was_idle_for_long_not_when_it_is_old(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session ends after sixty seconds of silence; until half of that it is used again."""
+
+    def session() -> int:
+        number = database.gateway.read("id", lambda tx: _one(tx.cursor, "SELECT CONNECTION_ID()"))
+        return int(number)
+
+    class Later:
+        seconds = 0.0
+
+        @classmethod
+        def monotonic(cls) -> float:
+            return cls.seconds
+
+    monkeypatch.setattr(mysqlsession, "time", Later)
+    first = session()
+    for _ in range(5):
+        Later.seconds += 29
+        assert session() == first
+    Later.seconds += 31
+    second = session()
+    assert second != first
+    assert session() == second
+    assert database.gateway.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def _one(cursor: Any, sql: str) -> Any:
+    ((value,),) = cursor.execute(sql).fetchall()
+    return value

@@ -26,6 +26,7 @@ from sqlalchemy.engine import Engine
 
 from ...cluster.requests import JobRequest
 from ...domain.status import JobStatus
+from ..loops import LoopKind, loop_factory
 from ..permanence import set_aside
 from .floor import Floor, open_floor
 from .jobs import AGENT, DoNothing, Stamp, config_for, config_with_agents, payload
@@ -355,7 +356,8 @@ def main() -> None:
     os.dup2(2, 1)
     # as `jobmaster run` does
     set_aside()
-    asyncio.run(_serve(Actor(url, table_prefix, master), lambda text: print(text, file=channel)))
+    with asyncio.Runner(loop_factory=loop_factory(LoopKind.AUTO)) as runner:
+        runner.run(_serve(Actor(url, table_prefix, master), lambda text: print(text, file=channel)))
 
 
 if __name__ == "__main__":

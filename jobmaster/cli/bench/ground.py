@@ -9,6 +9,7 @@ import platform
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,6 +20,7 @@ from ...sql.dialect import Names, Options
 from ...sql.schema import SchemaStatus
 from ...sql.tables import Tables
 from ...sql.urls import parse_url
+from ..loops import LoopKind, loop_factory
 from ..refusal import Refusal
 from ..standalone import look
 from .jobs import CLUSTER_ID, DEFINITIONS, agent_names, agent_url
@@ -246,6 +248,7 @@ class Ground:
         facts: dict[str, object] = {
             "database": self.database.shown,
             "python": platform.python_version(),
+            "loop": "asyncio" if loop_factory(LoopKind.AUTO) is None else f"uvloop {version('uvloop')}",
             "cores": os.cpu_count(),
         }
         if self.is_sqlite:
