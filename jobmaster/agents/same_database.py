@@ -42,7 +42,7 @@ class SameDatabaseSettlement:
 
     @property
     def abreast(self) -> int:
-        return 1 if self._gateway.dialect.single_writer else 2
+        return 2
 
     @property
     def at_once(self) -> int | None:

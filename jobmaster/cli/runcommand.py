@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .interpreter import set_aside, take_turns
 from .loops import LoopKind, loop_factory
-from .permanence import set_aside
 from .refusal import Refusal
 from .target import ClusterArgument, ClusterOption, Target, settings_of
 
@@ -53,6 +53,7 @@ def run(
 
     With --processes, children that die are started again, with backoff.
     """
+    from ..cluster.settings import STANDALONE
     from .crew import Crew, Tether
 
     _log_to_stderr(log_level)
@@ -72,6 +73,8 @@ def run(
     if tether is not None:
         tether.hold(settings.grace_period.total_seconds())
     _announce(built, "" if new_loop is None else ", on uvloop")
+    stores = settings.agents or {STANDALONE: settings.database}
+    take_turns(stores[worker.agent_connection].kind for worker in settings.workers)
     set_aside()
     built.run(loop_factory=new_loop)
     return 0

@@ -26,6 +26,7 @@ from ..domain.job import ClaimedJob, NewJob
 from ..domain.verdict import StateChange
 from ..ports.transport import ClaimRequest, Listener
 from .partitioning import Partitioning
+from .plainsettle import PlainSettle
 from .statements import TEMPLATES
 from .texts import Text, Texts
 from .urls import StoreUrl
@@ -243,6 +244,10 @@ class Dialect(ABC):
     def cursor(self, connection: Any) -> Any:
         """A cursor that gives plain tuples."""
 
+    def set_up_writer(self, connection: Any) -> None:
+        """Make ready the connection that is kept for writing, where there is a ``single_writer``."""
+        raise TypeError(f"{self.title} writes on any connection")
+
     @abstractmethod
     def begin(self, connection: Any, write: bool, timeout: float) -> None:
         """Begin a transaction on a driver connection that is in autocommit mode."""
@@ -362,16 +367,9 @@ class Dialect(ABC):
         claimed = [] if claim is None else self.claim(tx, claim)
         return owned, claimed, tx.now()
 
-    @property
-    def settles_in_one_trip(self) -> bool:
-        """Whether :meth:`settle_whole` is there."""
-        return False
-
-    def settle_whole(
-        self, tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
-    ) -> tuple[set[UUID], list[ClaimedJob], datetime]:
-        """The same as :meth:`settle_plain` in a transaction that begins and ends in here."""
-        raise TypeError(f"{self.title} takes more than one trip")
+    def plain_settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> PlainSettle | None:
+        """The same in parts, for an engine to which it matters what is done within the transaction."""
+        return None
 
     @abstractmethod
     def bulk(self, tx: Tx, name: str, rows: Sequence[tuple[Any, ...]]) -> None:

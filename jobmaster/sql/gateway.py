@@ -322,7 +322,9 @@ class Gateway:
                 return self._checkout()
             engine = self.engine
             if self._writer is None:
-                self._writer = engine.raw_connection()
+                writer = engine.raw_connection()
+                self.dialect.set_up_writer(writer.driver_connection)
+                self._writer = writer
             return self._writer
         except Exception as error:
             self._raise(error, False)

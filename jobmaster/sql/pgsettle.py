@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from . import pgarrays
 from .dialect import Text
 from .gateway import Tx
 from .pgtrip import HotStatement, trip
+from .plainsettle import PlainOutcome, PlainSettle, refused_of
 
 __all__ = ["claim_values", "claimed", "in_one_trip", "owned", "succeed_values"]
 
@@ -70,21 +71,26 @@ def _utc(found: list[ClaimedJob]) -> list[ClaimedJob]:
     return found
 
 
-def in_one_trip(
-    tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
-) -> tuple[set[UUID], list[ClaimedJob], datetime]:
+def in_one_trip(changes: Sequence[StateChange], claim: ClaimRequest | None) -> PlainSettle:
     """Settle plain successes, claim, and read the clock, in one transaction and one trip."""
-    statements = [(_hot(tx, "succeed"), succeed_values(changes))]
-    if claim is not None:
-        statements.append((_hot(tx, "claim"), claim_values(claim)))
-    statements.append((_hot(tx, "now"), {}))
-    done, *found, clock = trip(tx.connection, statements)
-    if done.touched == len(changes):
-        still = {change.job.id for change in changes}
-    else:
-        still = {row[0] for row in done.rows()}
-    jobs = [job for answer in found for job in answer.rows(ClaimedJob._make)]
-    return still, _utc(jobs), tx.dialect.instant(clock.rows()[0][0])
+
+    def run(tx: Tx) -> PlainOutcome:
+        statements = [(_hot(tx, "succeed"), succeed_values(changes))]
+        if claim is not None:
+            statements.append((_hot(tx, "claim"), claim_values(claim)))
+        statements.append((_hot(tx, "now"), {}))
+        done, *found, clock = trip(tx.connection, statements)
+        refused: frozenset[UUID] = frozenset()
+        if done.touched != len(changes):
+            refused = refused_of(changes, {row[0] for row in done.rows()})
+        jobs = [job for answer in found for job in answer.rows(ClaimedJob._make)]
+        return refused, _utc(jobs), tx.dialect.instant(clock.rows()[0][0])
+
+    return PlainSettle(run, _as_it_is, whole=True)
+
+
+def _as_it_is(outcome: PlainOutcome) -> PlainOutcome:
+    return outcome
 
 
 _hot_statements: dict[Text, HotStatement] = {}

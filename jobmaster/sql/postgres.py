@@ -29,6 +29,7 @@ from .pgconnection import BoundedConnection
 from .pglistener import PostgresListener
 from .pgparts import PARTS, PostgresPartitioning
 from .pgstatements import HOT, KEYED_INSERT, LANES_WAKE
+from .plainsettle import PlainSettle
 from .statements import BULK
 from .tables import from_micros
 
@@ -354,14 +355,8 @@ class PostgresDialect(Dialect):
         tx.cursor.execute(tx.texts["succeed"].sql, pgsettle.succeed_values(changes), binary=True)
         return pgsettle.owned(tx.cursor, changes)
 
-    @property
-    def settles_in_one_trip(self) -> bool:
-        return not self.options.pgbouncer
-
-    def settle_whole(
-        self, tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None
-    ) -> tuple[set[UUID], list[ClaimedJob], datetime]:
-        return pgsettle.in_one_trip(tx, changes, claim)
+    def plain_settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> PlainSettle | None:
+        return None if self.options.pgbouncer else pgsettle.in_one_trip(changes, claim)
 
     # --- wake-ups -----------------------------------------------------------------------------------
 

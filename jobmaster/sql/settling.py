@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from ..ports.settlement import Settled
 from ..ports.transport import ClaimRequest
 from .endings import Writes
 from .gateway import ContentRefused, Gateway, Tx
+from .plainsettle import PlainSettle, refused_of
 
 __all__ = ["settle"]
 
@@ -32,8 +33,10 @@ def settle(
         if idle is not None:
             return idle
     try:
-        if changes and gateway.dialect.settles_in_one_trip and all(map(_is_plain, changes)):
-            return _settle_whole(gateway, changes, claim, timeout)
+        if changes and all(map(_is_plain, changes)):
+            parts = gateway.dialect.plain_settle(changes, claim)
+            if parts is not None:
+                return _settle_in_parts(gateway, parts, timeout)
         return gateway.transaction("settle", lambda tx: _settle(tx, changes, claim), timeout=timeout)
     except (ContentRefused, ConflictError):
         if not changes:
@@ -53,37 +56,26 @@ def _look(gateway: Gateway, claim: ClaimRequest | None) -> Settled | None:
     return gateway.read("look", look)
 
 
-def _settle_whole(
-    gateway: Gateway, changes: Sequence[StateChange], claim: ClaimRequest | None, timeout: float | None
-) -> Settled:
-    owned, claimed, now = gateway.transaction(
-        "settle", lambda tx: tx.dialect.settle_whole(tx, changes, claim), timeout=timeout, whole=True
-    )
+def _settle_in_parts(gateway: Gateway, parts: PlainSettle, timeout: float | None) -> Settled:
+    found = gateway.transaction("settle", parts.run, timeout=timeout, whole=parts.whole)
+    refused, claimed, now = parts.read(found)
     if any(job.recheck for job in claimed):
         try:
             claimed = gateway.transaction("drop", lambda tx: _drop_ended(tx, claimed), timeout=timeout)
         except StoreError as fault:
             # the settle is done and the claims are made: who reads its buckets finds that out
             raise TransientStoreError(str(fault), ambiguous=True) from fault
-    return Settled(_refused(changes, owned), claimed, now)
+    return Settled(refused, claimed, now)
 
 
 def _settle(tx: Tx, changes: Sequence[StateChange], claim: ClaimRequest | None) -> Settled:
     if changes and all(map(_is_plain, changes)):
         owned, claimed, now = tx.dialect.settle_plain(tx, changes, claim)
         tx.reach("settle.written")
-        return Settled(_refused(changes, owned), _drop_ended(tx, claimed), now)
+        return Settled(refused_of(changes, owned), _drop_ended(tx, claimed), now)
     refused = _write(tx, changes) if changes else frozenset()
     tx.reach("settle.written")
     return _answer(tx, refused, {}, claim)
-
-
-def _refused(changes: Sequence[StateChange], owned: Set[UUID]) -> frozenset[UUID]:
-    """Which of these jobs, each of which is there once, were not owned any more."""
-    if len(owned) == len(changes):
-        # as always but after a loss; looking for ids in sets is slow, since they hash in Python
-        return frozenset()
-    return frozenset(c.job.id for c in changes if c.job.id not in owned)
 
 
 def _is_plain(change: StateChange) -> bool:
@@ -160,7 +152,7 @@ def _write(tx: Tx, changes: Sequence[StateChange]) -> frozenset[UUID]:
     if len(plain) != len(changes):
         others = [c for c in changes if not _is_plain(c)]
         owned |= _write_others(tx, others)
-    return _refused(changes, owned)
+    return refused_of(changes, owned)
 
 
 def _write_others(tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:

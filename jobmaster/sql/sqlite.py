@@ -29,6 +29,7 @@ from . import sqlitenew, sqlitesettle
 from .dialect import Dialect, Fault, Names, Options
 from .jsonsame import json_member
 from .keyed import Step, insert_values
+from .plainsettle import PlainSettle
 from .rawjobs import claimed_job, raw_uuid
 from .sqlitefile import FileWatch
 from .sqlitestatements import HOT, KEYED_INSERT
@@ -144,8 +145,11 @@ class SqliteDialect(Dialect):
     def cursor(self, connection: Any) -> Any:
         return connection.cursor()
 
-    def begin(self, connection: Any, write: bool, timeout: float) -> None:
+    def set_up_writer(self, connection: Any) -> None:
+        # ``begin`` waits by itself
         connection.execute("PRAGMA busy_timeout = 0")
+
+    def begin(self, connection: Any, write: bool, timeout: float) -> None:
         began = time.monotonic()
         while True:
             try:
@@ -273,6 +277,9 @@ class SqliteDialect(Dialect):
 
     def succeed(self, tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
         return sqlitesettle.succeed(tx, changes)
+
+    def plain_settle(self, changes: Sequence[StateChange], claim: ClaimRequest | None) -> PlainSettle:
+        return sqlitesettle.plain_settle(changes, claim)
 
     # --- wake-ups -----------------------------------------------------------------------------------
 

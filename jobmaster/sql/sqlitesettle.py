@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
 from ..domain.ids import uuid_of
@@ -18,13 +18,14 @@ from ..domain.job import ClaimedJob
 from ..domain.verdict import StateChange
 from ..payload import jsontext
 from ..ports.transport import ClaimRequest
+from .plainsettle import PlainOutcome, PlainSettle, refused_of
 from .rawjobs import claimed_job
-from .tables import to_micros
+from .tables import from_micros, to_micros
 
 if TYPE_CHECKING:
     from .gateway import Tx
 
-__all__ = ["claim", "succeed"]
+__all__ = ["claim", "plain_settle", "succeed"]
 
 try:
     import orjson
@@ -33,27 +34,50 @@ except ImportError:
 else:
     _rows_of = orjson.loads
 
+_NOTHING = "[]"
 _NUL = "\\u0000"
 """SQLite ends a text at this character of JSON."""
 
 
+_Rows: TypeAlias = list[tuple[UUID, str]]
+"""What was claimed, as JSON, for each bucket."""
+
+
 def claim(tx: Tx, request: ClaimRequest) -> list[ClaimedJob]:
     """See :meth:`.Dialect.claim`."""
+    return _jobs_of(_claim(tx, request))
+
+
+def plain_settle(changes: Sequence[StateChange], claim: ClaimRequest | None) -> PlainSettle:
+    """See :meth:`.Dialect.plain_settle`. While one settle has the file to itself another one makes its texts
+    ready, and a third reads what it was given."""
+    facts = _facts_of(changes)
+
+    def run(tx: Tx) -> tuple[set[UUID] | None, _Rows, int]:
+        owned = _succeed(tx, changes, facts)
+        rows = [] if claim is None else _claim(tx, claim)
+        tx.reach("settle.written")
+        return owned, rows, time.time_ns() // 1000
+
+    def read(found: tuple[set[UUID] | None, _Rows, int]) -> PlainOutcome:
+        owned, rows, now = found
+        refused = frozenset() if owned is None else refused_of(changes, owned)
+        return refused, _jobs_of(rows), from_micros(now)
+
+    return PlainSettle(run, read)
+
+
+def _claim(tx: Tx, request: ClaimRequest) -> _Rows:
     wanted = [p for p, n in sorted(request.limits.items(), reverse=True) if n > 0]
     buckets = {request.buckets[p] for p in wanted}
-    if tx.row("peek", lane=request.lane, priorities=wanted) is None:
-        return []
-    held = tx.row("buckets_held", ids=list(buckets))
-    if held is None or held[0] != len(buckets):
+    found = tx.row("claimable", ids=list(buckets), lane=request.lane, priorities=wanted)
+    if found != (len(buckets), 1):
         return []
     now = time.time_ns() // 1000
-    claimed: list[ClaimedJob] = []
-    for priority in wanted:
-        claimed += _claim_of(tx, request, priority, now)
-    return claimed
+    return [(request.buckets[priority], _claim_of(tx, request, priority, now)) for priority in wanted]
 
 
-def _claim_of(tx: Tx, request: ClaimRequest, priority: int, now: int) -> list[ClaimedJob]:
+def _claim_of(tx: Tx, request: ClaimRequest, priority: int, now: int) -> str:
     bucket, after = request.buckets[priority], request.after.get(priority)
     ready: list[Any] = [request.lane, priority, now]
     if after is not None:
@@ -61,14 +85,20 @@ def _claim_of(tx: Tx, request: ClaimRequest, priority: int, now: int) -> list[Cl
     ready.append(request.limits[priority])
     suffix = "" if after is None else "_after"
     tx.cursor.execute(tx.texts[f"ready{suffix}"].sql, ready)
-    (text,) = tx.cursor.fetchone()
-    rows = _rows_of(text)
-    if not rows:
-        return []
-    # nobody else writes meanwhile: what is claimed are the same rows
-    tx.cursor.execute(tx.texts[f"claim{suffix}"].sql, [bucket.bytes, *ready])
-    rows.sort(key=_by_run_at_and_id)
-    return [claimed_job(row, bucket, uuid_of(int(row[0], 16))) for row in rows]
+    text: str = tx.cursor.fetchone()[0]
+    if text != _NOTHING:
+        # nobody else writes meanwhile: what is claimed are the same rows
+        tx.cursor.execute(tx.texts[f"claim{suffix}"].sql, [bucket.bytes, *ready])
+    return text
+
+
+def _jobs_of(found: _Rows) -> list[ClaimedJob]:
+    jobs: list[ClaimedJob] = []
+    for bucket, text in found:
+        rows = _rows_of(text)
+        rows.sort(key=_by_run_at_and_id)
+        jobs += [claimed_job(row, bucket, uuid_of(int(row[0], 16))) for row in rows]
+    return jobs
 
 
 def _by_run_at_and_id(row: list[Any]) -> tuple[int, str]:
@@ -77,6 +107,12 @@ def _by_run_at_and_id(row: list[Any]) -> tuple[int, str]:
 
 def succeed(tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
     """See :meth:`.Dialect.succeed`."""
+    owned = _succeed(tx, changes, _facts_of(changes))
+    return {c.job.id for c in changes} if owned is None else owned
+
+
+def _facts_of(changes: Sequence[StateChange]) -> dict[str, Any] | None:
+    """The values of ``succeed_all``; ``None`` when these have to go one by one."""
     facts = jsontext.write(
         [
             [
@@ -91,20 +127,25 @@ def succeed(tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:
     )
     worker = changes[0].worker_id
     if _NUL in facts or any(c.worker_id is not worker and c.worker_id != worker for c in changes):
-        return _succeed_one_by_one(tx, changes)
-    # not by ``UUID.bytes``, a property in Python
-    ids = b"".join([c.job.id.int.to_bytes(16, "big") for c in changes])
-    given = {
+        return None
+    return {
         "facts": facts,
-        "ids": ids,
+        # not by ``UUID.bytes``, a property in Python
+        "ids": b"".join([c.job.id.int.to_bytes(16, "big") for c in changes]),
         "buckets": b"".join([c.job.bucket_id.int.to_bytes(16, "big") for c in changes]),
         "worker_id": None if worker is None else worker.bytes,
     }
-    tx.cursor.execute(tx.texts["succeed_all"].sql, given)
+
+
+def _succeed(tx: Tx, changes: Sequence[StateChange], facts: dict[str, Any] | None) -> set[UUID] | None:
+    """The ids that were still owned; ``None`` when all were, as always but after a loss."""
+    if facts is None:
+        return _succeed_one_by_one(tx, changes)
+    tx.cursor.execute(tx.texts["succeed_all"].sql, facts)
     if tx.cursor.rowcount != len(changes):
         return _drop_owned(tx, changes)
-    tx.cursor.execute(tx.texts["succeed_drop"].sql, given)
-    return {c.job.id for c in changes}
+    tx.cursor.execute(tx.texts["succeed_drop"].sql, facts)
+    return None
 
 
 def _succeed_one_by_one(tx: Tx, changes: Sequence[StateChange]) -> set[UUID]:

@@ -45,8 +45,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
     "peek": """
 SELECT 1 FROM {table:job}
 WHERE lane = :lane AND priority {in:priorities} AND bucket_id IS NULL AND run_at <= {now} LIMIT 1""",
-    "buckets_held": """
-SELECT count(*) FROM {table:bucket} WHERE id {in:ids} AND status = 'active' AND lease_until > {now}""",
+    "claimable": """
+SELECT (SELECT count(*) FROM {table:bucket} WHERE id {in:ids} AND status = 'active' AND lease_until > {now}),
+  EXISTS (SELECT 1 FROM {table:job}
+    WHERE lane = :lane AND priority {in:priorities} AND bucket_id IS NULL AND run_at <= {now})""",
     "ready": _show(""),
     "ready_after": _show(_AFTER),
     "claim": _claim(""),

@@ -27,6 +27,7 @@ APP = '''\
 import asyncio
 import gc
 import os
+import sys
 
 from jobmaster import ClusterConfig, JobContext, JobHandler, job
 
@@ -37,14 +38,10 @@ class Hello(JobHandler, definition_id="hello"):
         return f"Hello {job.data['name']}"
 
 
-@job("set-aside")
-async def set_aside(job: JobContext) -> int:
-    return gc.get_freeze_count()
-
-
-@job("loop")
-async def loop(job: JobContext) -> str:
-    return type(asyncio.get_running_loop()).__module__
+@job("process")
+async def process(job: JobContext) -> dict[str, object]:
+    loop = type(asyncio.get_running_loop()).__module__
+    return {"frozen": gc.get_freeze_count(), "turn": sys.getswitchinterval(), "loop": loop}
 
 
 @job("fail", max_retries=0)

@@ -33,7 +33,7 @@ def test_check_and_migrate_from_nothing_to_ready(any_project: Project) -> None:
     after = findings(any_project, "app:cluster")
     assert after["schema"] == (True, f"version {SCHEMA_VERSION}")
     assert after["identity"] == (True, "not stamped yet: the first start does it")
-    assert after["handlers"] == (True, "die, fail, hello, loop, set-aside, sleep")
+    assert after["handlers"] == (True, "die, fail, hello, process, sleep")
     assert after["workers"] == (True, "busy (lane default, full)")
     any_project.enqueue("hello", {"name": "x"})
     assert "cluster 'app', agent 'standalone'" in findings(any_project, "app:cluster")["identity"][1]

@@ -11,7 +11,7 @@ import pytest
 
 from jobmaster import JobStatus
 from jobmaster.errors import TransientStoreError
-from jobmaster.sql import Database
+from jobmaster.sql import Database, pgsettle
 from jobmaster.sql.gateway import ContentRefused
 from jobmaster.testing.conformance.stores import new_job
 from tests.sql.conftest import stores_of
@@ -97,7 +97,7 @@ def test_an_error_in_it_leaves_nothing_behind(database: Database) -> None:
     with pytest.raises(ContentRefused):
         database.gateway.transaction(
             "settle",
-            lambda tx: tx.dialect.settle_whole(tx, changes, holder.request(JOBS)),
+            pgsettle.in_one_trip(changes, holder.request(JOBS)).run,
             whole=True,
         )
     assert [stores.job(job_id).finished_at for job_id in ids] == [None] * 3
@@ -119,7 +119,7 @@ def test_a_lock_that_is_not_had_in_time_is_no_ambiguity(database: Database, post
         with pytest.raises(TransientStoreError) as caught:
             database.gateway.transaction(
                 "settle",
-                lambda tx: tx.dialect.settle_whole(tx, [holder.succeeded(job)], None),
+                pgsettle.in_one_trip([holder.succeeded(job)], None).run,
                 timeout=0.3,
                 whole=True,
             )

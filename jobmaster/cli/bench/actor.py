@@ -26,8 +26,9 @@ from sqlalchemy.engine import Engine
 
 from ...cluster.requests import JobRequest
 from ...domain.status import JobStatus
+from ...sql.urls import parse_url
+from ..interpreter import set_aside, take_turns
 from ..loops import LoopKind, loop_factory
-from ..permanence import set_aside
 from .floor import Floor, open_floor
 from .jobs import AGENT, DoNothing, Stamp, config_for, config_with_agents, payload
 
@@ -355,6 +356,7 @@ def main() -> None:
     channel = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     # as `jobmaster run` does
+    take_turns((parse_url(url).kind,) if master is None else ())
     set_aside()
     with asyncio.Runner(loop_factory=loop_factory(LoopKind.AUTO)) as runner:
         runner.run(_serve(Actor(url, table_prefix, master), lambda text: print(text, file=channel)))
