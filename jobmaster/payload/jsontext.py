@@ -22,7 +22,10 @@ except ImportError:
 else:
     _dumps, _loads = orjson.dumps, orjson.loads
 
+_MAY_BE_ONE = frozenset((float, list, dict))
+"""Types of values that may be, or hold, an integer that was read as a float."""
 _any_digit = re.compile("[0-9]").search
+_three_digits = re.compile("[0-9]{3}").search
 _long_number = re.compile("[0-9]{19}").search
 
 
@@ -49,14 +52,25 @@ def _write_slowly(value: Any) -> str:
 
 def read(text: str) -> Any:
     """The value that ``text`` holds. Raises :class:`SerializationError` when it is not JSON."""
-    # A run of 19 digits covers one of the positions 18, 37, 56 …: a cheap look at those rules most texts out.
-    if _loads is not None and (len(text) < 19 or not (_any_digit(text[18::19]) and _long_number(text))):
-        try:
-            return _loads(text)
-        except ValueError:
-            # orjson would also read an integer beyond 64 bits as a float, and refuses what json may know
-            return _read_slowly(text)
-    return _read_slowly(text)
+    if _loads is None:
+        return _read_slowly(text)
+    try:
+        value = _loads(text)
+    except ValueError:
+        # orjson refuses what json may know
+        return _read_slowly(text)
+    # It reads an integer beyond 64 bits as a float.
+    if type(value) is dict and _MAY_BE_ONE.isdisjoint(map(type, value.values())):
+        return value
+    return _read_slowly(text) if _holds_long_number(text) else value
+
+
+def _holds_long_number(text: str) -> bool:
+    """Whether 19 digits follow each other. Such a run covers one of the positions 18, 37, 56 … and three of 5,
+    11, 17 … behind each other: cheap looks at those rule most texts out."""
+    return bool(
+        len(text) >= 19 and _any_digit(text[18::19]) and _three_digits(text[5::6]) and _long_number(text)
+    )
 
 
 def _read_slowly(text: str) -> Any:
