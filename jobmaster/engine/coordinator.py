@@ -26,7 +26,7 @@ __all__ = ["Coordinator"]
 
 _REGISTRY_EVERY = 10.0
 """At most this many seconds between life signs; more often with a short lease."""
-_SETTINGS_EVERY = 5.0
+_SETTINGS_EVERY = 6.0
 _CLEAN_EVERY = 60.0
 _CLEAN_CHUNK = 1000
 _MOST_COUNTED = 10_000
