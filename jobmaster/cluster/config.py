@@ -148,8 +148,8 @@ class ClusterConfig(DatabaseSteps):
         """Run a worker in this process.
 
         It has 2, 3, 4, 5, 6 run slots for the five priorities times ``parallelism_factor``, or
-        ``concurrency`` in all. ``batch_size`` bounds what it claims at once and, with five times its slots,
-        what it holds.
+        ``concurrency`` in all. ``batch_size`` and five times its slots bound what it holds beyond them; while
+        jobs are short, four times ``batch_size`` does.
         """
         self._worker_calls += 1
         number = self._worker_calls

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from .status import Priority
@@ -123,6 +123,20 @@ class WeightedQueue(Generic[T]):
         passes[best] = best_pass + 1.0 / WEIGHTS[best]
         self.size -= 1
         return self._queues[best].popleft()
+
+    def take_last(self, count: int, suits: Callable[[T], bool]) -> list[T]:
+        """Take out up to ``count`` items that suit, of the lowest priority and from behind first."""
+        found: list[T] = []
+        for priority in reversed(self._queues):
+            kept: deque[T] = deque()
+            for item in reversed(self._queues[priority]):
+                if len(found) < count and suits(item):
+                    found.append(item)
+                else:
+                    kept.appendleft(item)
+            self._queues[priority] = kept
+        self.size -= len(found)
+        return found
 
     def clear(self) -> list[T]:
         """Take everything out."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 from ..domain.verdict import RetryRules
 from ..handlers import Run
 
-__all__ = ["Active"]
+__all__ = ["Active", "mean_age"]
 
 
 class Active:
@@ -27,3 +28,8 @@ class Active:
         self.nudged_at = float("inf")
         """When it was last asked to stop."""
         self.task: asyncio.Task[None] | None = None
+
+
+def mean_age(running: Collection[Active], now: float) -> float:
+    """For how many seconds these have run on the average, at this monotonic instant; 0 for none."""
+    return sum([now - active.began_at for active in running]) / len(running) if running else 0.0

@@ -2,74 +2,130 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from ..domain.job import ClaimedJob
+from ..domain.verdict import StateChange
 from .options import WorkerOptions
 
-__all__ = ["Depth"]
+__all__ = ["Depth", "mean_size"]
 
 _AHEAD = 0.1
-"""Seconds of work that may wait here."""
+"""Seconds within which all that waits here should begin."""
 _TRIPS = 3
 """Settles that it has to last for, where those take longer than that."""
-_WINDOW = 0.02
-"""Seconds over which runs are counted at least."""
-_FADE = 0.5
-"""Seconds after which a former pace counts for nothing."""
-_SILENCE = 1.0
-"""Seconds without an end after which the pace is looked at all the same."""
+_LONGEST = 1.0
+"""Seconds within which it should begin in any case."""
+_MOST_BYTES = 16 * 1024 * 1024
+"""Of data and results of the jobs that wait beyond the least."""
+_SAMPLE = 16
+"""Jobs of a settle whose sizes are looked at."""
+_LOOK_EVERY = 0.1
+"""Seconds between looks at whether too much waits."""
+_PATIENCE = 1.0
+"""Seconds for which it has to be too much: a pause of the process is none of its jobs' making."""
 
 
 class Depth:
-    """The size of a worker's buffer, by the pace at which its jobs end.
+    """The size of a worker's buffer, by how long its jobs run.
 
     Where jobs are short, a buffer of a fixed size is empty before the next settle is back. Where they are
     long, what waits in it is kept from other workers. So ``min(batch_size, 5 * slots)`` jobs may wait for a
     slot, and up to ``4 * batch_size`` while all of them begin within a tenth of a second, or within
-    three settles where those take longer (Little's law: what waits is the pace times the time it waits).
+    three settles where those take longer. How many that are says Little's law: the slots, divided by the
+    time for which a job occupies one, times the time to wait. What still runs counts as well, as lasting for
+    twice as long as it has run on the average: long jobs are known before the first of them ends.
     """
 
-    __slots__ = ("_count", "_least", "_most", "_pace", "_since", "_slots", "_took")
+    __slots__ = (
+        "_least",
+        "_look_at",
+        "_mean",
+        "_most",
+        "_over_since",
+        "_size",
+        "_slots",
+        "_took",
+        "ahead",
+        "busy",
+        "ended",
+    )
 
-    def __init__(self, options: WorkerOptions, now: float) -> None:
+    def __init__(self, options: WorkerOptions) -> None:
         self._slots = options.slots
         self._least = options.buffer - options.slots
-        self._most = max(options.most_buffered - options.slots, self._least)
-        self._pace = 0.0
-        """Jobs per second."""
-        self._count = 0
-        """How many have ended since ``_since``."""
-        self._since = now
+        self._most = options.most_buffered - options.slots
+        self.ended = 0
+        """Runs that have ended since the last settle was back; the dispatcher counts them."""
+        self.busy = 0.0
+        """Seconds for which those occupied their slots, in all."""
+        self.ahead = self._least
+        """How many jobs may wait for a slot."""
+        self._mean: float | None = None
+        """Seconds for which a job occupies a slot."""
         self._took = 0.0
+        self._size = 0.0
+        self._look_at = 0.0
+        self._over_since: float | None = None
 
     @property
-    def ahead(self) -> int:
-        """How many jobs may wait for a slot."""
-        within = max(_AHEAD, _TRIPS * self._took)
-        return max(self._least, min(self._most, int(self._pace * within)))
+    def least(self) -> int:
+        """How many jobs may be here in any case, running or not."""
+        return self._slots + self._least
 
     @property
     def size(self) -> int:
         """How many jobs may be here, running or not."""
         return self._slots + self.ahead
 
-    def settled(self, ended: int, took: float, now: float) -> None:
-        """A settle that took so many seconds has stored so many outcomes, at monotonic instant ``now``."""
+    def settled(self, took: float, size: float, age: float) -> None:
+        """A settle is back that took so many seconds; its jobs had so many bytes on the average, and those
+        that run have done so for ``age`` seconds on the average."""
         self._took = took
-        self._note(ended, now, _WINDOW)
+        self._size += (size - self._size) / 2
+        if self.ended:
+            mean = self.busy / self.ended
+            weight = 1.0 if self._mean is None else self.ended / (self.ended + self._slots)
+            self._mean = (self._mean or 0.0) * (1 - weight) + mean * weight
+            self.ended, self.busy = 0, 0.0
+        self._reckon(age)
 
-    def excess(self, waiting: int, now: float) -> int:
-        """How many of the jobs that wait are too many, since they last longer than they promised to."""
-        self._note(0, now, _SILENCE)
+    def due(self, waiting: int, now: float) -> bool:
+        """Whether it is time to ask for the :meth:`excess`, with so many jobs waiting for a slot."""
+        if waiting <= 2 * self._least:
+            self._over_since = None
+            return False
+        return now >= self._look_at
+
+    def excess(self, waiting: int, age: float, now: float) -> int:
+        """How many of the jobs that wait are too many and should be given back, since they have to wait for
+        longer than it looked when they were claimed. ``age`` as for :meth:`settled`."""
+        self._look_at = now + _LOOK_EVERY
+        self._reckon(age)
         beyond = waiting - self.ahead
         # not for a few: giving back is a write, and claiming them anew is another
-        return beyond if beyond > self._least else 0
+        if beyond <= self._least:
+            self._over_since = None
+            return 0
+        if self._over_since is None:
+            self._over_since = now
+        if now - self._over_since < _PATIENCE:
+            return 0
+        self._over_since = None
+        return beyond
 
-    def _note(self, ended: int, now: float, window: float) -> None:
-        self._count += ended
-        span = now - self._since
-        if span < window:
-            return
-        pace = self._count / span
-        if pace < self._pace:
-            # a short pause says little
-            pace = self._pace + (pace - self._pace) * min(1.0, span / _FADE)
-        self._pace, self._count, self._since = pace, 0, now
+    def _reckon(self, age: float) -> None:
+        ahead = self._least
+        if self._mean is not None:
+            lasts = max(self._mean, 2 * age, 1e-6)
+            within = min(max(_AHEAD, _TRIPS * self._took), _LONGEST)
+            most = min(self._most, int(_MOST_BYTES / max(self._size, 1.0)))
+            ahead = max(ahead, min(most, int(self._slots / lasts * within)))
+        self.ahead = ahead
+
+
+def mean_size(changes: Sequence[StateChange], claimed: Sequence[ClaimedJob]) -> float:
+    """Bytes, roughly, of data and result of a job: the mean of some that a settle took and brought."""
+    results = [len(change.result or "") for change in changes[:_SAMPLE]]
+    data = [len(job.data) for job in claimed[:_SAMPLE]]
+    return sum(results) / max(1, len(results)) + sum(data) / max(1, len(data))

@@ -100,7 +100,9 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more claimed jobs fit."""
-        return self._depth.size - self.held_jobs
+        # a suspect alone in its bucket is no reason to claim what has to wait behind it
+        careful = self._isolation.alone or self._isolation.gathering
+        return (self._depth.least if careful else self._depth.size) - self.held_jobs
 
     @property
     def held_jobs(self) -> int:
@@ -113,9 +115,9 @@ class Dispatcher:
         return self._free > 0 and not self._queue.size
 
     @property
-    def queued(self) -> int:
-        """How many claimed jobs wait for a slot."""
-        return self._queue.size
+    def waiting(self) -> int:
+        """How many claimed jobs wait: for a slot, or for a suspect of their bucket."""
+        return self._queue.size + len(self._isolation.parked)
 
     @property
     def meets_unknown(self) -> bool:
@@ -286,6 +288,9 @@ class Dispatcher:
         job = active.run.job
         del self.running[job.id.int]
         self._free += 1
+        if at is not None:
+            self._depth.ended += 1
+            self._depth.busy += at - active.began_at
         freed = self._isolation.ended(job, ran=active.task is not None) if self._isolation.alone else ()
         if freed:
             self._resume(freed, at)
@@ -392,14 +397,10 @@ class Dispatcher:
 
     def shed(self, count: int) -> None:
         """Give this many unstarted jobs back, those first whose turn would come last; suspects stay."""
-        waiting = self._queue.clear()
-        free = [number for number, job in enumerate(waiting) if not job.losses]
-        given_back = set(free[-count:])
-        for number, job in enumerate(waiting):
-            if number in given_back:
-                self._verdict(hand_back(job))
-            else:
-                self._queue.push(job.priority, job)
+        parked = self._isolation.spare(count)
+        queued = self._queue.take_last(count - len(parked), lambda job: not job.losses)
+        for job in (*parked, *queued):
+            self._verdict(hand_back(job))
 
     def abandon(self, job_ids: Iterable[UUID] | None = None) -> list[Active]:
         """These claims (or all) are no longer owned: forget what is queued, stop what runs."""

@@ -114,6 +114,16 @@ class Isolation:
                     return job
         return None
 
+    def spare(self, count: int) -> list[ClaimedJob]:
+        """Take out up to this many of the parked jobs that are no suspects, the last ones first."""
+        found: list[ClaimedJob] = []
+        for bucket, jobs in self._parked.items():
+            kept: list[ClaimedJob] = []
+            for job in reversed(jobs):
+                (kept if job.losses or len(found) >= count else found).append(job)
+            self._parked[bucket] = kept[::-1]
+        return found
+
     def forget(self) -> None:
         """The claims are no longer owned: nothing waits and nothing is to be stored any more."""
         self._parked.clear()

@@ -17,9 +17,10 @@ from ..domain.status import ClusterMode, WorkerMode
 from ..domain.verdict import StateChange, unstorable
 from ..errors import StoreError, TransientStoreError
 from ..ports import AgentTransport, ClaimRequest, Clock, Settled, Settlement
+from .active import mean_age
 from .announcer import Announcer
 from .border import Border
-from .depth import Depth
+from .depth import Depth, mean_size
 from .dispatcher import Dispatcher
 from .errortext import storable
 from .flights import Flight, Flights
@@ -150,10 +151,7 @@ class Pump:
         if self.dispatcher.gathering and not self._may_claim():
             # what is being gathered waits for claims that do not come
             self.dispatcher.offer([])
-        excess = self._depth.excess(self.dispatcher.queued, self._clock.monotonic())
-        if excess:
-            self._logger.info("%d claimed jobs given back: others may have room for them sooner", excess)
-            self.dispatcher.shed(excess)
+        self._shed()
         claim, flush = self._wanted(tenure)
         if self._flights:
             # when other workers keep the store busy as well, small settles of all of them help nobody
@@ -231,6 +229,15 @@ class Pump:
             until = min(until, self._outbox.oldest_at + _LINGER)
         return max(0.001, until - now)
 
+    def _shed(self) -> None:
+        """Give back what waits for too long here."""
+        waiting, now = self.dispatcher.waiting, self._clock.monotonic()
+        if self._depth.due(waiting, now):
+            excess = self._depth.excess(waiting, mean_age(self.dispatcher.running.values(), now), now)
+            if excess:
+                self._logger.info("%d claimed jobs given back: others may have room for them sooner", excess)
+                self.dispatcher.shed(excess)
+
     def _settle(self, tenure: Tenure, request: ClaimRequest | None) -> None:
         if request is not None:
             self.woken = False
@@ -296,7 +303,9 @@ class Pump:
             changes = self._spare(changes, settled.poisoned)
         self._announcer.settled(changes, settled.refused)
         self.dispatcher.settled(changes)
-        self._depth.settled(len(changes), flight.took, now)
+        self._depth.settled(
+            flight.took, mean_size(changes, settled.claimed), mean_age(self.dispatcher.running.values(), now)
+        )
         if changes:
             self._border.stored()
         if request is None:

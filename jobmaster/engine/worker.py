@@ -67,7 +67,7 @@ class Worker:
         self._set_trusted_until = set_trusted_until
         self._alarm = Alarm(clock)
         self._outbox = Outbox(options.most_buffered)
-        depth = Depth(options, clock.monotonic())
+        depth = Depth(options)
         self._supervisor = Supervisor(logger)
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -66,8 +66,8 @@ def read(text: str) -> Any:
 
 
 def _holds_long_number(text: str) -> bool:
-    """Whether 19 digits follow each other. Such a run covers one of the positions 18, 37, 56 … and three of 5,
-    11, 17 … behind each other: cheap looks at those rule most texts out."""
+    """Whether 19 digits follow each other. Such a run covers one of the positions 18, 37, 56 … and three
+    neighbours of 5, 11, 17 …: cheap looks at those rule most texts out."""
     return bool(
         len(text) >= 19 and _any_digit(text[18::19]) and _three_digits(text[5::6]) and _long_number(text)
     )

@@ -99,14 +99,15 @@ class Bench:
             lambda: self.pump.tenure,  # type: ignore[arg-type, return-value]
             ALONE,
             gate or Gate(),
-            Depth(options, self.clock.monotonic()),
+            Depth(options),
             LOGGER,
         )
         dispatcher: Any = SimpleNamespace(
             room=0,
             starved=True,
             gathering=False,
-            queued=0,
+            waiting=0,
+            running={},
             claims=dict,
             offer=self.offered.append,
             abandon=list,

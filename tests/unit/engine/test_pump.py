@@ -82,14 +82,15 @@ async def settle_after(seconds: float) -> tuple[Store, Outbox]:
         lambda: pump.tenure,  # type: ignore[arg-type, return-value]
         ALONE,
         Gate(),
-        Depth(options, clock.monotonic()),
+        Depth(options),
         LOGGER,
     )
     dispatcher: Any = SimpleNamespace(
         room=0,
         starved=True,
         gathering=False,
-        queued=0,
+        waiting=0,
+        running={},
         expect_claims=lambda *expected: None,
         settled=lambda changes: None,
     )

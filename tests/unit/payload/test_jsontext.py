@@ -28,7 +28,7 @@ def test_what_was_written_is_read(value: Any) -> None:
     assert repr(jsontext.read(text)) == repr(json.loads(text))
 
 
-@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**19, 10**40])
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**40])
 @pytest.mark.parametrize("before", range(20))
 def test_an_integer_keeps_its_digits_wherever_it_stands(number: int, before: int) -> None:
     for value in (
