@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -194,3 +196,16 @@ def test_a_missing_command_shows_the_help(project: Project, arguments: list[str]
     ran = project.run(*arguments)
     assert ran.code == 2
     assert "Commands:" in ran.err
+
+
+@pytest.mark.parametrize("module", ["jobmaster", "jobmaster.cli"])
+def test_a_module_exits_as_the_command_does(module: str, tmp_path: Path) -> None:
+    for arguments, code in ((["--version"], 0), (["run", "nowhere:cluster"], 2)):
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == code, done.stderr
