@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from ..domain.verdict import RetryRules
 from ..handlers import Run
 
-__all__ = ["Active", "mean_age"]
+__all__ = ["Active", "begun_before"]
 
 
 class Active:
@@ -30,6 +30,6 @@ class Active:
         self.task: asyncio.Task[None] | None = None
 
 
-def mean_age(running: Collection[Active], now: float) -> float:
-    """For how many seconds these have run on the average, at this monotonic instant; 0 for none."""
-    return sum([now - active.began_at for active in running]) / len(running) if running else 0.0
+def begun_before(running: Iterable[Active], instant: float) -> int:
+    """How many of these have run since before this monotonic instant."""
+    return sum([active.began_at < instant for active in running])

@@ -8,9 +8,9 @@ from ..domain.job import ClaimedJob
 from ..domain.verdict import StateChange
 from .options import WorkerOptions
 
-__all__ = ["Depth", "mean_size"]
+__all__ = ["SHORT", "Depth", "mean_size"]
 
-_AHEAD = 0.1
+SHORT = 0.1
 """Seconds within which all that waits here should begin."""
 _TRIPS = 3
 """Settles that it has to last for, where those take longer than that."""
@@ -33,8 +33,8 @@ class Depth:
     long, what waits in it is kept from other workers. So ``min(batch_size, 5 * slots)`` jobs may wait for a
     slot, and up to ``4 * batch_size`` while all of them begin within a tenth of a second, or within
     three settles where those take longer. How many that are says Little's law: the slots, divided by the
-    time for which a job occupies one, times the time to wait. What still runs counts as well, as lasting for
-    twice as long as it has run on the average: long jobs are known before the first of them ends.
+    time for which a job occupies one, times the time to wait. Slots in which a job has run for longer than a
+    tenth of a second do not count: long jobs are known before the first of them ends.
     """
 
     __slots__ = (
@@ -78,9 +78,9 @@ class Depth:
         """How many jobs may be here, running or not."""
         return self._slots + self.ahead
 
-    def settled(self, took: float, size: float, age: float) -> None:
-        """A settle is back that took so many seconds; its jobs had so many bytes on the average, and those
-        that run have done so for ``age`` seconds on the average."""
+    def settled(self, took: float, size: float, taken: int) -> None:
+        """A settle is back that took so many seconds; its jobs had so many bytes on the average, and so many
+        slots are ``taken`` by jobs that have run for longer than :data:`SHORT`."""
         self._took = took
         self._size += (size - self._size) / 2
         if self.ended:
@@ -88,7 +88,7 @@ class Depth:
             weight = 1.0 if self._mean is None else self.ended / (self.ended + self._slots)
             self._mean = (self._mean or 0.0) * (1 - weight) + mean * weight
             self.ended, self.busy = 0, 0.0
-        self._reckon(age)
+        self._reckon(taken)
 
     def due(self, waiting: int, now: float) -> bool:
         """Whether it is time to ask for the :meth:`excess`, with so many jobs waiting for a slot."""
@@ -97,11 +97,11 @@ class Depth:
             return False
         return now >= self._look_at
 
-    def excess(self, waiting: int, age: float, now: float) -> int:
+    def excess(self, waiting: int, taken: int, now: float) -> int:
         """How many of the jobs that wait are too many and should be given back, since they have to wait for
-        longer than it looked when they were claimed. ``age`` as for :meth:`settled`."""
+        longer than it looked when they were claimed. ``taken`` as for :meth:`settled`."""
         self._look_at = now + _LOOK_EVERY
-        self._reckon(age)
+        self._reckon(taken)
         beyond = waiting - self.ahead
         # not for a few: giving back is a write, and claiming them anew is another
         if beyond <= self._least:
@@ -114,13 +114,13 @@ class Depth:
         self._over_since = None
         return beyond
 
-    def _reckon(self, age: float) -> None:
+    def _reckon(self, taken: int) -> None:
         ahead = self._least
         if self._mean is not None:
-            lasts = max(self._mean, 2 * age, 1e-6)
-            within = min(max(_AHEAD, _TRIPS * self._took), _LONGEST)
+            pace = (self._slots - taken) / max(self._mean, 1e-6)
+            within = min(max(SHORT, _TRIPS * self._took), _LONGEST)
             most = min(self._most, int(_MOST_BYTES / max(self._size, 1.0)))
-            ahead = max(ahead, min(most, int(self._slots / lasts * within)))
+            ahead = max(ahead, min(most, int(pace * within)))
         self.ahead = ahead
 
 

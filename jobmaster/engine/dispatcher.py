@@ -100,9 +100,12 @@ class Dispatcher:
     @property
     def room(self) -> int:
         """How many more claimed jobs fit."""
-        # a suspect alone in its bucket is no reason to claim what has to wait behind it
-        careful = self._isolation.alone or self._isolation.gathering
-        return (self._depth.least if careful else self._depth.size) - self.held_jobs
+        return (self._depth.least if self.careful else self._depth.size) - self.held_jobs
+
+    @property
+    def careful(self) -> bool:
+        """Whether suspects are here, behind which others have to wait."""
+        return bool(self._isolation.alone) or self._isolation.gathering
 
     @property
     def held_jobs(self) -> int:
@@ -139,8 +142,6 @@ class Dispatcher:
     def vital_deadline(self) -> float:
         """The latest deadline of the running jobs, as a monotonic instant; safe from any thread."""
         return max((active.deadline_at for active in list(self.running.values())), default=0.0)
-
-    # -- taking in -------------------------------------------------------------------------------------
 
     @property
     def gathering(self) -> bool:

@@ -17,10 +17,10 @@ from ..domain.status import ClusterMode, WorkerMode
 from ..domain.verdict import StateChange, unstorable
 from ..errors import StoreError, TransientStoreError
 from ..ports import AgentTransport, ClaimRequest, Clock, Settled, Settlement
-from .active import mean_age
+from .active import begun_before
 from .announcer import Announcer
 from .border import Border
-from .depth import Depth, mean_size
+from .depth import SHORT, Depth, mean_size
 from .dispatcher import Dispatcher
 from .errortext import storable
 from .flights import Flight, Flights
@@ -232,11 +232,15 @@ class Pump:
     def _shed(self) -> None:
         """Give back what waits for too long here."""
         waiting, now = self.dispatcher.waiting, self._clock.monotonic()
-        if self._depth.due(waiting, now):
-            excess = self._depth.excess(waiting, mean_age(self.dispatcher.running.values(), now), now)
-            if excess:
-                self._logger.info("%d claimed jobs given back: others may have room for them sooner", excess)
-                self.dispatcher.shed(excess)
+        if self._depth.due(waiting, now) and (excess := self._depth.excess(waiting, self._taken(now), now)):
+            self._logger.info("%d claimed jobs given back: others may have room for them sooner", excess)
+            self.dispatcher.shed(excess)
+
+    def _taken(self, now: float) -> int:
+        """How many slots jobs occupy that are not short; all, when what waits may not begin."""
+        if self.dispatcher.careful:
+            return self._options.slots
+        return begun_before(self.dispatcher.running.values(), now - SHORT)
 
     def _settle(self, tenure: Tenure, request: ClaimRequest | None) -> None:
         if request is not None:
@@ -303,9 +307,7 @@ class Pump:
             changes = self._spare(changes, settled.poisoned)
         self._announcer.settled(changes, settled.refused)
         self.dispatcher.settled(changes)
-        self._depth.settled(
-            flight.took, mean_size(changes, settled.claimed), mean_age(self.dispatcher.running.values(), now)
-        )
+        self._depth.settled(flight.took, mean_size(changes, settled.claimed), self._taken(now))
         if changes:
             self._border.stored()
         if request is None:

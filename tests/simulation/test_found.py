@@ -10,7 +10,7 @@ from .ledger import Violated
 from .world import Scene, simulate
 
 FREEZING = Scene(concurrency=2, fault_every=0.7)
-SEEDS = (9, 21, 43, 45)
+SEEDS = (11, 14, 16, 19)
 """Seeds with which a worker thaws like that. Which of them do so changes with the steps of the engine."""
 
 

@@ -108,6 +108,7 @@ class Bench:
             gathering=False,
             waiting=0,
             running={},
+            careful=False,
             claims=dict,
             offer=self.offered.append,
             abandon=list,

@@ -30,7 +30,7 @@ def after(
     depth = depth or Depth(options())
     depth.ended += ended
     depth.busy += ended * lasting
-    depth.settled(took, size, 0.0)
+    depth.settled(took, size, 0)
     return depth
 
 
@@ -40,7 +40,7 @@ def after(
 def test_it_begins_with_five_for_a_slot_and_one_batch_at_most(slots: int, batch_size: int, size: int) -> None:
     depth = Depth(options(slots, batch_size))
     assert depth.size == depth.least == size == options(slots, batch_size).buffer
-    depth.settled(0.01, 100.0, 0.0)
+    depth.settled(0.01, 100.0, 0)
     assert depth.size == size  # nothing has ended yet
 
 
@@ -64,7 +64,7 @@ def test_a_burst_of_long_jobs_is_known_by_how_long_they_ran() -> None:
 def test_what_did_not_run_says_nothing() -> None:
     """Jobs given back, deferred, or cancelled before they began are stored too."""
     depth = Depth(options())
-    depth.settled(0.001, 100.0, 0.0)
+    depth.settled(0.001, 100.0, 0)
     assert depth.ahead == 100
 
 
@@ -75,13 +75,17 @@ def test_a_store_far_away_is_made_up_for() -> None:
     assert after(0.1, took=60).ahead == pytest.approx(200, abs=1)
 
 
-def test_what_runs_for_long_counts_before_it_ends() -> None:
-    depth = after(0.0001)
+def test_slots_that_long_jobs_occupy_do_not_count() -> None:
+    depth = after(0.001)
     assert depth.ahead == 1_000
-    depth.settled(0.01, 100.0, 0.5)
+    depth.settled(0.01, 100.0, 19)
     assert depth.ahead == 100
-    depth.settled(0.01, 100.0, 0.0001)
-    assert depth.ahead == 1_000
+    depth.settled(0.01, 100.0, 20)
+    assert depth.ahead == 100
+    depth.settled(0.01, 100.0, 10)
+    assert depth.ahead == pytest.approx(1_000, abs=1)
+    depth.settled(0.01, 100.0, 15)
+    assert depth.ahead == pytest.approx(500, abs=1)
 
 
 def test_few_that_ended_change_little_and_many_all() -> None:
@@ -101,20 +105,20 @@ def test_large_jobs_are_not_held_by_the_thousand() -> None:
 def test_what_waits_too_long_is_given_back_once_it_lasts() -> None:
     depth = after(0.0001)
     assert depth.due(1_000, 5.0)
-    assert depth.excess(1_000, 0.0001, 5.0) == 0
+    assert depth.excess(1_000, 0, 5.0) == 0
     assert not depth.due(1_000, 5.05)  # looked at just now
-    assert depth.excess(1_000, 0.3, 5.2) == 0
-    assert depth.excess(1_000, 0.9, 5.9) == 0
-    assert depth.excess(1_000, 1.2, 6.3) == 900
+    assert depth.excess(1_000, 20, 5.2) == 0
+    assert depth.excess(1_000, 20, 5.9) == 0
+    assert depth.excess(1_000, 20, 6.3) == 900
     assert depth.ahead == 100
 
 
 def test_a_pause_of_the_process_is_no_reason() -> None:
     """All that runs looks old for a moment."""
     depth = after(0.0001)
-    assert depth.excess(1_000, 3.0, 10.0) == 0
-    assert depth.excess(900, 0.0001, 10.1) == 0
-    assert depth.excess(900, 3.0, 14.0) == 0
+    assert depth.excess(1_000, 20, 10.0) == 0
+    assert depth.excess(900, 0, 10.1) == 0
+    assert depth.excess(900, 20, 14.0) == 0
 
 
 @pytest.mark.parametrize("waiting", [100, 200])

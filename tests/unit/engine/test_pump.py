@@ -91,6 +91,7 @@ async def settle_after(seconds: float) -> tuple[Store, Outbox]:
         gathering=False,
         waiting=0,
         running={},
+        careful=False,
         expect_claims=lambda *expected: None,
         settled=lambda changes: None,
     )
