@@ -1,8 +1,8 @@
 """The main loop of a worker: settle what is done, claim what fits, both in one transaction.
 
-While a transaction is under way, handlers run and the outbox fills, so that batches grow by themselves with
-the load. Where the store works on two at once, a second one leaves as soon as there is enough for it, so that
-neither side waits for the other. What the store answers ambiguously is read back first.
+While a transaction is under way handlers run and the outbox fills, so batches grow with the load. Where the
+store works on two at once, a second one leaves as soon as there is enough for it, so that neither side waits
+for the other. What the store answers ambiguously is read back first.
 """
 
 from __future__ import annotations
@@ -152,7 +152,9 @@ class Pump:
             # what is being gathered waits for claims that do not come
             self.dispatcher.offer([])
         self._shed()
-        claim, flush = self._wanted(tenure)
+        # one instant for all: between two, the one to look at the store could pass unseen
+        now = self._clock.monotonic()
+        claim, flush = self._wanted(tenure, now)
         if self._flights:
             # when other workers keep the store busy as well, small settles of all of them help nobody
             crowded = self._calls.busy > len(self._flights) or not self._gate.open
@@ -163,7 +165,7 @@ class Pump:
             await self._peek()
             return
         if not (claim or flush):
-            await self._alarm.sleep(self._idle_for(self._clock.monotonic()))
+            await self._alarm.sleep(self._idle_for(now))
             return
         # where many workers want to settle: wait, and take along what comes together meanwhile
         await self._gate.enter()
@@ -171,7 +173,8 @@ class Pump:
         try:
             if not tenure.trust.holds():
                 return
-            claim, flush = self._wanted(tenure)
+            now = self._clock.monotonic()
+            claim, flush = self._wanted(tenure, now)
             request = tenure.plan.request(self._room, self.dispatcher.closed, self.woken) if claim else None
             if request is not None or flush:
                 self._settle(tenure, request)
@@ -180,15 +183,14 @@ class Pump:
             if not gone:
                 self._gate.leave()
         if not gone:
-            await self._alarm.sleep(self._idle_for(self._clock.monotonic()))
+            await self._alarm.sleep(self._idle_for(now))
 
-    def _wanted(self, tenure: Tenure) -> tuple[bool, bool]:
+    def _wanted(self, tenure: Tenure, now: float) -> tuple[bool, bool]:
         """Whether it is time to claim, and to settle what waits."""
         if self._flights:
             bite = max(1, int(self._depth.size * _BITE))
             claim = tenure.plan.hungry and self._room >= bite and self._may_claim()
             return claim, claim or len(self._outbox) >= bite
-        now = self._clock.monotonic()
         return self._wants_claim(tenure, now), self._flush_due(now)
 
     @property
