@@ -152,8 +152,7 @@ class Pump:
             # what is being gathered waits for claims that do not come
             self.dispatcher.offer([])
         self._shed()
-        # one instant for all: between two, the one to look at the store could pass unseen
-        now = self._clock.monotonic()
+        now = self._clock.monotonic()  # one for all: between two, the instant to look could pass unseen
         claim, flush = self._wanted(tenure, now)
         if self._flights:
             # when other workers keep the store busy as well, small settles of all of them help nobody

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from jobmaster.domain.ids import uuid7
 from jobmaster.domain.retry import Retry
 from jobmaster.domain.status import ClusterMode, WorkerMode
@@ -331,3 +333,28 @@ async def test_suspects_do_not_wait_for_claims_that_nobody_makes() -> None:
         bench.alarm.ring()
         await spin()
         assert bench.offered == [[]]
+
+
+async def test_the_instant_to_look_does_not_pass_between_two_readings_of_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was still to come when the pump decided whether to look, and over when it decided for how long to
+    sleep: then it slept for a second."""
+    bench = Bench(1)
+    bench.pump.woken = False
+    bench.pump.dispatcher.room = 5  # type: ignore[misc]
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> bool:
+        slept.append(seconds)
+        return False
+
+    monkeypatch.setattr(bench.pump, "_alarm", SimpleNamespace(sleep=sleep))
+    start = bench.clock.monotonic()
+    bench.pump._poll_at = start + 0.0015
+    readings = iter(start + step / 1000 for step in range(100))
+    monkeypatch.setattr(bench.clock, "monotonic", lambda: next(readings))
+    assert bench.pump.tenure is not None
+    await bench.pump._turn(bench.pump.tenure)
+    assert len(slept) == 1
+    assert slept[0] < 0.01
