@@ -105,12 +105,12 @@ class Dispatcher:
     @property
     def careful(self) -> bool:
         """Whether suspects are here, behind which others have to wait."""
-        return bool(self._isolation.alone) or self._isolation.gathering
+        return bool(self._isolation.alone) or self.gathering
 
     @property
     def held_jobs(self) -> int:
         """How many claimed jobs are here, running or not."""
-        return self._queue.size + len(self.running) + len(self._isolation.parked)
+        return self.waiting + len(self.running)
 
     @property
     def starved(self) -> bool:

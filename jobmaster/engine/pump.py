@@ -151,8 +151,8 @@ class Pump:
         if self.dispatcher.gathering and not self._may_claim():
             # what is being gathered waits for claims that do not come
             self.dispatcher.offer([])
-        self._shed()
         now = self._clock.monotonic()  # one for all: between two, the instant to look could pass unseen
+        self._shed(now)
         claim, flush = self._wanted(tenure, now)
         if self._flights:
             # when other workers keep the store busy as well, small settles of all of them help nobody
@@ -230,9 +230,9 @@ class Pump:
             until = min(until, self._outbox.oldest_at + _LINGER)
         return max(0.001, until - now)
 
-    def _shed(self) -> None:
+    def _shed(self, now: float) -> None:
         """Give back what waits for too long here."""
-        waiting, now = self.dispatcher.waiting, self._clock.monotonic()
+        waiting = self.dispatcher.waiting
         if self._depth.due(waiting, now) and (excess := self._depth.excess(waiting, self._taken(now), now)):
             self._logger.info("%d claimed jobs given back: others may have room for them sooner", excess)
             self.dispatcher.shed(excess)

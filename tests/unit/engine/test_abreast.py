@@ -351,7 +351,7 @@ async def test_the_instant_to_look_does_not_pass_between_two_readings_of_the_clo
 
     monkeypatch.setattr(bench.pump, "_alarm", SimpleNamespace(sleep=sleep))
     start = bench.clock.monotonic()
-    bench.pump._poll_at = start + 0.0015
+    bench.pump._poll_at = start + 0.0005
     readings = iter(start + step / 1000 for step in range(100))
     monkeypatch.setattr(bench.clock, "monotonic", lambda: next(readings))
     assert bench.pump.tenure is not None
