@@ -44,7 +44,10 @@ class _Patience:
         if left <= 0:
             status = "not reachable" if seen is None else seen.status.value.replace("_", " ")
             waited = describe_duration(self._timeout)
-            raise TimeoutError(f"job {self._job_id} has not ended after {waited}: it is {status}")
+            raise TimeoutError(
+                f"job {self._job_id} has not ended after {waited}: it is {status}; "
+                f"`jobmaster jobs explain {self._job_id}` or scheduler.explain says why"
+            )
         return min(pause, left)
 
 

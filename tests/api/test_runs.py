@@ -207,7 +207,7 @@ async def test_once_many_keeps_the_order(cluster: Cluster) -> None:
 async def test_wait_times_out_and_knows_strangers(cluster: Cluster) -> None:
     s = cluster.scheduler
     job = await s.once_after_async(Hello, 60, {"name": "x"})
-    with pytest.raises(TimeoutError, match="ready"):
+    with pytest.raises(TimeoutError, match=r"it is ready; `jobmaster jobs explain .* says why"):
         await s.wait_async(job.id, timeout=1)
     with pytest.raises(JobNotFound):
         await s.wait_async(uuid7(), timeout=1)
